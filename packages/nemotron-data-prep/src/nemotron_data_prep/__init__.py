@@ -1,0 +1,1 @@
+"""Tokenise, mask, pack and split training data for Nemotron recipes."""

@@ -1,0 +1,1 @@
+"""Megatron-Bridge adapter for Nemotron training recipes."""

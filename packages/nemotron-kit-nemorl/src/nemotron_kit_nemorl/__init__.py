@@ -1,0 +1,1 @@
+"""NeMo-RL adapter for Nemotron training recipes."""

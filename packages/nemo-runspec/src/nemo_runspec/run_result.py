@@ -1,0 +1,94 @@
+"""What a job leaves in its run directory for the command that started it: ``result.json``.
+
+The run directory is named by ``NEMOTRON_RUN_DIR``; without it nothing is written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nemo_runspec.atomic import write_atomically
+from nemo_runspec.errors import ExecutionError
+
+RESULT_FILE = "result.json"
+RUN_DIR_VARIABLE = "NEMOTRON_RUN_DIR"
+
+_write_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """The outcome of a job, as its completion panel shows it.
+
+    Attributes:
+        artifacts: One mapping per logged artifact: ``ref``, ``manifest_path``, ``path``,
+            ``type`` and ``reused`` (True when an identical version was already recorded).
+        summary: Rows of the panel, in the order they were recorded.
+        manifest_missing: Why no manifest was written, where none was.
+    """
+
+    artifacts: list[dict[str, Any]] = field(default_factory=list)
+    summary: dict[str, Any] = field(default_factory=dict)
+    manifest_missing: str | None = None
+
+
+def record_summary(key: str, value: Any) -> None:
+    """Add a row to the completion panel of the running job.
+
+    Args:
+        key: The row's label, with the unit in its name where it has one.
+        value: A JSON value.
+    """
+    _update(lambda result: result["summary"].__setitem__(key, value))
+
+
+def record_artifact(entry: Mapping[str, Any]) -> None:
+    """Add a logged artifact to the running job's result."""
+    _update(lambda result: result["artifacts"].append(dict(entry)))
+
+
+def record_missing_manifest(reason: str) -> None:
+    """Say why the running job writes no manifest."""
+    _update(lambda result: result.__setitem__("manifest_missing", reason))
+
+
+def read_result(run_dir: str | Path) -> RunResult:
+    """Read what a job left in its run directory; an empty result where it left nothing.
+
+    Raises:
+        ExecutionError: The file is damaged.
+    """
+    path = Path(run_dir) / RESULT_FILE
+    if not path.is_file():
+        return RunResult()
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        return RunResult(**document)
+    except (ValueError, TypeError) as error:
+        raise ExecutionError(
+            f"The job's result cannot be read: {error}.",
+            where=str(path),
+            hint="Look at the job's log for how it ended.",
+        ) from error
+
+
+def _update(change: Callable[[dict[str, Any]], None]) -> None:
+    run_dir = os.environ.get(RUN_DIR_VARIABLE)
+    if not run_dir:
+        return
+    with _write_lock:
+        current = read_result(run_dir)
+        document = {
+            "artifacts": current.artifacts,
+            "summary": current.summary,
+            "manifest_missing": current.manifest_missing,
+        }
+        change(document)
+        text = json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n"
+        write_atomically(Path(run_dir) / RESULT_FILE, text.encode())

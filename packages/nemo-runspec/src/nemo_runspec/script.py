@@ -1,0 +1,28 @@
+"""The edge of a recipe script: its errors become one sentence and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from typing import NoReturn
+
+from nemo_runspec.errors import NemotronError
+
+
+def script_main(main: Callable[[], None]) -> NoReturn:
+    """Run a recipe's ``main`` and leave the process with the right exit code.
+
+    A :class:`~nemo_runspec.errors.NemotronError` is shown as one sentence on standard error;
+    set ``NEMOTRON_DEBUG=1`` to see its traceback too. Any other exception is a defect and
+    keeps its traceback.
+    """
+    try:
+        main()
+    except NemotronError as error:
+        if os.environ.get("NEMOTRON_DEBUG"):
+            traceback.print_exc()
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(error.exit_code)
+    sys.exit(0)

@@ -1,0 +1,38 @@
+"""Resolve a plain path: its ``metadata.json`` feeds the resolver."""
+
+from __future__ import annotations
+
+from nemo_runspec.artifacts.metadata_file import read_metadata
+from nemo_runspec.artifacts.paths import as_artifact_path, local_path
+from nemo_runspec.artifacts.tracker import ResolvedArtifact
+from nemo_runspec.errors import ArtifactNotFoundError
+
+
+def resolve_path(text: str) -> ResolvedArtifact:
+    """Describe what lies at a path, with no tracking involved.
+
+    Args:
+        text: A local path or a URI.
+
+    Raises:
+        ArtifactNotFoundError: The local path does not exist.
+        ArtifactError: Its ``metadata.json`` is damaged.
+    """
+    local = local_path(text)
+    if local is not None:
+        local = local.expanduser().absolute()
+        if not local.exists():
+            raise ArtifactNotFoundError(
+                "The path does not exist.", where=str(local), hint="Prepare the data first."
+            )
+    place = as_artifact_path(text) if local is None else local
+    document = read_metadata(place) or {}
+    return ResolvedArtifact(
+        name=None,
+        version=None,
+        type=str(document.get("type", "Artifact")),
+        kind=str(document.get("kind", "dataset")),
+        path=str(place),
+        document={**document, "path": str(place)},
+        where=str(place),
+    )

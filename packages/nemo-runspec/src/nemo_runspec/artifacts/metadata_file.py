@@ -1,0 +1,84 @@
+"""``metadata.json``: the flat dump of an artifact beside its data."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nemo_runspec.artifacts.paths import RemotePath, local_path
+from nemo_runspec.atomic import write_atomically
+from nemo_runspec.errors import ArtifactError
+
+logger = logging.getLogger(__name__)
+
+METADATA_FILE = "metadata.json"
+
+
+def read_metadata(place: Path | RemotePath) -> dict[str, Any] | None:
+    """Read the metadata beside an artifact's data.
+
+    Args:
+        place: The artifact's folder, or its metadata file itself.
+
+    Returns:
+        The document, or None where there is none.
+
+    Raises:
+        ArtifactError: The file is no JSON object.
+    """
+    local = local_path(place)
+    if local is None:
+        return _parse(_read_remote(place / METADATA_FILE), str(place / METADATA_FILE))
+    file = local / METADATA_FILE if local.is_dir() else local.parent / METADATA_FILE
+    if not file.is_file():
+        return None
+    return _parse(file.read_bytes(), str(file))
+
+
+def write_metadata(place: Path | RemotePath, document: Mapping[str, Any]) -> Path | None:
+    """Write the metadata beside an artifact's data, where that is a writable local folder.
+
+    Args:
+        place: The artifact's folder; it is created where missing.
+        document: JSON values.
+
+    Returns:
+        The file, or None where nothing could be written there.
+    """
+    local = local_path(place)
+    if local is None or local.is_file():
+        return None
+    file = local / METADATA_FILE
+    try:
+        write_atomically(file, (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode())
+    except OSError as error:
+        logger.warning("No metadata.json beside %s: %s.", local, error.strerror or error)
+        return None
+    return file
+
+
+def _read_remote(file: Path | RemotePath) -> bytes | None:
+    import fsspec
+
+    filesystem, path = fsspec.core.url_to_fs(str(file))
+    try:
+        return bytes(filesystem.cat_file(path))
+    except FileNotFoundError:
+        return None
+
+
+def _parse(content: bytes | None, where: str) -> dict[str, Any] | None:
+    if content is None:
+        return None
+    try:
+        document = json.loads(content)
+    except ValueError as error:
+        raise ArtifactError(
+            f"The metadata is no JSON: {error}.", where=where, hint="Prepare the artifact again."
+        ) from error
+    if not isinstance(document, dict):
+        raise ArtifactError("The metadata is no JSON object.", where=where)
+    return document

@@ -1,0 +1,165 @@
+"""Artifact names and references.
+
+``name``, ``name:latest``, ``name:v3``, ``name:3`` and ``name:alias``: all of them work with and
+without ``art://``; ``entity/project/name:version`` is W&B's full form.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from nemo_runspec.errors import InvalidReferenceError
+
+LATEST = "latest"
+
+_SCHEME = "art://"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_VERSION = re.compile(r"v?(\d+)")
+_QUALIFIED = re.compile(r"(?P<entity>[^/:\s]+)/(?P<project>[^/:\s]+)/(?P<rest>[^/\s]+)")
+_MAX_NAME_LENGTH = 128
+
+
+@dataclass(frozen=True)
+class ArtifactReference:
+    """One artifact, and which of its versions.
+
+    Attributes:
+        name: The artifact's name.
+        selector: ``latest``, ``v3`` (always in this spelling) or an alias.
+        owner: ``entity/project`` of a full W&B reference, else None.
+    """
+
+    name: str
+    selector: str = LATEST
+    owner: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> ArtifactReference:
+        """Read a reference.
+
+        Args:
+            text: Any of the spellings in the module's description.
+
+        Raises:
+            InvalidReferenceError: The text is none of them.
+        """
+        rest = text.removeprefix(_SCHEME)
+        qualified = _QUALIFIED.fullmatch(rest)
+        owner = None
+        if qualified:
+            owner = f"{qualified['entity']}/{qualified['project']}"
+            rest = qualified["rest"]
+        name, colon, selector = rest.partition(":")
+        if colon and not selector:
+            raise InvalidReferenceError(
+                f"The reference {text!r} ends after its colon.",
+                hint=f"Write {name}:latest, {name}:v3 or {name}:ALIAS.",
+            )
+        check_artifact_name(name, where=text)
+        return cls(name, _normal_selector(selector, text) if colon else LATEST, owner)
+
+    @property
+    def version(self) -> int | None:
+        """The number of a pinned reference; None for ``latest`` and aliases."""
+        match = _VERSION.fullmatch(self.selector)
+        return int(match.group(1)) if match else None
+
+    def __str__(self) -> str:
+        owner = "" if self.owner is None else f"{self.owner}/"
+        return f"{owner}{self.name}:{self.selector}"
+
+
+def check_artifact_name(name: str, *, where: str | None = None) -> str:
+    """Return a valid artifact name, or refuse it.
+
+    Args:
+        name: The name, without a version.
+        where: The text that it came from, for the message.
+
+    Raises:
+        InvalidReferenceError: The name is empty, too long, reserved or has other characters.
+    """
+    if len(name) > _MAX_NAME_LENGTH:
+        raise InvalidReferenceError(
+            f"The artifact name {name[:20]!r}… has {len(name)} characters.",
+            where=where,
+            hint=f"Use at most {_MAX_NAME_LENGTH}.",
+        )
+    if not _NAME.fullmatch(name):
+        raise InvalidReferenceError(
+            f"{name!r} is no artifact name.",
+            where=where,
+            hint="Start with a letter or digit and go on with letters, digits, '.', '_' or '-'.",
+        )
+    if _is_reserved(name):
+        raise InvalidReferenceError(
+            f"{name!r} is no artifact name: it reads as a version.",
+            where=where,
+            hint="Write NAME:VERSION, for example nano3-sft-data:v3.",
+        )
+    return name
+
+
+def check_alias(alias: str) -> str:
+    """Return a valid alias, or refuse it.
+
+    Raises:
+        InvalidReferenceError: The alias has other characters, or reads as a version.
+    """
+    if not _NAME.fullmatch(alias) or len(alias) > _MAX_NAME_LENGTH:
+        raise InvalidReferenceError(
+            f"{alias!r} is no alias.",
+            hint="Start with a letter or digit and go on with letters, digits, '.', '_' or '-'.",
+        )
+    if _is_reserved(alias):
+        raise InvalidReferenceError(
+            f"{alias!r} cannot be an alias: it reads as a version.",
+            hint="Choose a word such as 'production'.",
+        )
+    return alias
+
+
+def is_reference(text: str) -> bool:
+    """Tell a reference from a path or URI; a bare name counts as a reference."""
+    try:
+        ArtifactReference.parse(text)
+    except InvalidReferenceError:
+        return False
+    return True
+
+
+def is_explicit_reference(text: str) -> bool:
+    """Tell whether a text can only be a reference: it has ``art://`` or a version or alias."""
+    return (text.startswith(_SCHEME) or ":" in text) and is_reference(text)
+
+
+def looks_like_path(text: str) -> bool:
+    """Tell whether a text names a place rather than an artifact."""
+    if text.startswith(_SCHEME):
+        return False
+    return (
+        "://" in text
+        or text.startswith(("/", "./", "../", "~"))
+        or text in {".", ".."}
+        or ("/" in text and not _QUALIFIED.fullmatch(text))
+    )
+
+
+def _normal_selector(selector: str, text: str) -> str:
+    version = _VERSION.fullmatch(selector)
+    if version:
+        return f"v{int(version.group(1))}"
+    if selector == LATEST:
+        return selector
+    if not _NAME.fullmatch(selector):
+        raise InvalidReferenceError(
+            f"{selector!r} is no version or alias.",
+            where=text,
+            hint="Use latest, a version such as v3, or an alias of letters, digits, '.', '_', '-'.",
+        )
+    return selector
+
+
+def _is_reserved(word: str) -> bool:
+    return word == LATEST or _VERSION.fullmatch(word) is not None

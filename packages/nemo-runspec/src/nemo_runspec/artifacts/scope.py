@@ -1,0 +1,39 @@
+"""Which tracking is the current one.
+
+Framework hooks log from threads of their own, so this belongs to the process, not to a thread
+or context.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nemo_runspec.artifacts.session import ArtifactTrackingResult
+
+
+class TrackingScope:
+    """Holds the current tracking of the process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._active: ArtifactTrackingResult | None = None
+
+    def get(self) -> ArtifactTrackingResult | None:
+        """The current tracking, or None where none was set up."""
+        with self._lock:
+            return self._active
+
+    def set(self, tracking: ArtifactTrackingResult | None) -> ArtifactTrackingResult | None:
+        """Make a tracking the current one.
+
+        Returns:
+            The one before it.
+        """
+        with self._lock:
+            previous, self._active = self._active, tracking
+            return previous
+
+
+CURRENT = TrackingScope()

@@ -1,0 +1,102 @@
+"""Which tracking backends a configuration asks for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from nemo_runspec.env_toml import load_env_toml
+from nemo_runspec.errors import ConfigError
+
+ROOT_VARIABLE = "NEMOTRON_ARTIFACTS_ROOT"
+
+_SECTION_KEYS = frozenset({"manifest", "wandb"})
+_MANIFEST_KEYS = frozenset({"root", "single_writer"})
+
+
+@dataclass(frozen=True)
+class TrackingSettings:
+    """The backends of one configuration.
+
+    Attributes:
+        root: The manifest root; None turns manifests off.
+        wandb: Whether W&B is asked for.
+    """
+
+    root: str | None
+    wandb: bool = False
+
+
+def read_settings(config: DictConfig) -> TrackingSettings:
+    """Read the ``artifacts`` section, with the environment's defaults below it.
+
+    The root comes from the configuration where it has the key (null turns manifests off), else
+    from ``NEMOTRON_ARTIFACTS_ROOT``, else from ``[artifacts]`` in env.toml.
+
+    Raises:
+        ConfigError: The section has an unknown key or a value of the wrong type.
+    """
+    section = _section(OmegaConf.select(config, "artifacts"))
+    defaults = _section(load_env_toml().artifacts)
+    manifest = _manifest(section)
+    if "root" in manifest:
+        root = manifest["root"]
+    else:
+        root = os.environ.get(ROOT_VARIABLE) or _manifest(defaults).get("root")
+    if root is not None and not isinstance(root, str):
+        raise ConfigError(
+            f"The artifact root must be a path, a URL or null, not {root!r}.",
+            where="artifacts.manifest.root",
+        )
+    wandb = section.get("wandb", defaults.get("wandb", False))
+    if not isinstance(wandb, bool | None):
+        raise ConfigError(f"It must be true or false, not {wandb!r}.", where="artifacts.wandb")
+    return TrackingSettings(root=root, wandb=bool(wandb))
+
+
+def environment_settings() -> TrackingSettings:
+    """The backends that the environment alone asks for."""
+    return read_settings(OmegaConf.create({}))
+
+
+def _section(value: Any) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if isinstance(value, DictConfig):
+        value = OmegaConf.to_container(value, resolve=True)
+    if not isinstance(value, Mapping):
+        raise ConfigError(
+            f"The section must be a mapping, not {value!r}.",
+            where="artifacts",
+            hint="Write artifacts.manifest.root=PATH and artifacts.wandb=true|false.",
+        )
+    _refuse_unknown(value, _SECTION_KEYS, "artifacts")
+    return {str(key): item for key, item in value.items()}
+
+
+def _manifest(section: Mapping[str, Any]) -> dict[str, Any]:
+    manifest = section.get("manifest")
+    if manifest is None:
+        return {"root": None} if "manifest" in section else {}
+    if not isinstance(manifest, Mapping):
+        raise ConfigError(
+            f"The section must be a mapping, not {manifest!r}.",
+            where="artifacts.manifest",
+            hint="Write artifacts.manifest.root=PATH.",
+        )
+    _refuse_unknown(manifest, _MANIFEST_KEYS, "artifacts.manifest")
+    return dict(manifest)
+
+
+def _refuse_unknown(section: Mapping[Any, Any], known: frozenset[str], where: str) -> None:
+    unknown = sorted(str(key) for key in set(section) - known)
+    if unknown:
+        raise ConfigError(
+            f"There is no key {unknown[0]!r}.",
+            where=where,
+            hint=f"Known: {', '.join(sorted(known))}.",
+        )

@@ -1,0 +1,137 @@
+"""What a tracking backend is: it records artifacts and resolves references."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from nemo_runspec.artifacts.base import Artifact
+from nemo_runspec.artifacts.reference import ArtifactReference
+from nemo_runspec.errors import ArtifactNotFoundError
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """What an artifact was made from, and how.
+
+    Attributes:
+        inputs: URIs of raw inputs.
+        input_revisions: The revision of each raw input that has one.
+        used_artifacts: Pinned references of artifacts.
+        provenance: Code, configuration, software and host.
+    """
+
+    inputs: list[str] = field(default_factory=list)
+    input_revisions: dict[str, str] = field(default_factory=dict)
+    used_artifacts: list[str] = field(default_factory=list)
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LoggedArtifact:
+    """The receipt of a record.
+
+    Attributes:
+        name: The artifact's name.
+        version: Its number; None where no backend is active.
+        manifest_path: Where its manifest lies; None without the manifest backend.
+        reused: True when the latest version already recorded the same artifact.
+        created_at: When it was recorded.
+        producer: The job that made it.
+    """
+
+    name: str
+    version: int | None = None
+    manifest_path: str | None = None
+    reused: bool = False
+    created_at: datetime | None = None
+    producer: str | None = None
+
+    @property
+    def ref(self) -> str:
+        """The pinned reference, ``name:v2``; the bare name where nothing was recorded."""
+        return self.name if self.version is None else f"{self.name}:v{self.version}"
+
+
+@dataclass(frozen=True)
+class ResolvedArtifact:
+    """A reference after a tracker has found it.
+
+    Attributes:
+        name: The artifact's name; None for a path that carries no metadata.
+        version: Its number; None for a path.
+        type: The artifact's class.
+        kind: ``dataset`` or ``model``.
+        path: Where the data lies.
+        document: The flat dump: core fields, typed fields and free-form values.
+        where: The record it was read from, for messages.
+        qualified_name: The full name under which the backend knows it.
+    """
+
+    name: str | None
+    version: int | None
+    type: str
+    kind: str
+    path: str
+    document: Mapping[str, Any]
+    where: str
+    qualified_name: str | None = None
+
+    @property
+    def ref(self) -> str | None:
+        """The pinned reference; None for a path."""
+        if self.name is None or self.version is None:
+            return None
+        return f"{self.name}:v{self.version}"
+
+    def value(self, key: str) -> Any:
+        """What ``${art:NAME,FIELD}`` gives.
+
+        Args:
+            key: ``path``, ``version`` (as ``v2``), ``name``, ``type`` (``dataset`` or
+                ``model``), ``iteration``, or any typed or free-form field.
+
+        Raises:
+            ArtifactNotFoundError: There is no such field; the message lists those there are.
+        """
+        special: dict[str, Any] = {"path": self.path, "type": self.kind}
+        if self.version is not None:
+            special |= {"version": f"v{self.version}", "name": self.name}
+        if key in special:
+            return special[key]
+        if key == "iteration" and "iteration" not in self.document and "step" in self.document:
+            return self.document["step"]
+        if key in self.document:
+            return self.document[key]
+        known = sorted({*special, *self.document} - {"metadata"})
+        raise ArtifactNotFoundError(
+            f"{self.ref or self.path} has no field {key!r}.",
+            where=self.where,
+            hint=f"It has: {', '.join(known)}.",
+        )
+
+
+class Tracker(Protocol):
+    """A backend that records artifacts and resolves references.
+
+    A distribution offers one through the entry-point group ``nemo_runspec.trackers``.
+    """
+
+    @property
+    def backend(self) -> str:
+        """The backend's name: ``manifest`` or ``wandb``."""
+        ...
+
+    def log(self, artifact: Artifact, *, name: str, lineage: Lineage) -> LoggedArtifact:
+        """Record a new version of an artifact."""
+        ...
+
+    def resolve(self, reference: ArtifactReference) -> ResolvedArtifact:
+        """Find the version that a reference means.
+
+        Raises:
+            ArtifactNotFoundError: There is no such name, version or alias.
+        """
+        ...

@@ -1,0 +1,178 @@
+"""The active tracking of a process: where artifacts are recorded and references resolved.
+
+The two functions that scripts use are :func:`setup_artifact_tracking` and :func:`log_artifact`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from omegaconf import DictConfig, OmegaConf
+
+from nemo_runspec import run_result
+from nemo_runspec.artifacts.base import Artifact
+from nemo_runspec.artifacts.reference import check_artifact_name
+from nemo_runspec.artifacts.scope import CURRENT
+from nemo_runspec.artifacts.session import ArtifactTrackingResult, open_tracking
+from nemo_runspec.artifacts.settings import TrackingSettings, environment_settings
+from nemo_runspec.artifacts.tracker import LoggedArtifact
+from nemo_runspec.distributed import in_scheduled_job
+
+__all__ = [
+    "ArtifactTrackingResult",
+    "current_tracking",
+    "log_artifact",
+    "log_artifact_once",
+    "setup_artifact_tracking",
+]
+
+logger = logging.getLogger(__name__)
+
+A = TypeVar("A", bound=Artifact)
+
+_EMBEDDED_ROOT = "artifacts"
+
+
+def setup_artifact_tracking(
+    config: DictConfig | Mapping[str, Any], artifacts_key: str = "run"
+) -> ArtifactTrackingResult:
+    """Start the tracking that a configuration asks for, and resolve its references.
+
+    Call it early, before the configuration becomes a dataclass. The result is also the
+    process's current tracking; use it in a ``with`` block to go back afterwards.
+
+    Args:
+        config: A configuration whose ``artifacts`` section names the backends.
+        artifacts_key: The section that holds the references, ``run.data`` for example.
+
+    Raises:
+        ArtifactNotFoundError: A reference means nothing.
+        MissingDependencyError: A backend is asked for that is not installed.
+        StoreError: The manifest root cannot be used.
+    """
+    from nemo_runspec.resolvers.registration import start_tracking
+
+    return start_tracking(_as_config(config), artifacts_key=artifacts_key)
+
+
+def current_tracking() -> ArtifactTrackingResult:
+    """The latest tracking that was set up.
+
+    Where none was, the environment's: ``NEMOTRON_ARTIFACTS_ROOT``, env.toml, and on a machine of
+    your own ``./artifacts``. A job on a cluster has no such default.
+    """
+    active = CURRENT.get()
+    if active is None:
+        active = open_tracking(_default_settings(), config=OmegaConf.create({}))
+        CURRENT.set(active)
+    return active
+
+
+def log_artifact(
+    artifact: Artifact,
+    tracking: ArtifactTrackingResult | None = None,
+    *,
+    name: str | None = None,
+) -> LoggedArtifact:
+    """Record an artifact in every active backend.
+
+    What was resolved under the tracking so far becomes its pinned inputs. ``metadata.json`` is
+    written beside the data where that is writable, and the artifact learns its name and version.
+
+    Args:
+        artifact: What to record.
+        tracking: Where; by default the current tracking.
+        name: The name to record under; by default the artifact's own, else the recipe's output
+            name, else the artifact's type.
+
+    Returns:
+        The receipt; its ``ref`` is the pinned reference, such as ``nano3-sft-data:v2``.
+
+    Raises:
+        InvalidReferenceError: The name is no artifact name.
+        StoreError: The manifest could not be written; no half version is left.
+    """
+    active = current_tracking() if tracking is None else tracking
+    chosen = check_artifact_name(name or artifact.name or active.output_name or artifact.type)
+    logged = active.record(artifact, chosen)
+    _learn(artifact, logged)
+    artifact.write_metadata()
+    _report(artifact, logged, active)
+    return logged
+
+
+def log_artifact_once(
+    artifact: Artifact,
+    tracking: ArtifactTrackingResult | None = None,
+    *,
+    name: str | None = None,
+) -> LoggedArtifact:
+    """Record an artifact unless the latest version of its name records the same already.
+
+    The same means: type, path, fields, metadata and inputs. A rerun that found its outputs in
+    the cache does not grow a new version.
+
+    Args:
+        artifact: What to record.
+        tracking: Where; by default the current tracking.
+        name: As for :func:`log_artifact`.
+    """
+    active = current_tracking() if tracking is None else tracking
+    chosen = check_artifact_name(name or artifact.name or active.output_name or artifact.type)
+    logged = active.find_recorded(artifact, chosen)
+    if logged is None:
+        return log_artifact(artifact, active, name=chosen)
+    _learn(artifact, logged)
+    _report(artifact, logged, active)
+    return logged
+
+
+def load_artifact(uri: str, artifact_type: type[A]) -> A:
+    """Load an artifact through a reference, and note it as an input of the current tracking.
+
+    Args:
+        uri: A reference, with or without ``art://``.
+        artifact_type: The class that is expected.
+
+    Raises:
+        ArtifactNotFoundError: There is no such artifact or version.
+        ArtifactError: It has another type.
+    """
+    resolved = current_tracking().resolve(uri)
+    return artifact_type.from_document(dict(resolved.document), where=resolved.where)
+
+
+def _as_config(config: DictConfig | Mapping[str, Any]) -> DictConfig:
+    return config if isinstance(config, DictConfig) else OmegaConf.create(dict(config))
+
+
+def _default_settings() -> TrackingSettings:
+    settings = environment_settings()
+    if settings.root is not None or settings.wandb or in_scheduled_job():
+        return settings
+    root = Path.cwd() / _EMBEDDED_ROOT
+    logger.info("No artifact root is configured; using %s.", root)
+    return TrackingSettings(root=str(root))
+
+
+def _learn(artifact: Artifact, logged: LoggedArtifact) -> None:
+    artifact.name, artifact.version = logged.name, logged.version
+    artifact.created_at = logged.created_at or artifact.created_at
+    artifact.producer = logged.producer or artifact.producer
+
+
+def _report(artifact: Artifact, logged: LoggedArtifact, active: ArtifactTrackingResult) -> None:
+    run_result.record_artifact(
+        {
+            "ref": logged.ref,
+            "type": artifact.type,
+            "path": str(artifact.path),
+            "manifest_path": logged.manifest_path,
+            "reused": logged.reused,
+        }
+    )
+    if active.missing_manifest is not None:
+        run_result.record_missing_manifest(active.missing_manifest)

@@ -1,0 +1,148 @@
+"""The artifact types that the recipes exchange."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from nemo_runspec.artifacts.base import Artifact, Kind
+from nemo_runspec.artifacts.reference import is_explicit_reference
+
+
+class InputDatasetInfo(BaseModel):
+    """One source that a dataset was made from.
+
+    Attributes:
+        name: The dataset's name in its blend.
+        uri: Where it was read.
+        revision: ``sha256:…`` of a file, a Hub commit or an ETag.
+        size_bytes: Bytes read.
+        weight: Its weight in the blend.
+        rows: Records read.
+        tokens: Tokens it became.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str | None = None
+    uri: str
+    revision: str | None = None
+    size_bytes: int | None = None
+    weight: float = 1.0
+    rows: int | None = None
+    tokens: int | None = None
+
+
+class PreparedDataArtifact(Artifact):
+    """What all prepared datasets share: the sources that they were made from.
+
+    Attributes:
+        source_datasets: One entry per source file or dataset.
+    """
+
+    source_datasets: list[InputDatasetInfo] = Field(default_factory=list)
+
+    def get_input_uris(self) -> list[str]:
+        """The URIs of the sources, each once."""
+        return list(dict.fromkeys(source.uri for source in self.source_datasets))
+
+    def get_input_revisions(self) -> dict[str, str]:
+        """The revision of every source that has one."""
+        return {
+            source.uri: source.revision
+            for source in self.source_datasets
+            if source.revision is not None and not is_explicit_reference(source.uri)
+        }
+
+
+class PretrainBlendsArtifact(PreparedDataArtifact):
+    """Tokenised pretraining data in Megatron's ``.bin/.idx`` form, with its ``blend.json``.
+
+    Attributes:
+        total_tokens: Tokens in all splits.
+        num_documents: Documents in all splits.
+        tokenizer: What the ids mean: the tokenizer's name or path.
+        vocab_size: Entries of its vocabulary.
+        splits: Per split, its counts and files.
+    """
+
+    total_tokens: int = Field(default=0, ge=0)
+    num_documents: int | None = Field(default=None, ge=0)
+    tokenizer: str | None = None
+    vocab_size: int | None = Field(default=None, ge=1)
+    splits: dict[str, Any] = Field(default_factory=dict)
+
+
+DataBlendsArtifact = PretrainBlendsArtifact
+
+
+class SFTDataArtifact(PreparedDataArtifact):
+    """Packed conversations with loss masks.
+
+    Attributes:
+        pack_size: Tokens in a full pack.
+        total_tokens: Tokens in all packs, padding excluded.
+        trained_tokens: Tokens that the loss mask trains.
+        training_path: The packs of the training split: a folder or file.
+        validation_path: The packs of the validation split.
+        test_path: The packs of the test split.
+        num_packs: Packs in all splits.
+        tokenizer: What the ids mean: the tokenizer's name or path.
+        chat_template: The template that rendered the conversations: its name or digest.
+    """
+
+    pack_size: int = Field(ge=1)
+    total_tokens: int = Field(default=0, ge=0)
+    trained_tokens: int | None = Field(default=None, ge=0)
+    training_path: str | None = None
+    validation_path: str | None = None
+    test_path: str | None = None
+    num_packs: int | None = Field(default=None, ge=0)
+    tokenizer: str | None = None
+    chat_template: str | None = None
+
+
+class SplitJsonlDataArtifact(PreparedDataArtifact):
+    """Reinforcement-learning prompts: one JSONL file per split.
+
+    Attributes:
+        train_path: The training split.
+        val_path: The validation split.
+        test_path: The test split.
+        num_records: Records in all splits.
+        splits: Per split, its counts and files.
+    """
+
+    train_path: str | None = None
+    val_path: str | None = None
+    test_path: str | None = None
+    num_records: int | None = Field(default=None, ge=0)
+    splits: dict[str, Any] = Field(default_factory=dict)
+
+
+class ModelArtifact(Artifact):
+    """A model checkpoint.
+
+    ``path`` is the save directory that loaders want; ``metadata["absolute_path"]`` is the
+    directory of the one iteration.
+
+    Attributes:
+        step: The training step it was saved at.
+        loss: The training loss there.
+        format: ``megatron`` or ``hf``.
+    """
+
+    default_kind: ClassVar[Kind] = "model"
+
+    step: int = Field(ge=0)
+    loss: float | None = None
+    format: Literal["megatron", "hf"] = "megatron"
+
+    @property
+    def iteration(self) -> int:
+        """The step, under the name that Megatron gives it."""
+        return self.step
+
+
+ALIASES: dict[str, type[Artifact]] = {"DataBlendsArtifact": DataBlendsArtifact}

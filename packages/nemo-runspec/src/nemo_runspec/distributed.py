@@ -1,0 +1,215 @@
+"""One rank works, the others wait for its result, or for its failure.
+
+Rank 0 publishes a result file on the run directory that all ranks share; the file is written
+whole and is unique to the job. A failure is published too, so that no rank waits for a dead one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nemo_runspec.atomic import write_atomically
+from nemo_runspec.errors import CoordinationError, NemotronError
+
+logger = logging.getLogger(__name__)
+
+_TIMEOUT_VARIABLE = "NEMOTRON_RESOLVE_TIMEOUT_S"
+_DEFAULT_TIMEOUT_S = 1800.0
+_FIRST_POLL_S = 0.02
+_LONGEST_POLL_S = 0.5
+_JOB_VARIABLES = ("SLURM_JOB_ID", "SLURM_ARRAY_TASK_ID", "RAY_JOB_ID", "TORCHELASTIC_RUN_ID")
+_ATTEMPT_VARIABLES = (
+    "SLURM_RESTART_COUNT",
+    "TORCHELASTIC_RESTART_COUNT",
+    "MASTER_ADDR",
+    "MASTER_PORT",
+)
+_SCHEDULED_VARIABLES = ("RANK", "SLURM_JOB_ID", "NEMO_RUN_DIR", "KUBERNETES_SERVICE_HOST")
+
+
+@dataclass(frozen=True)
+class Rank:
+    """This process's place in a distributed job.
+
+    Attributes:
+        rank: From 0.
+        world_size: How many processes the job has.
+    """
+
+    rank: int = 0
+    world_size: int = 1
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> Rank:
+        """Read it from torchrun's variables, else from Slurm's.
+
+        Args:
+            environ: The environment to read; by default the process's own.
+
+        Raises:
+            CoordinationError: A variable is no number.
+        """
+        variables = os.environ if environ is None else environ
+        for rank_key, size_key in (("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_NTASKS")):
+            if rank_key in variables and size_key in variables:
+                return cls(_number(variables, rank_key), _number(variables, size_key))
+        return cls()
+
+
+def in_scheduled_job(environ: Mapping[str, str] | None = None) -> bool:
+    """Tell whether this process was started by a scheduler or launcher."""
+    variables = os.environ if environ is None else environ
+    return any(variables.get(key) for key in _SCHEDULED_VARIABLES)
+
+
+def once_per_job(
+    topic: str,
+    work: Callable[[], Any],
+    *,
+    environ: Mapping[str, str] | None = None,
+) -> Any:
+    """Let rank 0 do some work and give every rank its result.
+
+    In a job of one process the work is simply done. A rank that starts again finds the result
+    that the job already has.
+
+    Args:
+        topic: What the work is about: ranks that name the same topic share its result.
+        work: Returns a JSON value.
+        environ: The environment to read; by default the process's own.
+
+    Raises:
+        CoordinationError: Rank 0 failed, or did not answer in ``NEMOTRON_RESOLVE_TIMEOUT_S``.
+    """
+    variables = os.environ if environ is None else environ
+    place = Rank.from_environment(variables)
+    if place.world_size <= 1:
+        return work()
+    exchange = _Exchange.for_job(topic, variables)
+    if place.rank == 0:
+        return exchange.publish(work)
+    return exchange.wait(_timeout_s(variables), place)
+
+
+@dataclass(frozen=True)
+class _Exchange:
+    result: Path
+    failure: Path
+
+    @classmethod
+    def for_job(cls, topic: str, environ: Mapping[str, str]) -> _Exchange:
+        job = _digest([topic, *(environ.get(key, "") for key in _JOB_VARIABLES)])
+        attempt = _digest([environ.get(key, "") for key in _ATTEMPT_VARIABLES])
+        folder = _shared_folder(environ)
+        return cls(folder / f"{job}.json", folder / f"{job}.{attempt}.failed.json")
+
+    def publish(self, work: Callable[[], Any]) -> Any:
+        existing = _read(self.result)
+        if existing is not None:
+            return existing["value"]
+        self.failure.unlink(missing_ok=True)
+        try:
+            value = work()
+        except BaseException as error:
+            self._publish_failure(error)
+            raise
+        write_atomically(self.result, json.dumps({"value": value}).encode())
+        return value
+
+    def wait(self, timeout_s: float, place: Rank) -> Any:
+        deadline = time.monotonic() + timeout_s
+        pause_s = _FIRST_POLL_S
+        while time.monotonic() < deadline:
+            result = _read(self.result)
+            if result is not None:
+                return result["value"]
+            failure = _read(self.failure)
+            if failure is not None:
+                raise CoordinationError(
+                    f"Rank 0 failed: {failure['error']}", where=f"rank {place.rank}"
+                )
+            time.sleep(pause_s)
+            pause_s = min(pause_s * 1.5, _LONGEST_POLL_S)
+        raise CoordinationError(
+            f"Rank 0 gave no answer in {timeout_s:g} s.",
+            where=f"rank {place.rank}, {self.result}",
+            hint=f"Look at rank 0's log; do all ranks see this folder? {_TIMEOUT_VARIABLE} "
+            "sets the time.",
+        )
+
+    def _publish_failure(self, error: BaseException) -> None:
+        text = (
+            str(error) if isinstance(error, NemotronError) else f"{type(error).__name__}: {error}"
+        )
+        try:
+            write_atomically(self.failure, json.dumps({"error": text}).encode())
+        except OSError as unpublished:
+            logger.warning("The other ranks cannot be told of the failure: %s", unpublished)
+
+
+def _shared_folder(environ: Mapping[str, str]) -> Path:
+    run_dir = environ.get("NEMOTRON_RUN_DIR") or environ.get("NEMO_RUN_DIR")
+    if run_dir:
+        return Path(run_dir) / ".coordination"
+    if environ.get("WORLD_SIZE") == environ.get("LOCAL_WORLD_SIZE"):
+        return _private_folder()
+    return Path.cwd() / ".nemotron" / "coordination"
+
+
+def _private_folder() -> Path:
+    """A folder for the ranks of one machine; their launcher tells one job from the next."""
+    base = Path(tempfile.gettempdir()) / f"nemotron-{os.getuid()}"
+    base.mkdir(mode=0o700, exist_ok=True)
+    if base.stat().st_uid != os.getuid():
+        raise CoordinationError(
+            "The folder for the ranks' messages belongs to another user.",
+            where=str(base),
+            hint="Set NEMOTRON_RUN_DIR to a folder of your own.",
+        )
+    return base / _digest([str(os.getppid()), _start_time(os.getppid())])
+
+
+def _start_time(process_id: int) -> str:
+    try:
+        status = Path(f"/proc/{process_id}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    return status.rpartition(")")[2].split()[19]
+
+
+def _digest(parts: Sequence[str]) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        document: dict[str, Any] = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    return document
+
+
+def _number(environ: Mapping[str, str], key: str) -> int:
+    try:
+        return int(environ[key])
+    except ValueError:
+        raise CoordinationError(f"{key} is {environ[key]!r}, which is no number.") from None
+
+
+def _timeout_s(environ: Mapping[str, str]) -> float:
+    text = environ.get(_TIMEOUT_VARIABLE)
+    if text is None:
+        return _DEFAULT_TIMEOUT_S
+    try:
+        return float(text)
+    except ValueError:
+        raise CoordinationError(f"{_TIMEOUT_VARIABLE} is {text!r}, which is no number.") from None

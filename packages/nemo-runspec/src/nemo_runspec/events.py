@@ -1,0 +1,101 @@
+"""What framework hooks emit, and who listens.
+
+Adapters emit :class:`CheckpointSaved`; each handler records it somewhere. Handlers fail alone:
+one that raises is logged, the others still run, and training goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from nemo_runspec.artifacts.tracker import LoggedArtifact
+from nemo_runspec.artifacts.tracking import ArtifactTrackingResult, log_artifact
+from nemo_runspec.artifacts.types import ModelArtifact
+from nemo_runspec.container_paths import resolve_host_path
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class CheckpointSaved:
+    """A framework finished writing a checkpoint.
+
+    Attributes:
+        path: The directory of this one iteration, as the job sees it.
+        save_dir: The directory that loaders want, as the job sees it.
+        iteration: The training step.
+        framework: ``megatron-bridge`` or ``nemo-rl``.
+        format: ``megatron`` or ``hf``.
+        loss: The training loss at that step, where the framework tells.
+    """
+
+    path: Path
+    save_dir: Path
+    iteration: int
+    framework: str
+    format: Literal["megatron", "hf"] = "megatron"
+    loss: float | None = None
+
+
+CheckpointHandler = Callable[[CheckpointSaved], object]
+
+
+class CheckpointDispatcher:
+    """Passes each checkpoint to every handler once, from whatever thread it comes.
+
+    Args:
+        handlers: Called in order. An error of one is logged and does not stop the others: a
+            tracking problem must not cost a training step.
+    """
+
+    def __init__(self, handlers: Sequence[CheckpointHandler]) -> None:
+        self._handlers = tuple(handlers)
+        self._seen: set[Path] = set()
+        self._lock = threading.Lock()
+
+    def emit(self, event: CheckpointSaved) -> None:
+        """Pass an event on, unless this checkpoint was passed on before."""
+        with self._lock:
+            if event.path in self._seen:
+                return
+            self._seen.add(event.path)
+        for handler in self._handlers:
+            try:
+                handler(event)
+            except Exception:  # whatever a handler raises, training goes on
+                logger.exception("Checkpoint %s was not recorded by %r.", event.path, handler)
+
+
+def record_checkpoint(
+    event: CheckpointSaved,
+    tracking: ArtifactTrackingResult | None = None,
+    *,
+    name: str | None = None,
+) -> LoggedArtifact:
+    """Record a checkpoint as a :class:`~nemo_runspec.artifacts.ModelArtifact`.
+
+    ``path`` is the save directory and ``metadata["absolute_path"]`` the iteration's own, both as
+    the host sees them, so that later jobs find them. Every framework records the same keys.
+
+    Args:
+        event: What was saved.
+        tracking: Where to record it; by default the current tracking.
+        name: The name to record under; by default the recipe's output name.
+    """
+    artifact = ModelArtifact(
+        path=resolve_host_path(event.save_dir),
+        step=event.iteration,
+        loss=event.loss,
+        format=event.format,
+        metadata={
+            "absolute_path": str(resolve_host_path(event.path)),
+            "iteration": event.iteration,
+            "framework": event.framework,
+        },
+    )
+    return log_artifact(artifact, tracking, name=name)

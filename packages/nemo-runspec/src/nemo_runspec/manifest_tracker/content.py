@@ -1,0 +1,37 @@
+"""Measure what lies at an artifact's path."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from nemo_runspec.artifacts.metadata_file import METADATA_FILE
+from nemo_runspec.artifacts.paths import RemotePath, local_path
+from nemo_runspec.manifest_tracker.schema import Content
+
+
+def measure_content(path: Path | RemotePath) -> Content | None:
+    """Count the bytes and files below a local path.
+
+    The ``metadata.json`` that we write ourselves is left out; links are counted, not followed.
+
+    Returns:
+        None for remote storage and for a path that does not exist.
+    """
+    local = local_path(path)
+    if local is None or not local.exists():
+        return None
+    if local.is_file():
+        return Content(bytes=local.stat().st_size, files=1)
+    sizes = list(_sizes(str(local), skip=str(local / METADATA_FILE)))
+    return Content(bytes=sum(sizes), files=len(sizes))
+
+
+def _sizes(folder: str, *, skip: str) -> Iterator[int]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _sizes(entry.path, skip=skip)
+            elif entry.path != skip:
+                yield entry.stat(follow_symlinks=False).st_size

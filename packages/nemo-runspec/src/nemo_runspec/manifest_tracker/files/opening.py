@@ -1,0 +1,51 @@
+"""Choose the file operations for a root."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nemo_runspec.artifacts.paths import is_uri, local_path
+from nemo_runspec.errors import StoreError
+from nemo_runspec.manifest_tracker.files.base import StoreFiles
+from nemo_runspec.manifest_tracker.files.local import LocalFiles
+from nemo_runspec.manifest_tracker.files.memory import MemoryFiles
+
+_MEMORY_SCHEME = "memory://"
+
+
+def open_files(root: str | Path) -> StoreFiles:
+    """Open the storage under a root: a local path, ``file://…`` or ``memory://…``.
+
+    Args:
+        root: The artifact root.
+
+    Raises:
+        StoreError: The root is empty or its scheme is not supported.
+    """
+    text = str(root)
+    if not text.strip():
+        raise StoreError(
+            "The artifact root is empty.",
+            where="artifacts.manifest.root",
+            hint="Give a folder, or null to turn manifests off.",
+        )
+    if text.startswith(_MEMORY_SCHEME):
+        return MemoryFiles(text)
+    local = local_path(text)
+    if local is None:
+        scheme = text.partition("://")[0]
+        raise StoreError(
+            f"Manifests cannot be kept on {scheme}:// storage in this release.",
+            where=text,
+            hint="Use a local or shared folder, or memory:// for tests.",
+        )
+    return LocalFiles(Path(local).expanduser().absolute())
+
+
+def same_root(left: str, right: str) -> bool:
+    """Tell whether two texts name the same root."""
+    return _normal(left) == _normal(right)
+
+
+def _normal(root: str) -> str:
+    return root.rstrip("/") if is_uri(root) else str(Path(root).expanduser().absolute())

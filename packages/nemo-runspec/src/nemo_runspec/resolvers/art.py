@@ -1,0 +1,59 @@
+"""``${art:NAME,FIELD}``: a field of an artifact that the configuration refers to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from nemo_runspec.artifacts.session import ArtifactTrackingResult
+from nemo_runspec.artifacts.settings import read_settings
+from nemo_runspec.artifacts.tracking import current_tracking
+from nemo_runspec.errors import ConfigError
+from nemo_runspec.resolvers.owners import OWNERS
+from nemo_runspec.resolvers.references import RESERVED_KEYS, is_direct, run_value
+
+
+def resolve_art(name: Any, field: Any = "path", *, _root_: DictConfig) -> Any:
+    """Read a field of an artifact.
+
+    Args:
+        name: A key of the configuration's ``run`` section, a pinned reference
+            (``nano3-sft-data:v2``) or a path. Both of the latter never look at ``run``.
+        field: ``path`` (default), ``version``, ``name``, ``type``, ``iteration``, or any
+            typed or free-form field of the artifact.
+        _root_: The configuration that the expression stands in; OmegaConf passes it.
+
+    Raises:
+        ConfigError: ``run`` has no such key.
+        ArtifactNotFoundError: The artifact or the field does not exist.
+    """
+    owner = _owner(_root_)
+    key = str(name)
+    if is_direct(key):
+        return OWNERS.holder_of(key, owner).resolve(key).value(str(field))
+    return owner.resolve(_reference_of(_root_, key)).value(str(field))
+
+
+def _owner(root: DictConfig) -> ArtifactTrackingResult:
+    owner = OWNERS.find(root)
+    if owner is not None:
+        return owner
+    if OmegaConf.select(root, "artifacts") is not None:
+        return OWNERS.find_or_open(read_settings(root))
+    return current_tracking()
+
+
+def _reference_of(root: DictConfig, key: str) -> str:
+    artifacts_key = OWNERS.artifacts_key(root)
+    text = run_value(root, artifacts_key, key)
+    if text is not None:
+        return text
+    section = OmegaConf.select(root, artifacts_key)
+    keys = sorted(str(k) for k in section) if isinstance(section, DictConfig) else []
+    known = ", ".join(k for k in keys if k not in RESERVED_KEYS) or "none"
+    raise ConfigError(
+        f"${{art:{key}}} needs {artifacts_key}.{key}, which names no artifact.",
+        hint=f"Set {artifacts_key}.{key}=NAME:VERSION or --art.{key} NAME:VERSION; "
+        f"references there: {known}.",
+    )

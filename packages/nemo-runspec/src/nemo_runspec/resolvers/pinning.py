@@ -1,0 +1,84 @@
+"""Replace ``latest`` and aliases by the versions they mean when a job is submitted."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from dataclasses import dataclass
+
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from nemo_runspec.artifacts.session import open_tracking
+from nemo_runspec.artifacts.settings import read_settings
+from nemo_runspec.artifacts.tracker import ResolvedArtifact
+from nemo_runspec.errors import StoreError
+from nemo_runspec.resolvers.references import is_direct, references_of
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunReference:
+    """One reference of a job.
+
+    Attributes:
+        key: Its key in the ``run`` section.
+        requested: The reference as the user wrote it.
+        resolved: What it means now; None where the store is out of reach from here.
+    """
+
+    key: str
+    requested: str
+    resolved: ResolvedArtifact | None
+
+    @property
+    def pinned(self) -> str:
+        """The reference with its version; as requested for paths and where it is unknown."""
+        return (self.resolved.ref if self.resolved else None) or self.requested
+
+
+def resolve_run_references(job: DictConfig, artifacts_key: str = "run") -> list[RunReference]:
+    """Resolve the ``run.*`` references of a job, without making its tracking current.
+
+    Args:
+        job: The job's configuration.
+        artifacts_key: The section that holds the references.
+
+    Raises:
+        ArtifactNotFoundError: A reference means nothing.
+        ArtifactError: A reference is a name, and tracking is off.
+    """
+    tracking = open_tracking(read_settings(job), config=OmegaConf.create({}))
+    found: list[RunReference] = []
+    for key, requested in references_of(job, artifacts_key).items():
+        if is_direct(key):
+            continue
+        try:
+            resolved = tracking.resolve(requested)
+        except StoreError as error:
+            logger.warning(
+                "%s.%s stays unpinned until the job starts: %s", artifacts_key, key, error
+            )
+            resolved = None
+        found.append(RunReference(key, requested, resolved))
+    return found
+
+
+def pin_references(job: DictConfig, artifacts_key: str = "run") -> DictConfig:
+    """Copy a job's configuration with its references pinned, ``name:latest`` as ``name:v2``.
+
+    A reference whose store is out of reach from here stays; the job's rank 0 pins it.
+
+    Args:
+        job: The job's configuration; it is not changed.
+        artifacts_key: The section that holds the references.
+
+    Raises:
+        ArtifactNotFoundError: A reference means nothing.
+        ArtifactError: A reference is a name, and tracking is off.
+    """
+    pinned = copy.deepcopy(job)
+    with open_dict(pinned):
+        for reference in resolve_run_references(job, artifacts_key):
+            pinned[artifacts_key][reference.key] = reference.pinned
+    return pinned

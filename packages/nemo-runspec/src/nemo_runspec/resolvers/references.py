@@ -1,0 +1,81 @@
+"""Find the artifact references of a configuration."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from nemo_runspec.artifacts.reference import is_explicit_reference, looks_like_path
+from nemo_runspec.errors import ConfigError
+
+RESERVED_KEYS = frozenset({"env", "wandb", "output", "provenance"})
+
+_ART = re.compile(r"\$\{\s*art\s*:\s*(?P<quote>['\"]?)(?P<name>[^,}'\"]+)(?P=quote)\s*[,}]")
+
+
+def references_of(config: DictConfig, artifacts_key: str) -> dict[str, str]:
+    """The references that a configuration holds, under the key that names each.
+
+    These are the values of ``run.*`` that are references by their form, the values that some
+    ``${art:KEY}`` reads, and direct references such as ``${art:'name:v2'}`` (their own key).
+
+    Args:
+        config: The configuration; it is not resolved.
+        artifacts_key: The section of the references, usually ``run``.
+    """
+    found: dict[str, str] = {}
+    section = OmegaConf.select(config, artifacts_key)
+    if isinstance(section, DictConfig):
+        for key in section:
+            text = run_value(config, artifacts_key, str(key))
+            if text is not None and is_explicit_reference(text):
+                found[str(key)] = text
+    for name in sorted(set(_names_in(OmegaConf.to_container(config, resolve=False)))):
+        if is_direct(name):
+            found[name] = name
+            continue
+        text = run_value(config, artifacts_key, name)
+        if text is not None:
+            found[name] = text
+    return found
+
+
+def run_value(config: DictConfig, artifacts_key: str, key: str) -> str | None:
+    """The reference or path under ``run.KEY``; None where there is none.
+
+    Raises:
+        ConfigError: The value refers to itself through ``${art:…}``.
+    """
+    section = OmegaConf.select(config, artifacts_key)
+    if key in RESERVED_KEYS or not isinstance(section, DictConfig) or key not in section:
+        return None
+    raw = OmegaConf.to_container(section, resolve=False)
+    text = raw.get(key) if isinstance(raw, dict) else None
+    if isinstance(text, str) and _ART.search(text):
+        raise ConfigError(
+            "An artifact reference cannot itself read an artifact.",
+            where=f"{artifacts_key}.{key}",
+            hint="Write the artifact's name and version there.",
+        )
+    value = section[key] if isinstance(text, str) and text != "???" else None
+    return value if isinstance(value, str) else None
+
+
+def is_direct(name: str) -> bool:
+    """Tell a reference or path from a key of the ``run`` section."""
+    return ":" in name or looks_like_path(name)
+
+
+def _names_in(node: Any) -> Iterator[str]:
+    if isinstance(node, str):
+        for match in _ART.finditer(node):
+            yield match["name"].strip()
+    elif isinstance(node, dict | DictConfig):
+        for value in node.values():
+            yield from _names_in(value)
+    elif isinstance(node, list | ListConfig):
+        for value in node:
+            yield from _names_in(value)

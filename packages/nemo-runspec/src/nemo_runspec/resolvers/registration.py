@@ -1,0 +1,117 @@
+"""Register the resolvers with OmegaConf, and resolve a configuration's references up front."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any, Literal, get_args
+
+from omegaconf import DictConfig, OmegaConf
+
+from nemo_runspec.artifacts.session import ArtifactTrackingResult, open_tracking
+from nemo_runspec.artifacts.settings import TrackingSettings, read_settings
+from nemo_runspec.artifacts.tracker import ResolvedArtifact
+from nemo_runspec.distributed import once_per_job
+from nemo_runspec.errors import ConfigError
+from nemo_runspec.resolvers.art import resolve_art
+from nemo_runspec.resolvers.auto_mount import resolve_auto_mount
+from nemo_runspec.resolvers.mul import multiply
+from nemo_runspec.resolvers.owners import OWNERS
+from nemo_runspec.resolvers.references import references_of
+
+ResolutionMode = Literal["active_run", "pre_init", "local"]
+
+
+def register_resolvers_from_config(
+    config: DictConfig, artifacts_key: str = "run", mode: ResolutionMode | None = None
+) -> list[str]:
+    """Register ``art``, ``mul`` and ``auto_mount``, and resolve what a configuration refers to.
+
+    In a distributed job rank 0 resolves and the other ranks take over its result.
+
+    Args:
+        config: The configuration; it is not changed.
+        artifacts_key: The section that holds the references.
+        mode: How W&B is asked where it is active: ``active_run`` through the run that exists,
+            ``pre_init`` before ``wandb.init``; ``local`` reads paths only. By default the
+            active backends decide.
+
+    Returns:
+        The full names of the artifacts that the configuration refers to.
+
+    Raises:
+        ArtifactNotFoundError: A reference means nothing.
+        ConfigError: There is no such mode.
+    """
+    if mode is not None and mode not in get_args(ResolutionMode):
+        raise ConfigError(
+            f"There is no resolution mode {mode!r}.",
+            hint=f"Use one of {', '.join(get_args(ResolutionMode))}, or none.",
+        )
+    owner = OWNERS.find(config)
+    if owner is None or mode is not None:
+        owner = start_tracking(config, artifacts_key=artifacts_key, mode=mode)
+    else:
+        _resolve_all(config, owner, artifacts_key)
+    return list(owner.qualified_names)
+
+
+def start_tracking(
+    config: DictConfig, *, artifacts_key: str, mode: ResolutionMode | None = None
+) -> ArtifactTrackingResult:
+    """Open a configuration's backends, resolve its references, and make it current.
+
+    Args:
+        config: The configuration.
+        artifacts_key: The section that holds the references.
+        mode: As for :func:`register_resolvers_from_config`.
+    """
+    register_resolvers()
+    settings = TrackingSettings(root=None) if mode == "local" else read_settings(config)
+    tracking = open_tracking(settings, config=config, artifacts_key=artifacts_key)
+    _resolve_all(config, tracking, artifacts_key)
+    OWNERS.assign(config, tracking, artifacts_key)
+    tracking.make_current()
+    return tracking
+
+
+def register_resolvers() -> None:
+    """Register the resolvers; a ``mul`` that a framework registered first is kept."""
+    _register("art", resolve_art)
+    _register("auto_mount", resolve_auto_mount)
+    if not OmegaConf.has_resolver("mul"):
+        _register("mul", multiply)
+
+
+def clear_artifact_cache() -> None:
+    """Look every reference up again when it is next used, ``latest`` among them."""
+    for tracking in OWNERS.all():
+        tracking.forget_resolutions()
+
+
+def _resolve_all(config: DictConfig, tracking: ArtifactTrackingResult, artifacts_key: str) -> None:
+    texts = sorted(set(references_of(config, artifacts_key).values()))
+    if not texts:
+        return
+
+    def resolve() -> dict[str, Any]:
+        return {text: asdict(tracking.resolve(text)) for text in texts}
+
+    topic = json.dumps([tracking.settings.root, tracking.settings.wandb, texts])
+    shared = once_per_job(topic, resolve)
+    found = {text: ResolvedArtifact(**shared[text]) for text in texts}
+    for text, resolved in found.items():
+        tracking.adopt(text, resolved)
+    names = [item.qualified_name for item in found.values() if item.qualified_name]
+    tracking.qualified_names = list(dict.fromkeys(names))
+
+
+def _register(name: str, resolver: Callable[..., Any]) -> None:
+    # OmegaConf 2.4 renamed register_new_resolver to register_resolver, a name that 2.3 has for
+    # something else: the two are told apart by their parameters.
+    register: Callable[..., None] = OmegaConf.register_resolver
+    if "replace" not in inspect.signature(register).parameters:
+        register = OmegaConf.register_new_resolver
+    register(name, resolver, replace=True, use_cache=False)

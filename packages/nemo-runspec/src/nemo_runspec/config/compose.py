@@ -1,0 +1,193 @@
+"""Compose a configuration from its ``defaults`` list, as Hydra does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from nemo_runspec.config.defaults import Include, parse_defaults
+from nemo_runspec.config.files import SUFFIXES, read_mapping
+from nemo_runspec.config.locate import key_line
+from nemo_runspec.errors import ConfigError
+from nemo_runspec.suggest import did_you_mean
+
+_DEFAULTS = "defaults"
+_MISSING = "???"
+
+
+def load_omegaconf_yaml(path: str | Path) -> DictConfig:
+    """Load a configuration and everything that its ``defaults`` list names.
+
+    Names are looked up in the file's own folder. ``- base`` merges ``base.yaml`` at the top,
+    ``- optimizer: adam`` merges ``optimizer/adam.yaml`` under ``optimizer``; later entries win,
+    and the file itself comes where ``_self_`` stands, by default last.
+
+    Args:
+        path: A YAML, TOML or JSON file.
+
+    Returns:
+        The configuration without ``defaults``; interpolations are kept as they are.
+
+    Raises:
+        ConfigError: A file is missing, malformed, or part of a circle.
+    """
+    file = Path(path).expanduser().absolute()
+    return OmegaConf.create(compose(file))
+
+
+def compose(file: Path, root: Path | None = None) -> dict[Any, Any]:
+    """Compose a configuration into plain mappings, lists and values.
+
+    Args:
+        file: The configuration.
+        root: The folder that ``defaults`` are looked up in, for files inside it; by default,
+            and for every other file, the file's own.
+
+    Raises:
+        ConfigError: As in :func:`load_omegaconf_yaml`.
+    """
+    inside = root is not None and file.is_relative_to(root)
+    return _Composer(root if root is not None and inside else file.parent).compose(file, (), (), ())
+
+
+def find_config(folder: Path, name: str) -> Path:
+    """Find a recipe's configuration by name or path.
+
+    Args:
+        folder: The recipe's configuration folder.
+        name: ``tiny`` for ``tiny.yaml`` in that folder, or the path of a file.
+
+    Raises:
+        ConfigError: There is no such configuration, or the name fits several files.
+    """
+    as_path = Path(name).expanduser()
+    if as_path.suffix.lower() in SUFFIXES and as_path.is_file():
+        return as_path.absolute()
+    if as_path.is_absolute() or as_path.suffix.lower() in SUFFIXES:
+        plain = folder / name
+        if plain.is_file() and not as_path.is_absolute():
+            return plain
+    found = _files_named(folder, tuple(name.split("/")), where=str(folder))
+    if not found:
+        raise ConfigError(
+            f"There is no configuration '{name}'.",
+            where=str(folder),
+            hint=did_you_mean(name, list_configs(folder)),
+        )
+    return found[0]
+
+
+def list_configs(folder: Path) -> list[str]:
+    """Name the configurations of a folder, sorted."""
+    if not folder.is_dir():
+        return []
+    files = (file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES)
+    return sorted({file.stem for file in files if not file.name.startswith(".")})
+
+
+@dataclass(frozen=True, slots=True)
+class _Composer:
+    root: Path
+
+    def compose(
+        self,
+        file: Path,
+        group: tuple[str, ...],
+        package: tuple[str, ...],
+        chain: Sequence[Path],
+    ) -> dict[Any, Any]:
+        if file in chain:
+            circle = " → ".join(link.name for link in (*chain, file))
+            raise ConfigError(
+                f"Configurations name each other in a circle: {circle}.",
+                where=_defaults_line(chain[-1]),
+                hint="Remove one of the 'defaults' entries.",
+            )
+        content = read_mapping(file)
+        entries = parse_defaults(content.pop(_DEFAULTS, None), lambda: _defaults_line(file))
+        merged: dict[Any, Any] = {}
+        for entry in entries:
+            if entry is None:
+                part = _wrap(content, package)
+            else:
+                part = self._included(file, entry, group, package, (*chain, file))
+            merged = merge_values(merged, part)
+        return merged
+
+    def _included(
+        self,
+        file: Path,
+        entry: Include,
+        group: tuple[str, ...],
+        package: tuple[str, ...],
+        chain: Sequence[Path],
+    ) -> dict[Any, Any]:
+        folder = entry.group if entry.absolute else (*group, *entry.group)
+        name = (*folder, entry.name)
+        found = _files_named(self.root, name, where=_defaults_line(file))
+        if not found:
+            if entry.optional:
+                return {}
+            raise ConfigError(
+                f"'defaults' names '{'/'.join(name)}', which does not exist.",
+                where=_defaults_line(file),
+                hint=did_you_mean(entry.name, list_configs(self.root.joinpath(*folder))),
+            )
+        return self.compose(found[0], folder, entry.package_below(package), chain)
+
+
+def merge_values(below: Mapping[Any, Any], above: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Merge two mappings without resolving anything.
+
+    Mappings merge key by key, everything else is replaced; a missing value (``???``) replaces
+    nothing.
+    """
+    merged = dict(below)
+    for key, value in above.items():
+        current = merged.get(key)
+        if isinstance(current, Mapping) and isinstance(value, Mapping):
+            merged[key] = merge_values(current, value)
+        elif value != _MISSING or key not in merged:
+            merged[key] = value
+    return merged
+
+
+def _files_named(root: Path, name: tuple[str, ...], *, where: str) -> list[Path]:
+    base = root.resolve()
+    if any(part in ("", ".", "..") for part in name):
+        raise _outside("/".join(name), where)
+    stem = root.joinpath(*name)
+    found = [stem.with_name(stem.name + suffix) for suffix in SUFFIXES]
+    found = [file for file in found if file.is_file()]
+    if len(found) > 1:
+        raise ConfigError(
+            f"'{'/'.join(name)}' fits several files: {', '.join(file.name for file in found)}.",
+            where=where,
+            hint="Rename one of them.",
+        )
+    if found and not found[0].resolve().is_relative_to(base):
+        raise _outside("/".join(name), where)
+    return found
+
+
+def _outside(name: str, where: str) -> ConfigError:
+    return ConfigError(
+        f"'{name}' leads out of the configuration folder.",
+        where=where,
+        hint="Name a file inside it, or pass a path with -c.",
+    )
+
+
+def _defaults_line(file: Path) -> str:
+    line = key_line(file, (_DEFAULTS,))
+    return str(file) if line is None else f"{file}:{line}"
+
+
+def _wrap(content: dict[Any, Any], package: tuple[str, ...]) -> dict[Any, Any]:
+    for name in reversed(package):
+        content = {name: content}
+    return content

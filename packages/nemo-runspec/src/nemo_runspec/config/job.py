@@ -1,0 +1,213 @@
+"""The configuration of a job: the recipe's own, the environment's, the command line's."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from nemo_runspec.config.compose import compose, find_config, merge_values
+from nemo_runspec.config.escaping import escape_values
+from nemo_runspec.config.grammar import parse_override
+from nemo_runspec.config.overrides import apply_overrides
+from nemo_runspec.config.secrets import find_secrets, redact, redact_words
+from nemo_runspec.env_toml import EnvProfile, EnvToml, load_env_profile, load_env_toml
+from nemo_runspec.errors import ConfigError
+from nemo_runspec.naming import config_stem, output_artifact_name
+from nemo_runspec.runspec.model import Runspec
+
+ROOT_VARIABLE = "NEMOTRON_ARTIFACTS_ROOT"
+_OFF = {"manifest": {"root": None}, "wandb": False}
+_IMAGE = "container"
+_OTHER_IMAGE_KEYS = ("image", "container_image")
+
+
+def build_job_config(
+    runspec: Runspec,
+    *,
+    config_name: str | None = None,
+    overrides: Sequence[str] = (),
+    profile: str | None = None,
+    argv: Sequence[str] = (),
+    default_root: str | None = None,
+    env_file: Path | None = None,
+) -> DictConfig:
+    """Compose everything that a job needs into one configuration.
+
+    ``run.env`` comes from the runspec, the recipe's configuration, the profile and the
+    overrides, later ones winning; ``artifacts`` from env.toml, the configuration and the
+    overrides, where ``artifacts.manifest.root`` may also come from ``NEMOTRON_ARTIFACTS_ROOT``
+    (above env.toml). ``run.wandb.{project,entity}`` is always there, ``run.output`` names what
+    the recipe makes, and ``run.provenance`` records where all of this comes from.
+
+    Args:
+        runspec: The recipe.
+        config_name: Name or path of its configuration; None for its default.
+        overrides: ``key=value`` overrides in Hydra's grammar.
+        profile: An execution profile of env.toml.
+        argv: The command line, for the record; secrets in it are hidden.
+        default_root: Manifest root where none is set anywhere; an explicit null stays null.
+        env_file: The env.toml; by default the one found from the working directory.
+
+    Returns:
+        The job's configuration, interpolations kept.
+
+    Raises:
+        ConfigError: A file, an override or a profile cannot be used, or a value is a secret.
+    """
+    name = config_name or runspec.config.default
+    file = find_config(runspec.config.dir, name)
+    env = load_env_toml(env_file)
+    chosen = None if profile is None else load_env_profile(profile, env_file)
+    content = compose(file, root=runspec.config.dir)
+    run = _section(content, "run", file)
+    content["run"] = {
+        **run,
+        "env": _environment(runspec, _section(run, "env", file), chosen),
+        "wandb": _wandb(env, _section(run, "wandb", file)),
+        "output": run.get("output") or output_artifact_name(runspec.name, name),
+    }
+    content["artifacts"] = _artifacts_section(content, file, env)
+    parsed = [parse_override(text) for text in overrides]
+    config = apply_overrides(OmegaConf.create(content), parsed)
+    _finish(config, default_root)
+    _refuse_secrets(config, file, env)
+    _record(config, runspec, name, file, profile, argv)
+    return config
+
+
+def config_digest(config: DictConfig) -> str:
+    """Digest a configuration: equal for equal content, whatever the order of its keys.
+
+    Args:
+        config: A job's configuration; ``run.provenance`` and secrets do not count.
+
+    Returns:
+        ``sha256:`` and 64 hexadecimal digits.
+    """
+    content = _raw(redact(config))
+    run = content.get("run")
+    if isinstance(run, dict):
+        content["run"] = {key: value for key, value in run.items() if key != "provenance"}
+    text = json.dumps(_sorted(content), ensure_ascii=False, separators=(",", ":"), default=str)
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def _environment(
+    runspec: Runspec, own: Mapping[Any, Any], profile: EnvProfile | None
+) -> dict[str, Any]:
+    image = {_IMAGE: runspec.image}
+    merged: dict[str, Any] = {}
+    for layer in (image, runspec.env, own, profile or {}):
+        merged = merge_values(merged, _with_image_key(layer))
+    return merged
+
+
+def _wandb(env: EnvToml, own: Mapping[Any, Any]) -> dict[str, Any]:
+    unset = {"project": None, "entity": None}
+    return merge_values(merge_values(unset, env.wandb), own)
+
+
+def _artifacts_section(content: Mapping[Any, Any], file: Path, env: EnvToml) -> dict[str, Any]:
+    below: dict[str, Any] = dict(env.artifacts)
+    root = os.environ.get(ROOT_VARIABLE)
+    if root:
+        below = merge_values(below, {"manifest": {"root": root}})
+    if "artifacts" in content and content["artifacts"] is None:
+        return dict(_OFF)
+    return merge_values(below, _section(content, "artifacts", file))
+
+
+def _finish(config: DictConfig, default_root: str | None) -> None:
+    """Fill in what may only be decided after the overrides."""
+    content = _raw(config)
+    run = content.get("run") or {}
+    run["env"] = _with_image_key(run.get("env") or {})
+    artifacts = content.get("artifacts", {})
+    manifest = {} if artifacts is None else artifacts.get("manifest", {})
+    if artifacts is None:
+        artifacts = _OFF
+    elif default_root is not None and isinstance(manifest, dict) and "root" not in manifest:
+        artifacts = merge_values(artifacts, {"manifest": {"root": default_root}})
+    with open_dict(config):
+        config.run = run
+        config.artifacts = artifacts
+
+
+def _record(
+    config: DictConfig,
+    runspec: Runspec,
+    name: str,
+    file: Path,
+    profile: str | None,
+    argv: Sequence[str],
+) -> None:
+    """Write down where the configuration comes from."""
+    from nemo_runspec.provenance import collect_provenance
+
+    image = _raw(config)["run"]["env"].get(_IMAGE)
+    provenance = escape_values(
+        {
+            "runspec": runspec.name,
+            "config": config_stem(name),
+            "config_file": str(file),
+            "argv": redact_words(argv),
+            "profile": profile,
+            **collect_provenance(runspec.path.parent),
+            "config_digest": config_digest(config),
+        }
+    )
+    # An image that is computed is referred to, so that a relative reference keeps its meaning.
+    computed = isinstance(image, str) and "${" in image
+    provenance["image"] = f"${{run.env.{_IMAGE}}}" if computed else image
+    with open_dict(config):
+        config.run.provenance = provenance
+
+
+def _with_image_key(layer: Mapping[str, Any]) -> dict[str, Any]:
+    """Spell the image's key one way, so that the layers override each other."""
+    renamed = {key: value for key, value in layer.items() if key not in _OTHER_IMAGE_KEYS}
+    for key in _OTHER_IMAGE_KEYS:
+        if key in layer:
+            renamed[_IMAGE] = layer[key]
+    return renamed
+
+
+def _section(content: Mapping[Any, Any], key: str, file: Path) -> dict[Any, Any]:
+    section = content.get(key)
+    if section is None:
+        return {}
+    if not isinstance(section, Mapping):
+        raise ConfigError(f"'{key}' must be a section, but is {section!r}.", where=str(file))
+    return dict(section)
+
+
+def _refuse_secrets(config: DictConfig, file: Path, env: EnvToml) -> None:
+    found = find_secrets(config)
+    if not found:
+        return
+    keys = ", ".join(f"'{item.key}'" for item in found)
+    places = str(file) if not env.text else f"{file} or {env.path}"
+    raise ConfigError(
+        f"The configuration holds a secret under {keys}.",
+        where=f"{places} or the command line",
+        hint="Put it into an environment variable and write ${oc.env:NAME} there.",
+    )
+
+
+def _raw(config: DictConfig) -> dict[Any, Any]:
+    content = OmegaConf.to_container(config, resolve=False)
+    return content if isinstance(content, dict) else {}
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _sorted(value[key]) for key in sorted(value, key=str)}
+    if isinstance(value, list):
+        return [_sorted(item) for item in value]
+    return value

@@ -1,0 +1,54 @@
+"""The configuration of a plain script: a file, a command line, a typed result."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from omegaconf import OmegaConf
+
+from nemo_runspec.config.arguments import locate_default, split_arguments
+from nemo_runspec.config.compose import compose
+from nemo_runspec.config.grammar import parse_override
+from nemo_runspec.config.overrides import apply_overrides
+from nemo_runspec.config.shape import declares
+from nemo_runspec.config.typed import to_typed
+
+T = TypeVar("T")
+
+
+def cli(
+    cls: type[T], config_file: str | Path | None = None, argv: Sequence[str] | None = None
+) -> T:
+    """Load a script's configuration from a file and its command line.
+
+    Args:
+        cls: A dataclass or a pydantic model.
+        config_file: The YAML, TOML or JSON file to use when the command line has no
+            ``--config``. A relative one is looked for in the working directory, then beside the
+            script. Without any file the class's own defaults are the start.
+        argv: The command line without the program's name; by default this process's. It may
+            hold ``--config PATH``, ``--art.KEY NAME`` and overrides such as
+            ``learning_rate=5e-5``.
+
+    Returns:
+        An instance of the class.
+
+    Raises:
+        ConfigError: The file, an override or a value cannot be used.
+    """
+    arguments = split_arguments(sys.argv[1:] if argv is None else argv)
+    file = _file(arguments.config, config_file)
+    content = {} if file is None else compose(file)
+    overrides = [parse_override(text) for text in arguments.overrides]
+    config = apply_overrides(OmegaConf.create(content), overrides, is_known=partial(declares, cls))
+    return to_typed(config, cls, source=None if file is None else str(file))
+
+
+def _file(chosen: str | None, default: str | Path | None) -> Path | None:
+    if chosen is not None:
+        return Path(chosen).expanduser().absolute()
+    return None if default is None else locate_default(default).absolute()

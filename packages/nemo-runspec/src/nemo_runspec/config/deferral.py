@@ -68,7 +68,10 @@ class Deferral:
 
     def at(self, path: Path) -> Any:
         """Give the raw value at a path."""
-        return reduce(lambda value, key: value[key], path, self.raw)
+        value: Any = self.raw
+        for key in path:
+            value = value[key]
+        return value
 
     def resolve(self, path: Path) -> Any:
         """Resolve the value at a path into plain values."""

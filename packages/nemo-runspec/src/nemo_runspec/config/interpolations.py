@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from omegaconf.grammar_parser import OmegaConfGrammarParser, parse
+from omegaconf.grammar.gen.OmegaConfGrammarParser import OmegaConfGrammarParser
+from omegaconf.grammar_parser import parse
 
 _Node = OmegaConfGrammarParser.InterpolationNodeContext
 _Resolver = OmegaConfGrammarParser.InterpolationResolverContext

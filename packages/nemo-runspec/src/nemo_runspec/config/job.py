@@ -77,7 +77,7 @@ def build_job_config(
     config = apply_overrides(OmegaConf.create(content), parsed)
     _finish(config, default_root)
     _refuse_secrets(config, file, env)
-    _record(config, runspec, name, file, profile, argv)
+    _record(config, runspec, name=name, file=file, profile=profile, argv=argv)
     return config
 
 
@@ -142,6 +142,7 @@ def _finish(config: DictConfig, default_root: str | None) -> None:
 def _record(
     config: DictConfig,
     runspec: Runspec,
+    *,
     name: str,
     file: Path,
     profile: str | None,

@@ -17,7 +17,6 @@ from nemo_runspec.suggest import did_you_mean
 OPEN_SECTIONS = ("run", "artifacts")
 
 KnownKey = Callable[[tuple[str, ...]], bool]
-_Container = DictConfig | ListConfig
 
 
 def apply_hydra_overrides(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
@@ -82,7 +81,7 @@ def _apply(config: DictConfig, override: Override, is_known: KnownKey) -> None:
 def _assign(config: DictConfig, override: Override, is_known: KnownKey) -> None:
     path = override.path
     may_add = override.kind is not OverrideKind.SET or path[0] in OPEN_SECTIONS or is_known(path)
-    parent: _Container = config
+    parent: DictConfig | ListConfig = config
     for depth, part in enumerate(path[:-1]):
         parent = _child(parent, part, override, path[: depth + 1], may_add=may_add)
     key = _existing_key(parent, path[-1])
@@ -102,8 +101,13 @@ def _assign(config: DictConfig, override: Override, is_known: KnownKey) -> None:
 
 
 def _child(
-    parent: _Container, part: str, override: Override, path: tuple[str, ...], *, may_add: bool
-) -> _Container:
+    parent: DictConfig | ListConfig,
+    part: str,
+    override: Override,
+    path: tuple[str, ...],
+    *,
+    may_add: bool,
+) -> DictConfig | ListConfig:
     key = _existing_key(parent, part)
     if key is None or _is_empty(parent, key):
         if not may_add:
@@ -131,7 +135,7 @@ def _child(
 
 def _delete(config: DictConfig, override: Override) -> None:
     path = override.path
-    parent: _Container = config
+    parent: DictConfig | ListConfig = config
     for depth, part in enumerate(path[:-1]):
         parent = _child(parent, part, override, path[: depth + 1], may_add=False)
     key = _existing_key(parent, path[-1])
@@ -149,30 +153,30 @@ def _delete(config: DictConfig, override: Override) -> None:
         del parent[key]
 
 
-def _existing_key(parent: _Container, part: str) -> Any:
+def _existing_key(parent: DictConfig | ListConfig, part: str) -> Any:
     if isinstance(parent, ListConfig):
         return int(part) if part.isdecimal() and int(part) < len(parent) else None
     keys = list(parent.keys())
     return part if part in keys else next((key for key in keys if str(key) == part), None)
 
 
-def _is_empty(parent: _Container, key: Any) -> bool:
+def _is_empty(parent: DictConfig | ListConfig, key: Any) -> bool:
     if OmegaConf.is_interpolation(parent, key):
         return False
     return OmegaConf.is_missing(parent, key) or parent[key] is None
 
 
-def _raw(parent: _Container, key: Any) -> Any:
+def _raw(parent: DictConfig | ListConfig, key: Any) -> Any:
     return OmegaConf.to_container(parent, resolve=False)[key]  # type: ignore[index]
 
 
-def _add(parent: _Container, part: str, override: Override) -> None:
+def _add(parent: DictConfig | ListConfig, part: str, override: Override) -> None:
     if isinstance(parent, ListConfig):
         raise _no_element(parent, override.path, override)
     _put(parent, part, override.value)
 
 
-def _put(parent: _Container, key: Any, value: Any) -> None:
+def _put(parent: DictConfig | ListConfig, key: Any, value: Any) -> None:
     if isinstance(value, dict) and _is_section(parent, key):
         for name, item in value.items():
             _put(parent[key], name, item)
@@ -184,13 +188,15 @@ def _put(parent: _Container, key: Any, value: Any) -> None:
         parent[key] = value
 
 
-def _is_section(parent: _Container, key: Any) -> bool:
+def _is_section(parent: DictConfig | ListConfig, key: Any) -> bool:
     if _existing_key(parent, str(key)) is None or OmegaConf.is_interpolation(parent, key):
         return False
     return not OmegaConf.is_missing(parent, key) and isinstance(parent[key], DictConfig)
 
 
-def _unknown(parent: _Container, path: tuple[str, ...], override: Override) -> ConfigError:
+def _unknown(
+    parent: DictConfig | ListConfig, path: tuple[str, ...], override: Override
+) -> ConfigError:
     if isinstance(parent, ListConfig):
         return _no_element(parent, path, override)
     near = did_you_mean(path[-1], (str(key) for key in parent))

@@ -99,7 +99,8 @@ def redact(config: DictConfig, environ: Mapping[str, str] | None = None) -> Dict
         environ: The environment whose secrets are looked for; by default the process's own.
     """
     known = known_secrets(environ)
-    return OmegaConf.create(_redacted(OmegaConf.to_container(config, resolve=False), (), known))
+    content: dict[Any, Any] = _redacted(OmegaConf.to_container(config, resolve=False), (), known)
+    return OmegaConf.create(content)
 
 
 def redact_text(text: str, environ: Mapping[str, str] | None = None) -> str:

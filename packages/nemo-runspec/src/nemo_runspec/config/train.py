@@ -37,7 +37,8 @@ def extract_train_config(job: DictConfig) -> DictConfig:
     """
     _register_own_resolvers()
     extraction = _Extraction(job)
-    return OmegaConf.create(extraction.section((), extraction.deferral.raw))
+    content: dict[Any, Any] = extraction.section((), extraction.deferral.raw)
+    return OmegaConf.create(content)
 
 
 class _Extraction:

@@ -126,7 +126,7 @@ def _invalid(
 
 def _problem(item: Any, values: Mapping[str, Any]) -> str:
     key = _key(item["loc"], values)
-    message = item["msg"].rstrip(".").removeprefix("Value error, ")
+    message = str(item["msg"]).rstrip(".").removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     if item["type"] == "value_error" and not key:
         return message

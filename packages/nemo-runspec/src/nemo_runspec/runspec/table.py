@@ -51,9 +51,11 @@ class Table:
     def text_value(self, key: str) -> str | None:
         """Read an optional, non-empty string."""
         value = self._typed(key, str)
-        if value is not None and not value.strip():
+        if value is None:
+            return None
+        if not value.strip():
             self.fail(key, f"'{self._dotted(key)}' is empty.", "Give it a value or leave it out.")
-        return value
+        return str(value)
 
     def required_text(self, key: str) -> str:
         """Read a string that has to be there."""

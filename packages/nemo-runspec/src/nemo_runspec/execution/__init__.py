@@ -1,0 +1,32 @@
+"""Run a recipe: plan it, start its script, read what it left behind. This lives once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nemo_runspec.exports import lazy_exports
+
+if TYPE_CHECKING:
+    from nemo_runspec.execution.inputs import ArtifactInput as ArtifactInput
+    from nemo_runspec.execution.local import PreparedRun as PreparedRun
+    from nemo_runspec.execution.local import RunOutcome as RunOutcome
+    from nemo_runspec.execution.local import run_recipe as run_recipe
+    from nemo_runspec.execution.plan import RecipePlan as RecipePlan
+    from nemo_runspec.execution.plan import RecipeRequest as RecipeRequest
+    from nemo_runspec.execution.plan import plan_recipe as plan_recipe
+    from nemo_runspec.execution.preview import preview_config as preview_config
+    from nemo_runspec.execution.process import ChildStreams as ChildStreams
+
+EXPORTS = {
+    "ArtifactInput": "nemo_runspec.execution.inputs:ArtifactInput",
+    "ChildStreams": "nemo_runspec.execution.process:ChildStreams",
+    "PreparedRun": "nemo_runspec.execution.local:PreparedRun",
+    "RecipePlan": "nemo_runspec.execution.plan:RecipePlan",
+    "RecipeRequest": "nemo_runspec.execution.plan:RecipeRequest",
+    "RunOutcome": "nemo_runspec.execution.local:RunOutcome",
+    "plan_recipe": "nemo_runspec.execution.plan:plan_recipe",
+    "preview_config": "nemo_runspec.execution.preview:preview_config",
+    "run_recipe": "nemo_runspec.execution.local:run_recipe",
+}
+
+__getattr__, __dir__ = lazy_exports(__name__, EXPORTS)

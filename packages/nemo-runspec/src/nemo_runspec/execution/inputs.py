@@ -1,0 +1,138 @@
+"""The artifacts that a job reads: what was asked for, what it means now, whether it fits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from nemo_runspec.artifacts.base import Artifact
+from nemo_runspec.artifacts.reference import ArtifactReference, is_reference
+from nemo_runspec.artifacts.registry import find_artifact_class
+from nemo_runspec.artifacts.session import open_tracking
+from nemo_runspec.artifacts.settings import read_settings
+from nemo_runspec.config import list_configs
+from nemo_runspec.errors import ArtifactError, ArtifactNotFoundError
+from nemo_runspec.naming import output_artifact_name
+from nemo_runspec.resolvers import RunReference, resolve_run_references
+from nemo_runspec.resolvers.references import references_of
+from nemo_runspec.runspec import Runspec
+
+_UNTYPED = Artifact.__name__
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactInput:
+    """One artifact that a job reads.
+
+    Attributes:
+        key: Its key in the config's ``run`` section.
+        requested: The reference or path as the configuration has it.
+        pinned: The reference with its version.
+        path: Where its data lies; None where the store is out of reach from here.
+        type: Its type; None likewise.
+        declared: The type that the recipe declares for the key, if it declares one.
+    """
+
+    key: str
+    requested: str
+    pinned: str
+    path: str | None
+    type: str | None
+    declared: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the input as JSON data."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def read_inputs(
+    job: DictConfig, recipe: Runspec, recipes: Iterable[Runspec]
+) -> tuple[ArtifactInput, ...]:
+    """Resolve the references of a job, and check them against the recipe's declaration.
+
+    Args:
+        job: The job's configuration.
+        recipe: The recipe that will read them.
+        recipes: Every recipe that is known, to name the one that makes a missing artifact.
+
+    Raises:
+        ArtifactNotFoundError: An artifact does not exist.
+        ArtifactError: An artifact has another type than the recipe declares.
+    """
+    try:
+        references = resolve_run_references(job)
+    except ArtifactNotFoundError as error:
+        raise _with_producer(error, job, recipes) from error
+    inputs = tuple(_describe(reference, recipe) for reference in references)
+    for item in inputs:
+        _check_type(item)
+    return inputs
+
+
+def _describe(reference: RunReference, recipe: Runspec) -> ArtifactInput:
+    resolved = reference.resolved
+    return ArtifactInput(
+        key=reference.key,
+        requested=reference.requested,
+        pinned=reference.pinned,
+        path=None if resolved is None else resolved.path,
+        type=None if resolved is None else resolved.type,
+        declared=recipe.artifacts.reads.get(reference.key),
+    )
+
+
+def _check_type(item: ArtifactInput) -> None:
+    if item.declared is None or item.type in {None, _UNTYPED, item.declared}:
+        return
+    declared = find_artifact_class(item.declared)
+    found = find_artifact_class(item.type or "")
+    if declared is not None and found is not None and issubclass(found, declared):
+        return
+    raise ArtifactError(
+        f"The recipe reads a {item.declared}, and {item.pinned} is a {item.type}.",
+        where=f"run.{item.key}",
+        hint=f"Name another with --art.{item.key} NAME:VERSION.",
+    )
+
+
+def _with_producer(
+    error: ArtifactNotFoundError, job: DictConfig, recipes: Iterable[Runspec]
+) -> ArtifactNotFoundError:
+    """Say which command makes the artifact that is missing, where a recipe makes it."""
+    missing = _first_missing(job)
+    if missing is None:
+        return error
+    key, name = missing
+    command = _producing_command(name, recipes)
+    hint = error.hint if command is None else f"Run `{command}` first."
+    return ArtifactNotFoundError(f"run.{key}: {error.what}", where=error.where, hint=hint)
+
+
+def _first_missing(job: DictConfig) -> tuple[str, str] | None:
+    """Find the first reference whose name has no version at all."""
+    tracker = open_tracking(read_settings(job), config=OmegaConf.create({})).manifest_tracker
+    if tracker is None:
+        return None
+    for key, text in references_of(job, "run").items():
+        if not is_reference(text):
+            continue
+        name = ArtifactReference.parse(text).name
+        try:
+            tracker.latest_version(name)
+        except ArtifactNotFoundError:
+            return key, name
+    return None
+
+
+def _producing_command(name: str, recipes: Iterable[Runspec]) -> str | None:
+    for recipe in recipes:
+        if recipe.artifacts.writes is None:
+            continue
+        for config in list_configs(recipe.config.dir):
+            if output_artifact_name(recipe.name, config) == name:
+                chosen = [] if config == recipe.config.default else ["-c", config]
+                return " ".join(["nemotron", *recipe.words, *chosen])
+    return None

@@ -1,0 +1,143 @@
+"""Run a planned recipe on this machine, in a run directory of its own."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from nemo_runspec.config import save_configs
+from nemo_runspec.errors import ExecutionError
+from nemo_runspec.execution.command import require_launcher
+from nemo_runspec.execution.plan import RecipePlan
+from nemo_runspec.execution.process import ChildStreams, run_child
+from nemo_runspec.run_result import RUN_DIR_VARIABLE, RunResult, read_result
+
+_RUNS = Path(".nemotron", "runs")
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedRun:
+    """A job whose run directory stands and whose script is about to start.
+
+    Attributes:
+        plan: What is run.
+        run_dir: The job's own directory.
+        job_config: The whole configuration, ``job.yaml``.
+        train_config: What the script reads, ``train.yaml``.
+        command: The program and its arguments.
+    """
+
+    plan: RecipePlan
+    run_dir: Path
+    job_config: Path
+    train_config: Path
+    command: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """How a job ended.
+
+    Attributes:
+        run: The job.
+        exit_code: 0 where it succeeded; 128 plus its number where a signal ended it.
+        result: What the script left behind.
+    """
+
+    run: PreparedRun
+    exit_code: int
+    result: RunResult
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the script ended well."""
+        return self.exit_code == 0
+
+    @property
+    def manifest(self) -> str | None:
+        """Where the last manifest lies; None where there is none."""
+        paths = [item.get("manifest_path") for item in self.result.artifacts]
+        return next((str(path) for path in reversed(paths) if path), None)
+
+    @property
+    def reused(self) -> bool:
+        """Whether everything that was recorded had been recorded before."""
+        artifacts = self.result.artifacts
+        return bool(artifacts) and all(item.get("reused") for item in artifacts)
+
+    @property
+    def missing_manifest(self) -> str | None:
+        """Why there is no manifest, in one sentence; None where there is one."""
+        if self.manifest is not None:
+            return None
+        if self.result.manifest_missing:
+            return self.result.manifest_missing
+        if self.run.plan.manifest_root is None:
+            return "off: artifacts.manifest.root is not set"
+        if not self.succeeded:
+            return "the job failed before it recorded an artifact"
+        return "the recipe recorded no artifact"
+
+
+def run_recipe(
+    plan: RecipePlan,
+    *,
+    announce: Callable[[PreparedRun], None],
+    streams: ChildStreams,
+    environment: Mapping[str, str] | None = None,
+) -> RunOutcome:
+    """Run a recipe's script in a child process and wait for its end.
+
+    Args:
+        plan: The job.
+        announce: Called once, right before the script starts.
+        streams: Where the script's output goes.
+        environment: The script's environment, before the run directory is added; by default
+            this process's own.
+
+    Raises:
+        ExecutionError: torch or Ray is needed and absent, the run directory cannot be written,
+            the script cannot be started, or its result cannot be read.
+    """
+    require_launcher(plan.recipe, plan.image)
+    run = _prepare(plan)
+    announce(run)
+    variables = os.environ if environment is None else environment
+    code = run_child(
+        run.command,
+        environment={**variables, RUN_DIR_VARIABLE: str(run.run_dir)},
+        cwd=plan.cwd,
+        streams=streams,
+    )
+    return RunOutcome(run, code, read_result(run.run_dir))
+
+
+def _prepare(plan: RecipePlan) -> PreparedRun:
+    run_dir = _create_run_dir(plan)
+    try:
+        job_config, train_config = save_configs(plan.job, plan.train, run_dir)
+        command = tuple(plan.command(train_config))
+    except BaseException:
+        shutil.rmtree(run_dir, ignore_errors=True)
+        raise
+    return PreparedRun(plan, run_dir, job_config, train_config, command)
+
+
+def _create_run_dir(plan: RecipePlan) -> Path:
+    started = datetime.now(tz=UTC).strftime("%Y%m%dT%H%M%SZ")
+    name = plan.recipe.name.replace("/", "-")
+    run_dir = plan.cwd / _RUNS / name / f"{started}-{secrets.token_hex(3)}"
+    try:
+        run_dir.mkdir(parents=True)
+    except OSError as error:
+        raise ExecutionError(
+            f"The run directory cannot be created: {error.strerror}.",
+            where=str(run_dir),
+            hint="Start from a folder that you may write to.",
+        ) from error
+    return run_dir

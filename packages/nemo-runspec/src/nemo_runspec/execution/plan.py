@@ -1,0 +1,126 @@
+"""From a request to a plan: the job and train configurations, the inputs, the command."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from nemo_runspec.config import build_job_config, extract_train_config
+from nemo_runspec.execution.command import build_command
+from nemo_runspec.execution.inputs import ArtifactInput, read_inputs
+from nemo_runspec.runspec import Runspec
+
+EMBEDDED_ROOT = "artifacts"
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeRequest:
+    """What a user asks for.
+
+    Attributes:
+        recipe: The recipe to run.
+        config: Name or path of its configuration; None for its default.
+        overrides: Dotlist overrides, in their order.
+        argv: The command line as it was typed, for the record.
+        cwd: The working directory; the embedded artifact root and run directories lie in it.
+        recipes: Every known recipe, to name the one that makes a missing input.
+    """
+
+    recipe: Runspec
+    config: str | None = None
+    overrides: tuple[str, ...] = ()
+    argv: tuple[str, ...] = ()
+    cwd: Path = Path()
+    recipes: tuple[Runspec, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RecipePlan:
+    """A job that is ready to start.
+
+    Attributes:
+        recipe: The recipe.
+        job: Everything, with references pinned and provenance.
+        train: What the script will see.
+        inputs: The artifacts that it reads.
+        cwd: The working directory.
+    """
+
+    recipe: Runspec
+    job: DictConfig
+    train: DictConfig
+    inputs: tuple[ArtifactInput, ...]
+    cwd: Path
+
+    @property
+    def output(self) -> str:
+        """The name that the job's artifact is recorded under."""
+        return str(OmegaConf.select(self.job, "run.output"))
+
+    @property
+    def manifest_root(self) -> str | None:
+        """Where manifests are recorded; None where they are off."""
+        root = OmegaConf.select(self.job, "artifacts.manifest.root")
+        return None if root is None else str(root)
+
+    @property
+    def wandb(self) -> bool:
+        """Whether artifacts go to W&B too."""
+        return bool(OmegaConf.select(self.job, "artifacts.wandb"))
+
+    @property
+    def image(self) -> str | None:
+        """The container image that the recipe runs in."""
+        container = OmegaConf.select(self.job, "run.env.container")
+        return self.recipe.image if container is None else str(container)
+
+    def command(self, config: Path) -> list[str]:
+        """Spell the command line that starts the script with a train configuration."""
+        gpus = OmegaConf.select(self.job, "run.env.gpus_per_node")
+        declared = self.recipe.resources.gpus_per_node
+        return build_command(
+            self.recipe, config, gpus_per_node=declared if gpus is None else int(gpus)
+        )
+
+
+def plan_recipe(request: RecipeRequest) -> RecipePlan:
+    """Compose, pin and check everything that a job needs; nothing is written.
+
+    Args:
+        request: What the user asks for.
+
+    Raises:
+        ConfigError: The configuration cannot be used.
+        ArtifactNotFoundError: An input does not exist; the hint names the command that makes it.
+        ArtifactError: An input has another type than the recipe declares.
+    """
+    job = build_job_config(
+        request.recipe,
+        config_name=request.config,
+        overrides=request.overrides,
+        argv=request.argv,
+        default_root=str(request.cwd.absolute() / EMBEDDED_ROOT),
+    )
+    inputs = read_inputs(job, request.recipe, request.recipes)
+    pinned = _pin(job, inputs)
+    return RecipePlan(
+        recipe=request.recipe,
+        job=pinned,
+        train=extract_train_config(pinned),
+        inputs=inputs,
+        cwd=request.cwd.absolute(),
+    )
+
+
+def _pin(job: DictConfig, inputs: Iterable[ArtifactInput]) -> DictConfig:
+    pinned = copy.deepcopy(job)
+    section: Any = pinned.run
+    with open_dict(pinned):
+        for item in inputs:
+            section[item.key] = item.pinned
+    return pinned

@@ -1,0 +1,75 @@
+"""A train configuration as its job will see it, for people to read before anything runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from omegaconf import Container, DictConfig, OmegaConf
+from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
+
+from nemo_runspec.config import redact, redact_text
+from nemo_runspec.config.escaping import escape_values
+from nemo_runspec.errors import ConfigError, NemotronError
+from nemo_runspec.resolvers import register_resolvers_from_config
+
+_ENVIRONMENT = "oc.env"
+_UNSET_VARIABLE = "Environment variable"
+
+
+def preview_config(train: DictConfig) -> dict[str, Any]:
+    """Resolve a train configuration as far as this machine can, without its secrets.
+
+    Interpolations on the environment of the job stay as they are written; the result, written
+    as YAML, loads back as what is shown.
+
+    Args:
+        train: What ``extract_train_config`` made; it is not changed.
+
+    Raises:
+        ArtifactNotFoundError: An artifact or a field of one does not exist.
+        ConfigError: An interpolation cannot be resolved; the message names its key.
+    """
+    config = redact(train)
+    register_resolvers_from_config(config)
+    raw = OmegaConf.to_container(config, resolve=False)
+    filled: dict[str, Any] = _fill(config, raw, "")
+    return filled
+
+
+def _fill(node: Any, raw: Any, key: str) -> Any:
+    if isinstance(raw, dict):
+        return {name: _item(node, name, value, f"{key}.{name}") for name, value in raw.items()}
+    return [_item(node, index, value, f"{key}[{index}]") for index, value in enumerate(raw)]
+
+
+def _item(parent: Any, name: Any, raw: Any, key: str) -> Any:
+    if isinstance(raw, dict | list):
+        return _fill(parent[name], raw, key)
+    if not isinstance(raw, str) or "$" not in raw or _ENVIRONMENT in raw:
+        return raw
+    try:
+        value = parent[name]
+    except InterpolationResolutionError as error:
+        if _UNSET_VARIABLE in str(error):
+            return raw
+        raise _explained(error, key) from error
+    except OmegaConfBaseException as error:
+        raise _explained(error, key) from error
+    plain = OmegaConf.to_container(value, resolve=True) if isinstance(value, Container) else value
+    return escape_values(_without_secrets(plain))
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_secrets(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_secrets(item) for item in value]
+    return redact_text(value) if isinstance(value, str) else value
+
+
+def _explained(error: OmegaConfBaseException, key: str) -> NemotronError:
+    cause = error.__cause__ or error.__context__
+    if isinstance(cause, NemotronError):
+        return cause
+    sentence = str(error).strip().splitlines()[0].rstrip(".")
+    return ConfigError(f"The value cannot be resolved: {sentence}.", where=key.lstrip("."))

@@ -1,0 +1,1 @@
+"""The ``nemotron`` command, grown from the tree of recipe names."""

@@ -1,0 +1,65 @@
+"""The outermost group: every recipe family, and the commands that are no recipes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from nemo_runspec.errors import RunspecError
+from nemo_runspec.runspec import Runspec
+from nemotron.cli import help_pages
+from nemotron.cli.app import App
+from nemotron.cli.artifact_commands import artifacts_group
+from nemotron.cli.commands import CommandGroup, app_of, command_for
+from nemotron.cli.tree import Branch
+
+
+class RootGroup(CommandGroup):
+    """The ``nemotron`` command."""
+
+    def __init__(self) -> None:
+        version = click.Option(
+            ["--version"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_print_version,
+            help="Print the version.",
+        )
+        super().__init__("nemotron", params=[version])
+        self.add_command(artifacts_group())
+
+    def members(self, app: App) -> dict[str, click.Command]:
+        """Map recipe families and the commands of the root to their words."""
+        families = app.recipes.root.children
+        for word in self.commands.keys() & families.keys():
+            raise _reserved(word, families[word])
+        recipes = {word: command_for(word, child) for word, child in families.items()}
+        return {**recipes, **self.commands}
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Look a word up."""
+        return self.commands.get(cmd_name) or super().get_command(ctx, cmd_name)
+
+    def get_help(self, ctx: click.Context) -> str:
+        """Draw the help page."""
+        return help_pages.root_page(app_of(ctx), self.commands, self.get_params(ctx))
+
+
+def _reserved(word: str, child: Branch | Runspec) -> RunspecError:
+    recipe = next(child.recipes()) if isinstance(child, Branch) else child
+    return RunspecError(
+        f"The recipe name {recipe.name!r} begins with {word!r}, which is a command of its own.",
+        where=str(recipe.path),
+        hint="Give the recipe another 'name'.",
+    )
+
+
+def _print_version(ctx: click.Context, _option: click.Parameter, value: Any) -> None:
+    if not value or ctx.resilient_parsing:
+        return
+    from importlib.metadata import version
+
+    app_of(ctx).write(f"nemotron {version('nemotron')}\n")
+    ctx.exit()

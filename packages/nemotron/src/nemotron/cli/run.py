@@ -1,0 +1,62 @@
+"""What a recipe's command does: plan, show, run, report."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from nemo_runspec.config.arguments import artifact_override
+from nemo_runspec.execution import RecipeRequest, plan_recipe, preview_config, run_recipe
+from nemo_runspec.runspec import Runspec
+from nemotron.cli.app import App, output_mode
+from nemotron.cli.commands import artifact_param
+from nemotron.cli.run_reports import reporter_for
+
+_DEBUG_VARIABLE = "NEMOTRON_DEBUG"
+
+
+def run_command(app: App, recipe: Runspec, values: Mapping[str, Any]) -> int:
+    """Run a recipe, or show what would run.
+
+    Args:
+        app: The invocation.
+        recipe: The recipe.
+        values: The parameters of its click command.
+
+    Returns:
+        The job's exit code; 0 for a dry run.
+    """
+    reporter = reporter_for(app, output_mode(values))
+    plan = plan_recipe(_request(app, recipe, values))
+    if values["dry_run"]:
+        reporter.planned(plan, preview_config(plan.train))
+        return 0
+    debug = {_DEBUG_VARIABLE: "1"} if values["debug"] else {}
+    with reporter.streams() as streams:
+        outcome = run_recipe(
+            plan,
+            announce=reporter.started,
+            streams=streams,
+            environment={**os.environ, **debug},
+        )
+        reporter.finished(outcome)
+    return outcome.exit_code
+
+
+def _request(app: App, recipe: Runspec, values: Mapping[str, Any]) -> RecipeRequest:
+    overrides = list(values["overrides"])
+    for key in recipe.artifacts.reads:
+        reference = values[artifact_param(key)]
+        if reference is not None:
+            overrides.append(artifact_override(f"--art.{key}", reference))
+    if values["root"] is not None:
+        overrides.append(f"artifacts.manifest.root={values['root']}")
+    return RecipeRequest(
+        recipe=recipe,
+        config=values["config"],
+        overrides=tuple(overrides),
+        argv=("nemotron", *app.argv),
+        cwd=app.cwd,
+        recipes=tuple(app.recipes.root.recipes()),
+    )

@@ -1,0 +1,58 @@
+"""How numbers, sizes, times and nested values are shown to people."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+_STEP = 1024
+_LONGEST = 200
+
+
+def show_count(number: int, noun: str) -> str:
+    """Spell a number of things: ``1 file``, ``1,200 files``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def show_size(size_bytes: float) -> str:
+    """Spell a size: ``1.5 MiB``."""
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if size_bytes < _STEP:
+            return f"{size_bytes:.0f} {unit}" if unit == "bytes" else f"{size_bytes:.1f} {unit}"
+        size_bytes /= _STEP
+    return f"{size_bytes:.1f} TiB"
+
+
+def show_time(time: datetime) -> str:
+    """Spell a point in time, to the second, with its zone."""
+    return time.strftime("%Y-%m-%d %H:%M:%S %z").rstrip()
+
+
+def show_value(value: Any) -> str:
+    """Spell a JSON value on one line; long ones are cut."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.4g}"
+    if value is None:
+        return "none"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def show_row(key: str, value: Any) -> tuple[str, str]:
+    """Spell a recorded key and its value: a unit at the key's end moves behind the number."""
+    plain = key.replace("_", " ")
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if key.endswith("_bytes"):
+            return _label(plain.removesuffix(" bytes")), show_size(value)
+        if key.endswith("_s"):
+            return _label(plain.removesuffix(" s")), f"{value:,.1f} s"
+    return _label(plain), show_value(value)
+
+
+def _label(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}:"

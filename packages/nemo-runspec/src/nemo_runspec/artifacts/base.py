@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from nemo_runspec.artifacts.metadata_file import read_metadata, write_metadata
 from nemo_runspec.artifacts.paths import RemotePath, as_artifact_path
 from nemo_runspec.errors import ArtifactError
+from nemo_runspec.json_values import json_value
 
 logger = logging.getLogger(__name__)
 
@@ -92,11 +93,13 @@ class Artifact(BaseModel):
 
     def typed_fields(self) -> dict[str, Any]:
         """The values of the fields that the artifact's own type adds, as JSON values."""
-        return self.model_dump(mode="json", exclude=set(_CORE_FIELDS))
+        own: dict[str, Any] = json_value(self.model_dump(mode="json", exclude=set(_CORE_FIELDS)))
+        return own
 
     def to_metadata(self) -> dict[str, Any]:
         """The flat dump that ``metadata.json`` holds and resolvers read."""
-        return {**self.metadata, **self.model_dump(mode="json")}
+        flat: dict[str, Any] = json_value({**self.metadata, **self.model_dump(mode="json")})
+        return flat
 
     def save(self, name: str | None = None) -> None:
         """Write ``metadata.json`` beside the data, and record a version in the active tracking.

@@ -11,6 +11,7 @@ from typing import Any
 from nemo_runspec.artifacts.paths import RemotePath, local_path
 from nemo_runspec.atomic import write_atomically
 from nemo_runspec.errors import ArtifactError
+from nemo_runspec.json_values import json_text
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ def write_metadata(place: Path | RemotePath, document: Mapping[str, Any]) -> Pat
         return None
     file = local / METADATA_FILE
     try:
-        write_atomically(file, (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode())
+        write_atomically(file, json_text(document))
     except OSError as error:
         logger.warning("No metadata.json beside %s: %s.", local, error.strerror or error)
         return None

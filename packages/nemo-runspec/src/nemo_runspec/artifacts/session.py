@@ -26,6 +26,7 @@ from nemo_runspec.artifacts.scope import CURRENT
 from nemo_runspec.artifacts.settings import TrackingSettings
 from nemo_runspec.artifacts.tracker import Lineage, LoggedArtifact, ResolvedArtifact, Tracker
 from nemo_runspec.errors import ArtifactError, ArtifactNotFoundError
+from nemo_runspec.json_values import json_value
 from nemo_runspec.manifest_tracker import ManifestTracker
 from nemo_runspec.manifest_tracker.tracker import recorded_path
 from nemo_runspec.provenance import collect_host, collect_provenance
@@ -167,7 +168,7 @@ class ArtifactTrackingResult:
         same = (
             latest.type == artifact.type
             and latest.path == recorded_path(artifact.path)
-            and latest.metadata == {**artifact.metadata, **artifact.typed_fields()}
+            and latest.metadata == json_value({**artifact.metadata, **artifact.typed_fields()})
             and latest.inputs == lineage.inputs
             and latest.input_revisions == lineage.input_revisions
             and latest.used_artifacts == lineage.used_artifacts

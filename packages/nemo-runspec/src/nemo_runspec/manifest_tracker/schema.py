@@ -14,6 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nemo_runspec.errors import ManifestFormatError
+from nemo_runspec.json_values import json_text
 
 FORMAT_VERSION = 1
 
@@ -101,7 +102,7 @@ class Manifest(BaseModel):
         """The manifest as its file holds it."""
         document = self.model_dump(mode="json")
         document["created_at"] = self.created_at.isoformat()
-        return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
+        return json_text(document)
 
 
 def parse_manifest(data: bytes, *, where: str) -> Manifest:

@@ -19,6 +19,7 @@ from nemo_runspec.artifacts.reference import (
 )
 from nemo_runspec.artifacts.tracker import Lineage, LoggedArtifact, ResolvedArtifact
 from nemo_runspec.errors import ArtifactNotFoundError, ManifestFormatError, StoreError
+from nemo_runspec.json_values import json_text, json_value
 from nemo_runspec.manifest_tracker.content import measure_content
 from nemo_runspec.manifest_tracker.files import open_files
 from nemo_runspec.manifest_tracker.schema import FORMAT_VERSION, Manifest, parse_manifest
@@ -211,9 +212,9 @@ class ManifestTracker:
         return (data or b"").decode("utf-8", "replace").strip()
 
     def _write_metadata(self, manifest: Manifest) -> None:
-        text = json.dumps(manifest.document(), indent=2, ensure_ascii=False) + "\n"
+        data = json_text(manifest.document())
         try:
-            self._files.replace(metadata_path(manifest.name, manifest.version), text.encode())
+            self._files.replace(metadata_path(manifest.name, manifest.version), data)
         except StoreError as error:
             logger.warning("%s is recorded, but its metadata.json is not: %s", manifest.ref, error)
 
@@ -255,7 +256,7 @@ def _draft(artifact: Artifact, name: str, lineage: Lineage) -> Manifest:
         path=recorded_path(artifact.path),
         created_at=datetime.now().astimezone().replace(microsecond=0),
         producer=artifact.producer or producer_id(),
-        metadata={**artifact.metadata, **typed},
+        metadata=json_value({**artifact.metadata, **typed}),
         fields=typed,
         inputs=lineage.inputs,
         input_revisions=lineage.input_revisions,

@@ -115,7 +115,8 @@ def _hint(files: StoreFiles, name: str) -> int:
 
 def _advance_hint(files: StoreFiles, name: str, version: int) -> None:
     try:
-        if _hint(files, name) < version:
+        hint = _hint(files, name)
+        if hint < version or not files.exists(manifest_path(name, hint)):
             files.replace(f"{name}/latest", f"v{version}".encode())
     except StoreError as error:
         logger.warning("%s:v%d is recorded, but its hint is not: %s", name, version, error)

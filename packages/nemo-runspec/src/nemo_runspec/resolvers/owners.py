@@ -63,7 +63,8 @@ class TrackingOwners:
         """
         if default.has_resolved(reference):
             return default
-        return next((one for one in self.all() if one.has_resolved(reference)), default)
+        latest_first = reversed(self.all())
+        return next((one for one in latest_first if one.has_resolved(reference)), default)
 
     def find_or_open(self, settings: TrackingSettings) -> ArtifactTrackingResult:
         """A tracking for a configuration that none was set up for."""
@@ -77,10 +78,10 @@ class TrackingOwners:
             return self._by_settings[settings]
 
     def all(self) -> list[ArtifactTrackingResult]:
-        """Every tracking that some configuration belongs to."""
+        """Every tracking that some configuration belongs to, the latest last."""
         with self._lock:
             owned = [owner.tracking for owner in self._by_token.values()]
-            return [*owned, *self._by_settings.values()]
+            return [*self._by_settings.values(), *owned]
 
     def _find(self, config: DictConfig) -> _Owner | None:
         cached = OmegaConf.get_cache(config).get(_CACHE_KEY)

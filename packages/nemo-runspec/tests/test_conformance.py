@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+
+import pytest
+
+from nemo_runspec.artifacts.tracker import Tracker
+from nemo_runspec.manifest_tracker import ManifestTracker
+from nemo_runspec.testing import TrackerConformance
+
+
+class TestLocalDisk(TrackerConformance):
+    @pytest.fixture
+    def tracker(self, tmp_path: Path) -> Tracker:
+        return ManifestTracker(tmp_path / "artifacts")
+
+
+class TestLocalDiskWithoutLinks(TrackerConformance):
+    @pytest.fixture
+    def tracker(self, tmp_path: Path) -> Tracker:
+        control = tmp_path / "artifacts" / ".nemotron"
+        control.mkdir(parents=True)
+        (control / "store.json").write_text('{"format_version": 1, "publish": "rename"}')
+        return ManifestTracker(tmp_path / "artifacts")
+
+
+class TestMemory(TrackerConformance):
+    @pytest.fixture
+    def tracker(self) -> Tracker:
+        return ManifestTracker(f"memory://{uuid.uuid4().hex}")

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nemo_runspec.artifacts import ModelArtifact
+from nemo_runspec.artifacts.tracker import Lineage
+from nemo_runspec.distributed import Rank, in_scheduled_job, once_per_job
+from nemo_runspec.errors import CoordinationError
+from nemo_runspec.manifest_tracker import ManifestTracker
+
+DRIVER = Path(__file__).parent / "drivers" / "rank.py"
+
+
+def start_rank(rank: int, size: int, config: Any, counter: Path, **extra: str) -> Any:
+    environ = os.environ | {"RANK": str(rank), "WORLD_SIZE": str(size)} | extra
+    return subprocess.Popen(
+        [sys.executable, str(DRIVER), json.dumps(config), str(counter)],
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> dict[str, Any]:
+    root = tmp_path / "artifacts"
+    artifact = ModelArtifact(path=Path("/checkpoints/base"), step=1)
+    ManifestTracker(root).log(artifact, name="base", lineage=Lineage())
+    return {
+        "artifacts": {"manifest": {"root": str(root)}},
+        "run": {"model": "base:latest"},
+        "path": "${art:model,path}",
+    }
+
+
+@pytest.mark.parametrize("where", ["NEMOTRON_RUN_DIR", "LOCAL_WORLD_SIZE"])
+def test_one_rank_resolves_and_the_others_take_it_over(
+    tmp_path: Path, config: dict[str, Any], where: str
+) -> None:
+    shared = {where: "4" if where == "LOCAL_WORLD_SIZE" else str(tmp_path / "run")}
+    counter = tmp_path / "resolutions"
+    ranks = [start_rank(n, 4, config, counter, **shared) for n in (3, 2, 1, 0)]
+    outputs = [rank.communicate(timeout=60) for rank in ranks]
+    assert [rank.returncode for rank in ranks] == [0] * 4, outputs
+    results = [json.loads(output) for output, _ in outputs]
+    assert results == [{"path": "/checkpoints/base", "inputs": ["base:v1"]}] * 4
+    assert counter.read_text() == "0 base:latest\n"
+
+
+def test_when_rank_0_fails_every_rank_fails_with_its_error(
+    tmp_path: Path, config: dict[str, Any]
+) -> None:
+    config["run"]["model"] = "absent:latest"
+    run_dir = {"NEMOTRON_RUN_DIR": str(tmp_path / "run"), "NEMOTRON_RESOLVE_TIMEOUT_S": "600"}
+    ranks = [start_rank(n, 3, config, tmp_path / "counter", **run_dir) for n in (2, 1, 0)]
+    outputs = [rank.communicate(timeout=60) for rank in ranks]
+    assert [rank.returncode for rank in ranks] == [1, 1, 1]
+    for _, errors in outputs:
+        assert "No artifact is named 'absent'" in errors
+    assert "error: rank 2: Rank 0 failed: " in outputs[0][1]
+
+
+def test_a_job_that_starts_again_reads_the_same_inputs(
+    tmp_path: Path, config: dict[str, Any]
+) -> None:
+    def run(attempt: str) -> str:
+        extra = {
+            "NEMOTRON_RUN_DIR": str(tmp_path / "run"),
+            "SLURM_JOB_ID": "7",
+            "SLURM_RESTART_COUNT": attempt,
+            "MASTER_ADDR": f"node-{attempt}",
+        }
+        rank = start_rank(0, 2, config, tmp_path / "counter", **extra)
+        output, errors = rank.communicate(timeout=60)
+        assert rank.returncode == 0, errors
+        path: str = json.loads(output)["path"]
+        return path
+
+    first = run("0")
+    newer = ModelArtifact(path=Path("/checkpoints/newer"), step=2)
+    store = ManifestTracker(tmp_path / "artifacts")
+    store.log(newer, name="base", lineage=Lineage())
+    assert run("1") == first == "/checkpoints/base"
+
+
+def test_a_rank_0_that_never_answers_is_given_up(tmp_path: Path) -> None:
+    environ = {
+        "RANK": "1",
+        "WORLD_SIZE": "2",
+        "NEMOTRON_RUN_DIR": str(tmp_path),
+        "NEMOTRON_RESOLVE_TIMEOUT_S": "0.1",
+    }
+    with pytest.raises(CoordinationError, match=r"rank 1, .*Rank 0 gave no answer in 0\.1 s"):
+        once_per_job("topic", lambda: 1, environ=environ)
+
+
+def test_an_earlier_failure_does_not_stop_the_next_attempt(tmp_path: Path) -> None:
+    environ = {"RANK": "0", "WORLD_SIZE": "2", "NEMOTRON_RUN_DIR": str(tmp_path)}
+
+    def fail() -> None:
+        raise ZeroDivisionError("first")
+
+    with pytest.raises(ZeroDivisionError, match="first"):
+        once_per_job("topic", fail, environ=environ)
+    waiter = environ | {"RANK": "1"}
+    with pytest.raises(CoordinationError, match="Rank 0 failed: ZeroDivisionError: first"):
+        once_per_job("topic", fail, environ=waiter)
+    assert once_per_job("topic", lambda: 2, environ=environ) == 2
+    assert once_per_job("topic", fail, environ=waiter) == 2
+
+
+def test_a_single_process_leaves_no_files(tmp_path: Path) -> None:
+    assert once_per_job("topic", lambda: 1, environ={"NEMOTRON_RUN_DIR": str(tmp_path)}) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_rank_is_torchruns_else_slurms() -> None:
+    slurm = {"SLURM_PROCID": "3", "SLURM_NTASKS": "8"}
+    assert Rank.from_environment(slurm) == Rank(3, 8)
+    assert Rank.from_environment(slurm | {"RANK": "1", "WORLD_SIZE": "2"}) == Rank(1, 2)
+    assert Rank.from_environment({}) == Rank(0, 1)
+    with pytest.raises(CoordinationError, match="RANK is 'x', which is no number"):
+        Rank.from_environment({"RANK": "x", "WORLD_SIZE": "2"})
+    with pytest.raises(CoordinationError, match="NEMOTRON_RESOLVE_TIMEOUT_S is 'soon'"):
+        once_per_job(
+            "t",
+            lambda: 1,
+            environ={"RANK": "1", "WORLD_SIZE": "2", "NEMOTRON_RESOLVE_TIMEOUT_S": "soon"},
+        )
+
+
+def test_a_job_is_told_from_a_laptop() -> None:
+    assert in_scheduled_job({"SLURM_JOB_ID": "7"})
+    assert not in_scheduled_job({"HOME": "/root"})

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nemo_runspec.artifacts.reference import (
+    ArtifactReference,
+    check_alias,
+    is_explicit_reference,
+    looks_like_path,
+)
+from nemo_runspec.errors import InvalidReferenceError
+
+words = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,30}", fullmatch=True).filter(
+    lambda word: word != "latest" and not word.lstrip("v").isdigit()
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "selector", "version"),
+    [
+        ("nano3-sft-data", "latest", None),
+        ("nano3-sft-data:latest", "latest", None),
+        ("nano3-sft-data:v3", "v3", 3),
+        ("nano3-sft-data:3", "v3", 3),
+        ("nano3-sft-data:production", "production", None),
+        ("art://nano3-sft-data", "latest", None),
+        ("art://nano3-sft-data:v12", "v12", 12),
+    ],
+)
+def test_the_spellings_of_a_reference(text: str, selector: str, version: int | None) -> None:
+    reference = ArtifactReference.parse(text)
+    assert (reference.name, reference.selector, reference.version, reference.owner) == (
+        "nano3-sft-data",
+        selector,
+        version,
+        None,
+    )
+
+
+def test_a_full_wandb_reference_keeps_its_owner() -> None:
+    reference = ArtifactReference.parse("my-team/nemotron/nano3-sft-data:v3")
+    assert reference.owner == "my-team/nemotron"
+    assert str(reference) == "my-team/nemotron/nano3-sft-data:v3"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is no artifact name"),
+        ("a b", "is no artifact name"),
+        ("../etc", "is no artifact name"),
+        ("-flag", "is no artifact name"),
+        ("latest", "reads as a version"),
+        ("v3", "reads as a version"),
+        ("7", "reads as a version"),
+        ("name:", "ends after its colon"),
+        ("name:a b", "is no version or alias"),
+        ("name:v1:v2", "is no version or alias"),
+        ("art://a/b", "is no artifact name"),
+        ("x" * 200, "has 200 characters"),
+    ],
+)
+def test_what_is_no_reference(text: str, message: str) -> None:
+    with pytest.raises(InvalidReferenceError, match=message):
+        ArtifactReference.parse(text)
+
+
+@pytest.mark.parametrize("alias", ["latest", "v3", "7"])
+def test_a_version_is_no_alias(alias: str) -> None:
+    with pytest.raises(InvalidReferenceError, match="reads as a version"):
+        check_alias(alias)
+
+
+def test_an_alias_has_the_characters_of_a_name() -> None:
+    with pytest.raises(InvalidReferenceError, match="is no alias"):
+        check_alias("a/b")
+
+
+@given(name=words, selector=words | st.integers(0, 10**9).map(lambda n: f"v{n}"))
+def test_a_reference_reads_back_as_itself(name: str, selector: str) -> None:
+    reference = ArtifactReference(name, selector)
+    assert ArtifactReference.parse(str(reference)) == reference
+    assert ArtifactReference.parse(f"art://{reference}") == reference
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_a_reference_or_refused(text: str) -> None:
+    try:
+        reference = ArtifactReference.parse(text)
+    except InvalidReferenceError:
+        return
+    assert ArtifactReference.parse(str(reference)) == reference
+
+
+@pytest.mark.parametrize(
+    "path", ["/data/x", "./x", "../x", "~/x", "s3://bucket/x", "a/b", "hf://org/repo", "."]
+)
+def test_paths_are_told_from_references(path: str) -> None:
+    assert looks_like_path(path)
+    assert not is_explicit_reference(path)
+
+
+@pytest.mark.parametrize("reference", ["name", "name:v1", "art://name", "team/project/name:v1"])
+def test_references_are_told_from_paths(reference: str) -> None:
+    assert not looks_like_path(reference)

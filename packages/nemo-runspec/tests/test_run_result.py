@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from nemo_runspec.errors import ExecutionError
+from nemo_runspec.run_result import RunResult, read_result, record_artifact, record_summary
+
+
+def test_rows_keep_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEMOTRON_RUN_DIR", str(tmp_path))
+    record_summary("tokens", 12)
+    record_summary("cache", "hit")
+    record_artifact({"ref": "data:v1"})
+    result = read_result(tmp_path)
+    assert list(result.summary.items()) == [("tokens", 12), ("cache", "hit")]
+    assert result.artifacts == [{"ref": "data:v1"}]
+
+
+def test_threads_lose_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEMOTRON_RUN_DIR", str(tmp_path))
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: record_summary(f"row {n}", n), range(64)))
+    assert len(read_result(tmp_path).summary) == 64
+
+
+def test_without_a_run_directory_nothing_is_written(tmp_path: Path) -> None:
+    record_summary("tokens", 12)
+    assert not list(tmp_path.iterdir())
+    assert read_result(tmp_path) == RunResult()
+
+
+@pytest.mark.parametrize("content", ["{", json.dumps({"surprise": 1})])
+def test_a_damaged_result_names_its_file(tmp_path: Path, content: str) -> None:
+    (tmp_path / "result.json").write_text(content)
+    with pytest.raises(ExecutionError, match=rf"{tmp_path}/result.json: The job's result cannot"):
+        read_result(tmp_path)

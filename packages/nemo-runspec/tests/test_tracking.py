@@ -1,0 +1,290 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import DictConfig, OmegaConf
+
+from nemo_runspec.artifacts import (
+    Artifact,
+    InputDatasetInfo,
+    ModelArtifact,
+    SFTDataArtifact,
+    current_tracking,
+    log_artifact,
+    log_artifact_once,
+    setup_artifact_tracking,
+)
+from nemo_runspec.errors import (
+    ArtifactError,
+    ArtifactNotFoundError,
+    ConfigError,
+    InvalidReferenceError,
+    MissingDependencyError,
+)
+from nemo_runspec.manifest_tracker import Manifest, ManifestTracker
+from nemo_runspec.run_result import read_result
+
+
+def config_for(root: Path | None, **sections: Any) -> DictConfig:
+    manifest = {"root": None if root is None else str(root)}
+    return OmegaConf.create({"artifacts": {"manifest": manifest, "wandb": False}, **sections})
+
+
+def sft_data(path: Path, **fields: Any) -> SFTDataArtifact:
+    return SFTDataArtifact(path=path, pack_size=4096, **fields)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "artifacts"
+
+
+def read(root: Path, name: str, version: int = 1) -> Manifest:
+    return ManifestTracker(root).read(name, version)
+
+
+def test_manifests_only(root: Path, tmp_path: Path) -> None:
+    tracking = setup_artifact_tracking(config_for(root))
+    assert (tracking.manifest, tracking.wandb, tracking.qualified_names) == (True, False, [])
+    logged = log_artifact(sft_data(tmp_path / "data"), tracking, name="nano3-sft-data")
+    assert logged.ref == "nano3-sft-data:v1"
+    assert logged.manifest_path == str(root / "nano3-sft-data" / "v1" / "manifest.json")
+
+
+def test_neither_backend(tmp_path: Path) -> None:
+    tracking = setup_artifact_tracking(config_for(None))
+    assert (tracking.manifest, tracking.wandb) == (False, False)
+    logged = log_artifact(sft_data(tmp_path / "data"), tracking, name="nano3-sft-data")
+    assert (logged.ref, logged.version, logged.manifest_path) == ("nano3-sft-data", None, None)
+    assert (tmp_path / "data" / "metadata.json").is_file()
+
+
+def test_without_a_backend_a_path_feeds_the_configuration(tmp_path: Path) -> None:
+    sft_data(tmp_path / "data").write_metadata()
+    config = config_for(
+        None, run={"data": str(tmp_path / "data")}, size="${art:data,pack_size}", at="${art:data}"
+    )
+    setup_artifact_tracking(config)
+    assert (config["size"], config["at"]) == (4096, str(tmp_path / "data"))
+
+
+def test_without_a_backend_a_name_says_how_to_turn_tracking_on() -> None:
+    config = config_for(None, run={"data": "nano3-sft-data:latest"})
+    with pytest.raises(
+        ArtifactError, match=r"tracking is off\. Turn tracking on with artifacts\.manifest\.root="
+    ):
+        setup_artifact_tracking(config)
+
+
+@pytest.mark.parametrize("manifests", [True, False])
+def test_wandb_without_its_adapter(root: Path, manifests: bool) -> None:  # noqa: FBT001
+    config = config_for(root if manifests else None)
+    config.artifacts.wandb = True
+    with pytest.raises(
+        MissingDependencyError,
+        match=r"artifacts\.wandb is true, but no installed .* artifacts\.wandb=false",
+    ):
+        setup_artifact_tracking(config)
+
+
+def test_the_root_of_the_environment(
+    root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "env.toml").write_text('[artifacts.manifest]\nroot = "/from/env-toml"\n')
+    assert setup_artifact_tracking({}).settings.root == "/from/env-toml"
+    monkeypatch.setenv("NEMOTRON_ARTIFACTS_ROOT", str(root))
+    assert setup_artifact_tracking({}).settings.root == str(root)
+    assert setup_artifact_tracking(config_for(tmp_path / "yaml")).settings.root == str(
+        tmp_path / "yaml"
+    )
+    assert setup_artifact_tracking(config_for(None)).settings.root is None
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"manifset": {}}, r"artifacts: There is no key 'manifset'\. Known: manifest, wandb"),
+        ({"manifest": {"path": "/x"}}, r"artifacts\.manifest: There is no key 'path'"),
+        ({"manifest": {"root": 7}}, r"artifacts\.manifest\.root: The artifact root must be a"),
+        ({"manifest": "/x"}, r"artifacts\.manifest: The section must be a mapping"),
+        ({"wandb": "yes"}, r"artifacts\.wandb: It must be true or false, not 'yes'"),
+        ("manifest", "artifacts: The section must be a mapping"),
+    ],
+)
+def test_a_section_that_cannot_be_used(section: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        setup_artifact_tracking({"artifacts": section})
+
+
+def test_what_was_resolved_becomes_the_input_of_what_is_logged(root: Path, tmp_path: Path) -> None:
+    first = setup_artifact_tracking(config_for(root))
+    sources = [InputDatasetInfo(uri=str(tmp_path / "raw.jsonl"), revision="sha256:ab")]
+    log_artifact(sft_data(tmp_path / "data", source_datasets=sources), first, name="sft-data")
+    log_artifact(ModelArtifact(path=tmp_path / "base", step=1), first, name="base")
+
+    config = config_for(root, run={"data": "sft-data:latest", "model": "art://base"})
+    tracking = setup_artifact_tracking(config)
+    log_artifact(ModelArtifact(path=tmp_path / "model", step=9), tracking, name="sft-model")
+    assert read(root, "sft-model").used_artifacts == ["base:v1", "sft-data:v1"]
+    data = read(root, "sft-data")
+    assert data.inputs == [str(tmp_path / "raw.jsonl")]
+    assert data.input_revisions == {str(tmp_path / "raw.jsonl"): "sha256:ab"}
+    assert tracking.qualified_names == ["base:v1", "sft-data:v1"]
+
+
+def test_what_is_loaded_becomes_an_input_too(root: Path, tmp_path: Path) -> None:
+    setup_artifact_tracking(config_for(root))
+    sft_data(tmp_path / "data").save(name="sft-data")
+    Artifact.from_uri("art://sft-data")
+    ModelArtifact(path=tmp_path / "model", step=1).save(name="model")
+    assert read(root, "model").used_artifacts == ["sft-data:v1"]
+
+
+def test_declared_inputs_are_pinned(root: Path, tmp_path: Path) -> None:
+    tracking = setup_artifact_tracking(config_for(root))
+    log_artifact(sft_data(tmp_path / "raw"), tracking, name="raw")
+    sources = [InputDatasetInfo(uri="art://raw:latest"), InputDatasetInfo(uri="s3://b/x")]
+    log_artifact(sft_data(tmp_path / "data", source_datasets=sources), tracking, name="data")
+    manifest = read(root, "data")
+    assert (manifest.used_artifacts, manifest.inputs) == (["raw:v1"], ["s3://b/x"])
+
+
+def test_a_declared_input_that_is_gone_is_told_and_kept(
+    root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tracking = setup_artifact_tracking(config_for(root))
+    sources = [InputDatasetInfo(uri="art://gone:v1")]
+    log_artifact(sft_data(tmp_path / "data", source_datasets=sources), tracking, name="data")
+    assert read(root, "data").inputs == ["art://gone:v1"]
+    assert "The input art://gone:v1 is recorded as it is written" in caplog.text
+
+
+def test_latest_does_not_move_within_a_tracking(root: Path, tmp_path: Path) -> None:
+    writer = ManifestTracker(root)
+    setup_artifact_tracking(config_for(root))
+    sft_data(tmp_path / "data").save(name="data")
+    tracking = setup_artifact_tracking(config_for(root, run={"data": "data:latest"}))
+    sft_data(tmp_path / "data").save(name="data")
+    assert writer.latest_version("data") == 2
+    assert tracking.resolve("data:latest").version == 1
+
+
+def test_a_with_block_scopes_the_current_tracking(root: Path, tmp_path: Path) -> None:
+    outer = setup_artifact_tracking(config_for(root))
+    with setup_artifact_tracking(config_for(tmp_path / "inner")) as inner:
+        assert current_tracking() is inner
+    assert current_tracking() is outer
+
+
+def test_the_latest_tracking_is_the_current_one(root: Path) -> None:
+    setup_artifact_tracking(config_for(None))
+    second = setup_artifact_tracking(config_for(root))
+    assert current_tracking() is second
+
+
+def test_a_failed_setup_leaves_the_current_tracking(root: Path) -> None:
+    first = setup_artifact_tracking(config_for(root))
+    with pytest.raises(ArtifactNotFoundError, match="No artifact is named 'absent'"):
+        setup_artifact_tracking(config_for(root, run={"data": "absent:latest"}))
+    assert current_tracking() is first
+
+
+def test_on_a_machine_of_ones_own_tracking_works_from_the_first_run(tmp_path: Path) -> None:
+    ModelArtifact(path=tmp_path / "m", step=1).save(name="ModelArtifact-pretrain")
+    assert read(tmp_path / "artifacts", "ModelArtifact-pretrain").fields is not None
+
+
+def test_a_job_elsewhere_has_no_embedded_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "77")
+    ModelArtifact(path=tmp_path / "m", step=1).save(name="model")
+    assert not (tmp_path / "artifacts").exists()
+
+
+def test_the_name_of_an_output(root: Path, tmp_path: Path) -> None:
+    tracking = setup_artifact_tracking(config_for(root, run={"output": "nano3-sft-data-tiny"}))
+    assert log_artifact(sft_data(tmp_path), tracking).name == "nano3-sft-data-tiny"
+    assert log_artifact(sft_data(tmp_path), tracking, name="explicit").name == "explicit"
+    assert log_artifact(sft_data(tmp_path, name="own"), tracking).name == "own"
+    unnamed = setup_artifact_tracking(config_for(root))
+    assert log_artifact(sft_data(tmp_path), unnamed).name == "SFTDataArtifact"
+    with pytest.raises(InvalidReferenceError, match="'a b' is no artifact name"):
+        log_artifact(sft_data(tmp_path), tracking, name="a b")
+
+
+def test_the_same_again_is_not_recorded_twice(root: Path, tmp_path: Path) -> None:
+    tracking = setup_artifact_tracking(config_for(root))
+    first = log_artifact_once(sft_data(tmp_path), tracking, name="data")
+    again = log_artifact_once(sft_data(tmp_path), tracking, name="data")
+    changed = log_artifact_once(sft_data(tmp_path, total_tokens=9), tracking, name="data")
+    assert [one.ref for one in (first, again, changed)] == ["data:v1", "data:v1", "data:v2"]
+    assert [one.reused for one in (first, again, changed)] == [False, True, False]
+
+
+def test_provenance_comes_from_the_submitted_job(root: Path, tmp_path: Path) -> None:
+    provenance = {"git_commit": "abc", "git_dirty": True, "runspec": "nano3/data/prep/sft"}
+    tracking = setup_artifact_tracking(config_for(root, run={"provenance": provenance}))
+    log_artifact(sft_data(tmp_path), tracking, name="data")
+    recorded = read(root, "data").provenance
+    assert recorded.items() >= provenance.items()
+    assert recorded["host"]
+
+
+def test_a_plain_script_records_its_configuration(root: Path, tmp_path: Path) -> None:
+    tracking = setup_artifact_tracking(config_for(root))
+    log_artifact(sft_data(tmp_path), tracking, name="data")
+    recorded = read(root, "data").provenance
+    assert recorded["config_digest"].startswith("sha256:")
+    assert recorded["packages"]["python"]
+
+
+def test_the_producer_is_the_schedulers_job(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracking = setup_artifact_tracking(config_for(root))
+    monkeypatch.setenv("NEMO_RUN_DIR", "/runs/nemo_abc123")
+    log_artifact(sft_data(tmp_path), tracking, name="data")
+    monkeypatch.setenv("SLURM_JOB_ID", "4711")
+    log_artifact(sft_data(tmp_path), tracking, name="data")
+    assert read(root, "data", 1).producer == "nemo_abc123"
+    assert read(root, "data", 2).producer == "slurm-4711"
+    assert read(root, "data", 2).provenance["job_ids"] == {"slurm": "4711"}
+
+
+def test_the_content_is_measured(root: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data" / "splits"
+    data.mkdir(parents=True)
+    (data / "a.bin").write_bytes(b"12345")
+    (data.parent / "b.bin").write_bytes(b"123")
+    sft_data(tmp_path / "data").save(name="data")
+    (tmp_path / "elsewhere").mkdir()
+    content = read(tmp_path / "artifacts", "data").content
+    assert content is not None
+    assert (content.bytes, content.files) == (8, 2)
+
+
+def test_a_job_learns_what_was_logged(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NEMOTRON_RUN_DIR", str(tmp_path / "run"))
+    with setup_artifact_tracking(config_for(root)) as tracking:
+        log_artifact(sft_data(tmp_path / "data"), tracking, name="data")
+    result = read_result(tmp_path / "run")
+    assert [entry["ref"] for entry in result.artifacts] == ["data:v1"]
+    assert result.manifest_missing is None
+    with setup_artifact_tracking(config_for(None)) as tracking:
+        log_artifact(sft_data(tmp_path / "data"), tracking, name="data")
+    assert read_result(tmp_path / "run").manifest_missing == (
+        "off: artifacts.manifest.root is not set"
+    )
+
+
+def test_relative_paths_are_recorded_absolute(root: Path, tmp_path: Path) -> None:
+    tracking = setup_artifact_tracking(config_for(root))
+    log_artifact(sft_data(Path("data")), tracking, name="data")
+    assert read(root, "data").path == str(tmp_path / "data")
+    assert json.loads((tmp_path / "data" / "metadata.json").read_bytes())["version"] == 1

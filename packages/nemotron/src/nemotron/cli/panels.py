@@ -7,7 +7,6 @@ same panel can be drawn for a terminal, a pipe or a terminal without Unicode.
 from __future__ import annotations
 
 import os
-import shutil
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, NamedTuple, TypeAlias
@@ -17,6 +16,7 @@ Tree: TypeAlias = "Mapping[str, Tree | str]"
 
 _MIN_WIDTH = 40
 _MAX_WIDTH = 120
+_USUAL_WIDTH = 80
 _MAX_LABEL = 34
 _UNBROKEN_FILL = 76
 _WIDE = ("W", "F")
@@ -86,9 +86,8 @@ def screen_of(stream: IO[str], environ: Mapping[str, str] | None = None) -> Scre
     if not stream.isatty():
         return Screen(width=None, color=False, box=box)
     dumb = variables.get("TERM") == "dumb"
-    columns = shutil.get_terminal_size().columns
     return Screen(
-        width=max(_MIN_WIDTH, min(columns, _MAX_WIDTH)),
+        width=max(_MIN_WIDTH, min(_columns(stream, variables), _MAX_WIDTH)),
         color=not dumb and not variables.get("NO_COLOR"),
         box=box,
     )
@@ -217,6 +216,16 @@ def _leaf(key: str, value: str, column: int) -> str:
     if not value:
         return key
     return f"{key}:{' ' * (column - cell_width(key))}{value}"
+
+
+def _columns(stream: IO[str], variables: Mapping[str, str]) -> int:
+    wanted = variables.get("COLUMNS", "")
+    if wanted.isdecimal() and int(wanted):
+        return int(wanted)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or _USUAL_WIDTH
+    except OSError:
+        return _USUAL_WIDTH
 
 
 def _can_encode(stream: IO[str], text: str) -> bool:

@@ -39,6 +39,7 @@ class Reporter(Protocol):
 
     def streams(self) -> AbstractContextManager[ChildStreams]:
         """Say where the job's own output goes."""
+        ...
 
     def finished(self, outcome: RunOutcome) -> None:
         """Report how a job ended; called while its streams are open."""

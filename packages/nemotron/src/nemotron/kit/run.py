@@ -1,0 +1,18 @@
+"""Execution profiles of env.toml."""
+
+# ruff: noqa: PLC0414 - an alias is how a module says that it re-exports a name
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nemo_runspec.exports import lazy_exports
+
+if TYPE_CHECKING:
+    from nemo_runspec.env_toml import load_env_profile as load_env_profile
+
+EXPORTS = {
+    "load_env_profile": "nemo_runspec.env_toml:load_env_profile",
+}
+
+__getattr__, __dir__ = lazy_exports(__name__, EXPORTS)

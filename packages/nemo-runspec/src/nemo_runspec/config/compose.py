@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +12,16 @@ from omegaconf import DictConfig, OmegaConf
 
 from nemo_runspec.config.defaults import Include, parse_defaults
 from nemo_runspec.config.files import SUFFIXES, read_mapping
+from nemo_runspec.config.grammar import Override
+from nemo_runspec.config.groups import GroupChoices
 from nemo_runspec.config.locate import key_line
 from nemo_runspec.errors import ConfigError
 from nemo_runspec.suggest import did_you_mean
 
 _DEFAULTS = "defaults"
 _MISSING = "???"
+_GLOBAL = "_global_"
+_HEADER = re.compile(r"#\s*@package\s+([\w.-]+)\s*$", re.ASCII)
 
 
 def load_omegaconf_yaml(path: str | Path) -> DictConfig:
@@ -39,19 +44,36 @@ def load_omegaconf_yaml(path: str | Path) -> DictConfig:
     return OmegaConf.create(compose(file))
 
 
-def compose(file: Path, root: Path | None = None) -> dict[Any, Any]:
+def compose(file: Path) -> dict[Any, Any]:
     """Compose a configuration into plain mappings, lists and values.
-
-    Args:
-        file: The configuration.
-        root: The folder that ``defaults`` are looked up in, for files inside it; by default,
-            and for every other file, the file's own.
 
     Raises:
         ConfigError: As in :func:`load_omegaconf_yaml`.
     """
-    inside = root is not None and file.is_relative_to(root)
-    return _Composer(root if root is not None and inside else file.parent).compose(file, (), (), ())
+    return compose_with(file, ())[0]
+
+
+def compose_with(
+    file: Path, overrides: Sequence[Override], root: Path | None = None
+) -> tuple[dict[Any, Any], list[Override]]:
+    """Compose a configuration; ``optimizer=adam`` chooses where ``optimizer`` is a group.
+
+    Args:
+        file: The configuration.
+        overrides: The overrides of the command line.
+        root: The folder that ``defaults`` are looked up in, for files inside it; by default,
+            and for every other file, the file's own.
+
+    Returns:
+        The content, and the overrides that are left to apply to it.
+
+    Raises:
+        ConfigError: As in :func:`load_omegaconf_yaml`.
+    """
+    folder = root if root is not None and file.is_relative_to(root) else file.parent
+    choices = GroupChoices(overrides, folder)
+    content = _Composer(folder, choices).compose(file, (), _header_package(file) or (), ())
+    return content, choices.remaining()
 
 
 def find_config(folder: Path, name: str) -> Path:
@@ -92,6 +114,7 @@ def list_configs(folder: Path) -> list[str]:
 @dataclass(frozen=True, slots=True)
 class _Composer:
     root: Path
+    choices: GroupChoices
 
     def compose(
         self,
@@ -108,7 +131,11 @@ class _Composer:
                 hint="Remove one of the 'defaults' entries.",
             )
         content = read_mapping(file)
-        entries = parse_defaults(content.pop(_DEFAULTS, None), lambda: _defaults_line(file))
+        defaults = self.choices.chosen(content.pop(_DEFAULTS, None), group)
+        entries = parse_defaults(defaults, lambda: _defaults_line(file))
+        if not chain:
+            added = self.choices.additions()
+            entries += parse_defaults([*added, "_self_"], lambda: str(file))[:-1]
         merged: dict[Any, Any] = {}
         for entry in entries:
             if entry is None:
@@ -137,7 +164,10 @@ class _Composer:
                 where=_defaults_line(file),
                 hint=did_you_mean(entry.name, list_configs(self.root.joinpath(*folder))),
             )
-        return self.compose(found[0], folder, entry.package_below(package), chain)
+        below = _header_package(found[0]) if entry.package is None else None
+        if below is None:
+            below = entry.package_below(package)
+        return self.compose(found[0], folder, below, chain)
 
 
 def merge_values(below: Mapping[Any, Any], above: Mapping[Any, Any]) -> dict[Any, Any]:
@@ -172,6 +202,19 @@ def _files_named(root: Path, name: tuple[str, ...], *, where: str) -> list[Path]
     if found and not found[0].resolve().is_relative_to(base):
         raise _outside("/".join(name), where)
     return found
+
+
+def _header_package(file: Path) -> tuple[str, ...] | None:
+    """Read Hydra's ``# @package`` in a file's first line: where the content goes, from the top."""
+    try:
+        with file.open(encoding="utf-8-sig") as stream:
+            header = _HEADER.match(stream.readline())
+    except (OSError, UnicodeDecodeError):
+        # Reading the whole file comes next and reports this with its reason.
+        return None
+    if header is None:
+        return None
+    return tuple(part for part in header[1].split(".") if part and part != _GLOBAL)
 
 
 def _outside(name: str, where: str) -> ConfigError:

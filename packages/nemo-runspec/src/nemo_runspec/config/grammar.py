@@ -6,7 +6,6 @@ in the grammar is allowed too, and so are quoted dictionary keys and nested inte
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ _KEY_PART = re.compile(r"[\w$-]+", re.ASCII)
 _ESCAPABLE = "\\()[]{}:=, \t"
 _SPACE = " \t"
 _SPECIAL = "()[]{},='\""
+_NEVER_NEXT = ("=", "'", '"', "[", "{")
 _PLAIN_KEY = re.compile(r"[A-Za-z_][\w-]*", re.ASCII)
 _RESERVED_WORDS = {"null", "true", "false", "inf", "nan"}
 _SWEEPS = {"choice", "range", "interval", "glob", "shuffle", "sort", "tag", "extend_list"}
@@ -77,7 +77,8 @@ def parse_override(text: str) -> Override:
     Raises:
         ConfigError: The text does not follow the grammar.
     """
-    head = _HEAD.match(text.strip())
+    stripped = text.lstrip()
+    head = _HEAD.match(stripped)
     if head is None:
         raise ConfigError(f"{text!r} is no override.", hint="Write key=value.")
     kind = OverrideKind(head[1] or "")
@@ -88,8 +89,7 @@ def parse_override(text: str) -> Override:
         )
     if equals is None and kind is not OverrideKind.DELETE:
         raise ConfigError("The override has no value.", where=text, hint=f"Write {key}=value.")
-    rest = text.strip()[head.end() :]
-    value = _Reader(rest, text).whole() if equals else None
+    value = _Reader(stripped[head.end() :], text).whole() if equals else None
     return Override(text=text, kind=kind, key=key, value=value, has_value=equals is not None)
 
 
@@ -136,6 +136,7 @@ class _Reader:
     def __init__(self, text: str, override: str) -> None:
         self._text = text
         self._at = 0
+        self._open_casts = 0
         self._override = override
 
     def whole(self) -> Any:
@@ -222,7 +223,7 @@ class _Reader:
         text = "".join(piece for piece, _ in pieces)
         if self._peek() == "(":
             return self._function(text.strip())
-        if self._peek() in ("=", ")", "'", '"', "[", "{"):
+        if self._peek() in _NEVER_NEXT or (self._peek() == ")" and not self._open_casts):
             self._fail(
                 f"An unquoted value cannot hold {self._peek()!r}.", "Put quotes around the value."
             )
@@ -272,13 +273,15 @@ class _Reader:
                 f"An unquoted value cannot hold '(' after {name!r}.", "Put quotes around the value."
             )
         self._at += 1
+        self._open_casts += 1
         value = self._element()
+        self._open_casts -= 1
         self._skip_space()
         if self._peek() != ")":
             self._fail("A ')' is missing.", None)
         self._at += 1
         try:
-            return cast(value)
+            return _cast_all(cast, value)
         except (TypeError, ValueError) as error:
             return self._fail(f"{name}() cannot convert {value!r}: {error}.", None)
 
@@ -315,6 +318,14 @@ def _without_trailing_space(pieces: list[tuple[str, bool]]) -> str:
     return "".join(piece for piece, _ in pieces)
 
 
+def _cast_all(cast: Callable[[Any], Any], value: Any) -> Any:
+    if isinstance(value, list):
+        return [_cast_all(cast, item) for item in value]
+    if isinstance(value, dict):
+        return {key: _cast_all(cast, item) for key, item in value.items()}
+    return cast(value)
+
+
 def _to_bool(value: Any) -> bool:
     if isinstance(value, str):
         if value.lower() not in ("true", "false"):
@@ -332,5 +343,4 @@ _CASTS: dict[str, Callable[[Any], Any]] = {
     "float": float,
     "bool": _to_bool,
     "str": _to_str,
-    "json_str": json.dumps,
 }

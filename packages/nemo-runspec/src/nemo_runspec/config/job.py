@@ -11,7 +11,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from nemo_runspec.config.compose import compose, find_config, merge_values
+from nemo_runspec.config.compose import compose_with, find_config, merge_values
 from nemo_runspec.config.escaping import escape_values
 from nemo_runspec.config.grammar import parse_override
 from nemo_runspec.config.overrides import apply_overrides
@@ -64,7 +64,8 @@ def build_job_config(
     file = find_config(runspec.config.dir, name)
     env = load_env_toml(env_file)
     chosen = None if profile is None else load_env_profile(profile, env_file)
-    content = compose(file, root=runspec.config.dir)
+    parsed = [parse_override(text) for text in overrides]
+    content, for_keys = compose_with(file, parsed, root=runspec.config.dir)
     run = _section(content, "run", file)
     content["run"] = {
         **run,
@@ -73,8 +74,7 @@ def build_job_config(
         "output": run.get("output") or output_artifact_name(runspec.name, name),
     }
     content["artifacts"] = _artifacts_section(content, file, env)
-    parsed = [parse_override(text) for text in overrides]
-    config = apply_overrides(OmegaConf.create(content), parsed)
+    config = apply_overrides(OmegaConf.create(content), for_keys)
     _finish(config, default_root)
     _refuse_secrets(config, file, env)
     _record(config, runspec, name=name, file=file, profile=profile, argv=argv)

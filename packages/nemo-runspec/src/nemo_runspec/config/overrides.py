@@ -97,6 +97,8 @@ def _assign(config: DictConfig, override: Override, is_known: KnownKey) -> None:
             where=override.text,
             hint=f"Write {override.key}=… to change it, or ++{override.key}=… to do either.",
         )
+    if not may_add:
+        _refuse_new_keys(parent, key, override, override.value, path)
     _put(parent, key, override.value)
 
 
@@ -110,6 +112,12 @@ def _child(
 ) -> DictConfig | ListConfig:
     key = _existing_key(parent, part)
     if key is None or _is_empty(parent, key):
+        if not may_add and key is not None:
+            raise ConfigError(
+                f"'{'.'.join(path)}' has no value, so it has no key below it.",
+                where=override.text,
+                hint=f"To add one, write +{override.key}=…",
+            )
         if not may_add:
             raise _unknown(parent, path, override)
         if key is None and isinstance(parent, ListConfig):
@@ -186,6 +194,20 @@ def _put(parent: DictConfig | ListConfig, key: Any, value: Any) -> None:
         return
     with open_dict(parent):
         parent[key] = value
+
+
+def _refuse_new_keys(
+    parent: DictConfig | ListConfig, key: Any, override: Override, value: Any, path: tuple[str, ...]
+) -> None:
+    if not isinstance(value, dict) or not _is_section(parent, key):
+        return
+    section = parent[key]
+    for name, item in value.items():
+        inner = (*path, str(name))
+        found = _existing_key(section, str(name))
+        if found is None:
+            raise _unknown(section, inner, override)
+        _refuse_new_keys(section, found, override, item, inner)
 
 
 def _is_section(parent: DictConfig | ListConfig, key: Any) -> bool:

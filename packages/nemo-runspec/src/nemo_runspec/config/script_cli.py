@@ -11,7 +11,7 @@ from typing import TypeVar
 from omegaconf import OmegaConf
 
 from nemo_runspec.config.arguments import locate_default, split_arguments
-from nemo_runspec.config.compose import compose
+from nemo_runspec.config.compose import compose_with
 from nemo_runspec.config.grammar import parse_override
 from nemo_runspec.config.overrides import apply_overrides
 from nemo_runspec.config.shape import declares
@@ -42,9 +42,9 @@ def cli(
     """
     arguments = split_arguments(sys.argv[1:] if argv is None else argv)
     file = _file(arguments.config, config_file)
-    content = {} if file is None else compose(file)
     overrides = [parse_override(text) for text in arguments.overrides]
-    config = apply_overrides(OmegaConf.create(content), overrides, is_known=partial(declares, cls))
+    content, for_keys = ({}, overrides) if file is None else compose_with(file, overrides)
+    config = apply_overrides(OmegaConf.create(content), for_keys, is_known=partial(declares, cls))
     return to_typed(config, cls, source=None if file is None else str(file))
 
 

@@ -1,0 +1,165 @@
+"""Every check of the workspace. `uvx nox` runs the menu, `uvx nox -l` shows it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.5.1"
+nox.options.default_venv_backend = "uv"
+nox.options.reuse_venv = "yes"
+nox.options.error_on_external_run = True
+
+ROOT = Path(__file__).parent
+PROJECTS = {
+    file.parent.name: nox.project.load_toml(file)
+    for file in sorted(ROOT.glob("packages/*/pyproject.toml"))
+}
+MODULES = {name: name.replace("-", "_") for name in PROJECTS}
+PYTHONS = nox.project.python_versions(nox.project.load_toml(ROOT / "pyproject.toml"))
+OLDEST = PYTHONS[0]
+EACH_PACKAGE = nox.parametrize("package", [nox.param(name, id=name) for name in PROJECTS])
+PYTEST = ("pytest", "--numprocesses=auto", "--maxprocesses=4")
+TORCH = "torch==2.13.0"
+MEGATRON = ("megatron-core==0.16.1", "megatron-bridge==0.3.1")
+
+
+def show_pyenv_interpreters() -> None:
+    """Put pyenv's interpreters before its shims, which answer for one version only."""
+    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    found = [folder for python in PYTHONS for folder in root.glob(f"versions/{python}.*/bin")]
+    os.environ["PATH"] = os.pathsep.join([*map(str, found), os.environ["PATH"]])
+
+
+show_pyenv_interpreters()
+
+
+@nox.session(python=PYTHONS)
+@EACH_PACKAGE
+def tests(session: nox.Session, package: str) -> None:
+    """Each package alone: its locked dependencies, and no sibling that it does not declare."""
+    sync(session, "--package", package, "--group", "test")
+    refuse_undeclared_siblings(session, package)
+    session.run(*PYTEST, f"packages/{package}", *session.posargs)
+
+
+@nox.session(python=OLDEST)
+@EACH_PACKAGE
+def minimums(session: nox.Session, package: str) -> None:
+    """Each package alone, with the lowest versions that it declares."""
+    folders = [f"packages/{name}" for name in (package, *declared_siblings(package))]
+    editables = [word for folder in folders for word in ("--editable", folder)]
+    session.install("--resolution=lowest-direct", *editables, "--group", "test")
+    refuse_undeclared_siblings(session, package)
+    session.run(*PYTEST, f"packages/{package}", *session.posargs)
+
+
+@nox.session(python=OLDEST)
+def workspace_tests(session: nox.Session) -> None:
+    """What the packages do together, and what holds for the repository as a whole."""
+    sync(session, "--group", "test", "--group", "adapters", "--group", "lint")
+    apart = [f"--ignore=tests/{folder}" for folder in ("docs", "readers", "typing")]
+    session.run(*PYTEST, "tests", *apart, *session.posargs)
+
+
+@nox.session(python="3.11")
+def readers(session: nox.Session) -> None:
+    """Readers that others wrote open what the packages write; patches meet the real targets."""
+    sync(session, "--group", "test", "--group", "adapters", "--inexact")
+    with_torch_for_cpu(session)
+    session.install("--no-deps", *MEGATRON)
+    session.run("pytest", "tests/readers", *session.posargs)
+
+
+@nox.session(python=OLDEST)
+def lint(session: nox.Session) -> None:
+    """Style, format, and the import contract of every arrow between packages."""
+    sync(session, "--only-group", "lint")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    sources = os.pathsep.join(str(ROOT / "packages" / name / "src") for name in PROJECTS)
+    session.run("lint-imports", "--no-logo", "--no-cache", env={"PYTHONPATH": sources})
+
+
+@nox.session(python=OLDEST)
+def typing(session: nox.Session) -> None:
+    """The packages, and the imports that users write, under mypy --strict and pyright."""
+    sync(session, "--group", "test", "--group", "adapters", "--group", "typing")
+    sources = [f"packages/{name}/src" for name in PROJECTS]
+    session.run("mypy", "--strict", *sources, "tests/typing")
+    session.run("pyright")
+
+
+@nox.session(python=OLDEST)
+def docs(session: nox.Session) -> None:
+    """Every code block of the documentation, executed or parsed."""
+    sync(session, "--group", "test", "--group", "adapters")
+    session.run("pytest", "tests/docs", *session.posargs)
+
+
+@nox.session(python=OLDEST, reuse_venv=False)
+def wheels(session: nox.Session) -> None:
+    """The built wheels, in an empty environment and an empty folder, do the main job."""
+    with tempfile.TemporaryDirectory() as built, tempfile.TemporaryDirectory() as empty:
+        uv(session, "build", "--all-packages", "--wheel", "--quiet", f"--out-dir={built}")
+        session.install(*map(str, sorted(Path(built).glob("*.whl"))))
+        session.chdir(empty)
+        session.run("python", "-c", f"import {', '.join(MODULES.values())}")
+        session.run("nemotron", "--help")
+        session.run("nemotron", "nano3", "data", "prep", "sft", "-c", "sample")
+        session.run("nemotron", "artifacts", "show", "nano3-sft-data-sample")
+
+
+@nox.session(python=OLDEST, default=False)
+def bench(session: nox.Session) -> None:
+    """Run every script in benchmarks/ and write the results page."""
+    sync(session, "--group", "test", "--group", "adapters")
+    scripts = session.posargs or [file.stem for file in sorted(ROOT.glob("benchmarks/*.py"))]
+    with tempfile.TemporaryDirectory() as results:
+        # A start-up that writes no bytecode, as some shells ask for, compiles every time.
+        env = {"BENCH_RESULTS": results, "PYTHONDONTWRITEBYTECODE": None}
+        for script in scripts:
+            session.run("python", "-m", f"benchmarks.{script}", env=env)
+        page = "docs/reference/benchmarks.md"
+        session.run("python", "-m", "benchmarks.support.page", results, page)
+
+
+def sync(session: nox.Session, *what: str) -> None:
+    """Install exactly this part of the lock file into the session."""
+    location = session.virtualenv.location
+    settings = ("--locked", "--no-default-groups", f"--python={location}")
+    uv(session, "sync", "--quiet", *settings, *what, env={"UV_PROJECT_ENVIRONMENT": location})
+
+
+def uv(session: nox.Session, *arguments: str, env: dict[str, str] | None = None) -> None:
+    """Run uv, which lives outside the session."""
+    session.run_install("uv", *arguments, env=env, external=True)
+
+
+def with_torch_for_cpu(session: nox.Session) -> None:
+    """Install a CPU build: from the wheel folders that pip knows, else from PyTorch's index."""
+    folders = os.environ.get("PIP_FIND_LINKS", "").split()
+    sources = [f"--find-links={folder}" for folder in folders] or ["--torch-backend=cpu"]
+    session.install(TORCH, *sources)
+
+
+def declared_siblings(package: str) -> list[str]:
+    """Return the workspace packages that a package depends on, directly or not."""
+    requirements = PROJECTS[package]["project"]["dependencies"]
+    direct = [name for name in PROJECTS if name in requirements]
+    return sorted({*direct, *(deeper for name in direct for deeper in declared_siblings(name))})
+
+
+def refuse_undeclared_siblings(session: nox.Session, package: str) -> None:
+    """Fail when the session can import a workspace package that this one does not declare."""
+    allowed = {package, *declared_siblings(package)}
+    forbidden = [module for name, module in MODULES.items() if name not in allowed]
+    script = (
+        "import importlib.util as u, sys;"
+        "seen = [m for m in sys.argv[1:] if u.find_spec(m)];"
+        "sys.exit(f'undeclared packages can be imported: {seen}' if seen else 0)"
+    )
+    session.run("python", "-c", script, *forbidden, silent=True)

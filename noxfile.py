@@ -117,14 +117,15 @@ def wheels(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Run every script in benchmarks/ and write the results page."""
     sync(session, "--group", "test", "--group", "adapters")
-    scripts = session.posargs or [file.stem for file in sorted(ROOT.glob("benchmarks/*.py"))]
+    scripts = [file.stem for file in sorted(ROOT.glob("benchmarks/*.py"))]
     with tempfile.TemporaryDirectory() as results:
-        # A start-up that writes no bytecode, as some shells ask for, compiles every time.
+        # Where a shell forbids bytecode, every start would compile its modules again.
         env = {"BENCH_RESULTS": results, "PYTHONDONTWRITEBYTECODE": None}
-        for script in scripts:
+        for script in session.posargs or scripts:
             session.run("python", "-m", f"benchmarks.{script}", env=env)
-        page = "docs/reference/benchmarks.md"
-        session.run("python", "-m", "benchmarks.support.page", results, page)
+        if not session.posargs:
+            page = "docs/reference/benchmarks.md"
+            session.run("python", "-m", "benchmarks.support.page", results, page)
 
 
 def sync(session: nox.Session, *what: str) -> None:

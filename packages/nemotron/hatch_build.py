@@ -1,5 +1,6 @@
 """Put the workspace's recipes into the distributions, so that an installed command has them."""
 
+# ruff: noqa: INP001 - hatch loads this file by its path
 from __future__ import annotations
 
 from collections.abc import Iterator

@@ -13,7 +13,7 @@ from nemotron.cli.app import App
 from nemotron.cli.root import RootGroup
 
 _INTERRUPTED = 130
-_BROKEN_PIPE = 141
+_BROKEN_PIPE = 1
 
 
 def main(argv: Sequence[str] | None = None) -> int:

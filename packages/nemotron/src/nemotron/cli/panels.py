@@ -98,7 +98,7 @@ def draw_panel(panel: Panel, screen: Screen) -> str:
     limit = None if screen.width is None else screen.width - 4
     lines = list(_lay_out(panel, limit))
     needed = max([cell_width(panel.title) + 2, *(cell_width(line) for line, _ in lines)])
-    filled = max(needed, _UNBROKEN_FILL) if limit is None else limit
+    filled = max(needed, limit or _UNBROKEN_FILL)
     inner = filled if panel.fill else needed
     return "\n".join(_boxed(panel.title, lines, inner, screen)) + "\n"
 

@@ -6,13 +6,10 @@ from typing import Any
 
 import click
 
-from nemo_runspec.errors import RunspecError
-from nemo_runspec.runspec import Runspec
 from nemotron.cli import help_pages
 from nemotron.cli.app import App
 from nemotron.cli.artifact_commands import artifacts_group
 from nemotron.cli.commands import CommandGroup, app_of, command_for
-from nemotron.cli.tree import Branch
 
 
 class RootGroup(CommandGroup):
@@ -33,8 +30,6 @@ class RootGroup(CommandGroup):
     def members(self, app: App) -> dict[str, click.Command]:
         """Map recipe families and the commands of the root to their words."""
         families = app.recipes.root.children
-        for word in self.commands.keys() & families.keys():
-            raise _reserved(word, families[word])
         recipes = {word: command_for(word, child) for word, child in families.items()}
         return {**recipes, **self.commands}
 
@@ -45,15 +40,6 @@ class RootGroup(CommandGroup):
     def get_help(self, ctx: click.Context) -> str:
         """Draw the help page."""
         return help_pages.root_page(app_of(ctx), self.commands, self.get_params(ctx))
-
-
-def _reserved(word: str, child: Branch | Runspec) -> RunspecError:
-    recipe = next(child.recipes()) if isinstance(child, Branch) else child
-    return RunspecError(
-        f"The recipe name {recipe.name!r} begins with {word!r}, which is a command of its own.",
-        where=str(recipe.path),
-        hint="Give the recipe another 'name'.",
-    )
 
 
 def _print_version(ctx: click.Context, _option: click.Parameter, value: Any) -> None:

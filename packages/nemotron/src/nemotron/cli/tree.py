@@ -9,6 +9,8 @@ from pathlib import Path
 from nemo_runspec.errors import RunspecError
 from nemo_runspec.runspec import Runspec, discover_recipes, recipe_folders
 
+OWN_COMMANDS = frozenset({"artifacts"})
+
 
 @dataclass(frozen=True, slots=True)
 class Branch:
@@ -51,7 +53,7 @@ def find_recipes(cwd: Path) -> RecipeTree:
         cwd: Where the search for a checkout and for env.toml starts.
 
     Raises:
-        RunspecError: One recipe's name is the beginning of another's.
+        RunspecError: A recipe's name cannot be a command.
         ProfileError: env.toml cannot be used.
     """
     found = discover_recipes(recipe_folders(cwd, installed=packaged_folders()))
@@ -62,11 +64,14 @@ def grow(recipes: Sequence[Runspec]) -> Branch:
     """Arrange recipes as groups and commands.
 
     Raises:
-        RunspecError: One recipe's name is the beginning of another's.
+        RunspecError: One recipe's name is the beginning of another's, or begins with the name
+            of a command that is no recipe.
     """
     root = Branch(())
     for recipe in recipes:
         *groups, command = recipe.words
+        if recipe.words[0] in OWN_COMMANDS:
+            raise _taken(recipe)
         branch = root
         for word in groups:
             branch = _descend(branch, word, recipe)
@@ -98,6 +103,15 @@ def _descend(branch: Branch, word: str, recipe: Runspec) -> Branch:
     if isinstance(child, Branch):
         return child
     raise _overlap(child, recipe)
+
+
+def _taken(recipe: Runspec) -> RunspecError:
+    return RunspecError(
+        f"The recipe name {recipe.name!r} begins with {recipe.words[0]!r}, which is a command of "
+        "its own.",
+        where=str(recipe.path),
+        hint="Give the recipe another 'name'.",
+    )
 
 
 def _overlap(shorter: Runspec, longer: Runspec) -> RunspecError:

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nemotron.cli.main import main
+
+PREP = """
+# /// script
+# dependencies = ["nemo-runspec"]
+# [tool.runspec]
+# schema = "1"
+# name = "demo/data/prep/sft"
+# docs = "Write a little data."
+# [tool.runspec.artifacts]
+# writes = "SFTDataArtifact"
+# ///
+from pathlib import Path
+
+from nemo_runspec.artifacts import SFTDataArtifact, log_artifact_once, setup_artifact_tracking
+from nemo_runspec.config import load_omegaconf_yaml, parse_config_and_overrides
+from nemo_runspec.errors import DataError
+from nemo_runspec.run_result import record_summary
+from nemo_runspec.script import script_main
+
+
+def main() -> None:
+    path, _ = parse_config_and_overrides()
+    config = load_omegaconf_yaml(path)
+    tracking = setup_artifact_tracking(config)
+    if config.broken:
+        raise DataError("Line 3 holds no JSON.", where="chat.jsonl:3", hint="Repair the line.")
+    folder = Path(config.output_dir).absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "data.txt").write_text("hello")
+    print("preparing", flush=True)
+    artifact = SFTDataArtifact(path=folder, pack_size=config.pack_size, total_tokens=12345)
+    log_artifact_once(artifact, tracking)
+    record_summary("total_tokens", 12345)
+    record_summary("size_bytes", 5 * 1024)
+
+
+if __name__ == "__main__":
+    script_main(main)
+"""
+
+TRAIN = """
+# /// script
+# [tool.runspec]
+# schema = "1"
+# name = "demo/sft"
+# docs = "Train on the data."
+# image = "registry.example/nemo:1"
+# [tool.runspec.run]
+# launch = "torchrun"
+# [tool.runspec.config]
+# dir = "config/train"
+# [tool.runspec.artifacts]
+# writes = "ModelArtifact"
+# [tool.runspec.artifacts.reads]
+# data = "SFTDataArtifact"
+# model = "ModelArtifact"
+# ///
+"""
+
+CONFIGS = {
+    "prep.py": PREP,
+    "train.py": TRAIN,
+    "config/default.yaml": "output_dir: output/default\npack_size: 64\nbroken: false\n",
+    "config/sample.yaml": """
+        # A few records
+        output_dir: output/sample
+        pack_size: 16
+        broken: false
+    """,
+    "config/train/sample.yaml": """
+        # Small enough for a laptop
+        run:
+          data: demo-sft-data-sample:latest
+        recipe:
+          path: ${art:data,path}/packed
+          pack_size: ${art:data,pack_size}
+          cache: ${oc.env:DEMO_CACHE}
+    """,
+}
+
+
+def write_files(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(textwrap.dedent(text).lstrip("\n"), encoding="utf-8")
+
+
+@pytest.fixture(name="write_files")
+def write_files_fixture() -> Callable[[Path, dict[str, str]], None]:
+    return write_files
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with the recipes ``demo/data/prep/sft`` and ``demo/sft``."""
+    for name in ("NEMOTRON_RECIPES", "NEMOTRON_ENV", "NEMOTRON_ARTIFACTS_ROOT", "NEMOTRON_DEBUG"):
+        monkeypatch.delenv(name, raising=False)
+    write_files(tmp_path / "recipes" / "demo", CONFIGS)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+class Finished:
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+
+Command = Callable[..., Finished]
+
+
+@pytest.fixture
+def nemotron(capfd: pytest.CaptureFixture[str]) -> Command:
+    """Run one command line in this process; its jobs are processes of their own."""
+
+    def run(*words: str) -> Finished:
+        capfd.readouterr()
+        code = main(words)
+        out, err = capfd.readouterr()
+        return Finished(code, out, err)
+
+    return run

@@ -87,12 +87,8 @@ def find_config(folder: Path, name: str) -> Path:
         ConfigError: There is no such configuration, or the name fits several files.
     """
     as_path = Path(name).expanduser()
-    if as_path.suffix.lower() in SUFFIXES and as_path.is_file():
-        return as_path.absolute()
     if as_path.is_absolute() or as_path.suffix.lower() in SUFFIXES:
-        plain = folder / name
-        if plain.is_file() and not as_path.is_absolute():
-            return plain
+        return _file_at(as_path, folder)
     found = _files_named(folder, tuple(name.split("/")), where=str(folder))
     if not found:
         raise ConfigError(
@@ -101,6 +97,17 @@ def find_config(folder: Path, name: str) -> Path:
             hint=did_you_mean(name, list_configs(folder)),
         )
     return found[0]
+
+
+def _file_at(path: Path, folder: Path) -> Path:
+    for candidate in (path.absolute(), folder / path):
+        if candidate.is_file():
+            return candidate
+    raise ConfigError(
+        f"The configuration file '{path}' does not exist.",
+        where=str(folder),
+        hint=did_you_mean(path.stem, list_configs(folder)),
+    )
 
 
 def list_configs(folder: Path) -> list[str]:

@@ -101,7 +101,10 @@ def _yaml_container(text: str) -> Any:
         return yaml.safe_load(text)
     except ValueError as error:
         raise yaml.MarkedYAMLError(problem=str(error)) from error
-    return OmegaConf.to_container(loaded, resolve=False)
+    content = OmegaConf.to_container(loaded, resolve=False)
+    # OmegaConf takes a bare text for a key without a value.
+    bare = isinstance(content, dict) and list(content.values()) == [None]
+    return yaml.safe_load(text) if bare else content
 
 
 def _read_toml(text: str, file: Path) -> Any:

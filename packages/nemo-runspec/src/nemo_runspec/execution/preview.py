@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from omegaconf import Container, DictConfig, OmegaConf
-from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
+from omegaconf.errors import OmegaConfBaseException
 
 from nemo_runspec.config import redact, redact_text
 from nemo_runspec.config.escaping import escape_values
-from nemo_runspec.errors import ConfigError, NemotronError
+from nemo_runspec.errors import ConfigError
 from nemo_runspec.resolvers import register_resolvers_from_config
 
 _ENVIRONMENT = "oc.env"
 _UNSET_VARIABLE = "Environment variable"
+_RESOLVER_PREFIX = re.compile(r"^\w+ raised while resolving interpolation: ")
 
 
 def preview_config(train: DictConfig) -> dict[str, Any]:
@@ -26,7 +28,7 @@ def preview_config(train: DictConfig) -> dict[str, Any]:
         train: What ``extract_train_config`` made; it is not changed.
 
     Raises:
-        ArtifactNotFoundError: An artifact or a field of one does not exist.
+        ArtifactNotFoundError: An artifact does not exist.
         ConfigError: An interpolation cannot be resolved; the message names its key.
     """
     config = redact(train)
@@ -49,11 +51,9 @@ def _item(parent: Any, name: Any, raw: Any, key: str) -> Any:
         return raw
     try:
         value = parent[name]
-    except InterpolationResolutionError as error:
+    except OmegaConfBaseException as error:
         if _UNSET_VARIABLE in str(error):
             return raw
-        raise _explained(error, key) from error
-    except OmegaConfBaseException as error:
         raise _explained(error, key) from error
     plain = OmegaConf.to_container(value, resolve=True) if isinstance(value, Container) else value
     return escape_values(_without_secrets(plain))
@@ -67,9 +67,7 @@ def _without_secrets(value: Any) -> Any:
     return redact_text(value) if isinstance(value, str) else value
 
 
-def _explained(error: OmegaConfBaseException, key: str) -> NemotronError:
-    cause = error.__cause__ or error.__context__
-    if isinstance(cause, NemotronError):
-        return cause
-    sentence = str(error).strip().splitlines()[0].rstrip(".")
+def _explained(error: OmegaConfBaseException, key: str) -> ConfigError:
+    # OmegaConf drops a resolver's exception and keeps its text behind a prefix.
+    sentence = _RESOLVER_PREFIX.sub("", str(error).strip().splitlines()[0]).rstrip(".")
     return ConfigError(f"The value cannot be resolved: {sentence}.", where=key.lstrip("."))

@@ -228,9 +228,7 @@ model = "ModelArtifact"
 def log_model(name: str) -> None:
     config = OmegaConf.create({"artifacts": {"manifest": {"root": str(Path.cwd() / "artifacts")}}})
     with setup_artifact_tracking(config) as tracking:
-        log_artifact(
-            ModelArtifact(path="/ckpt", step=3, metadata=dict(fields)), tracking, name=name
-        )
+        log_artifact(ModelArtifact(path="/ckpt", step=3), tracking, name=name)
 
 
 def test_references_are_pinned_and_described(tmp_path: Path) -> None:

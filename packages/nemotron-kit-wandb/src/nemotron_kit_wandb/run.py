@@ -1,0 +1,149 @@
+"""The W&B run of this process: start it where one is wanted, tag it, finish it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from nemo_runspec.errors import NemotronError
+from nemotron_kit_wandb.config import WandbConfig
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+    from wandb import Run
+
+logger = logging.getLogger(__name__)
+
+
+class WandbRunError(NemotronError):
+    """W&B could not start a run."""
+
+
+def init_wandb_if_configured(
+    config: WandbConfig | None, *, job_type: str | None = None, tags: Iterable[str] = ()
+) -> Run | None:
+    """Start a run where the configuration names a project; otherwise do nothing.
+
+    A run that is active already stays, and gets the tags.
+
+    Args:
+        config: Where to track.
+        job_type: What kind of job this is, such as ``training``.
+        tags: Tags beside those of the configuration.
+
+    Returns:
+        The active run, or None where tracking is off.
+
+    Raises:
+        WandbRunError: The server cannot be reached, or refuses the run.
+    """
+    if config is None or not config.enabled:
+        logger.info("W&B is off: no project is configured.")
+        return None
+    wanted = tuple(dict.fromkeys((*config.tags, *tags)))
+    active = _active_run()
+    if active is not None:
+        add_run_tags(wanted)
+        return active
+    return _start(config, job_type, wanted)
+
+
+def init_wandb_from_env(*, job_type: str | None = None, tags: Iterable[str] = ()) -> Run | None:
+    """Start a run in the project that ``WANDB_PROJECT`` and ``WANDB_ENTITY`` name.
+
+    For scripts inside a container, whose environment the launcher filled. W&B itself reads its
+    other variables, ``WANDB_NAME`` or ``WANDB_MODE`` for example.
+
+    Args:
+        job_type: What kind of job this is, such as ``data-prep``.
+        tags: Tags of the run.
+
+    Returns:
+        The active run, or None where ``WANDB_PROJECT`` is not set.
+
+    Raises:
+        WandbRunError: The server cannot be reached, or refuses the run.
+    """
+    config = WandbConfig(
+        project=os.environ.get("WANDB_PROJECT") or None,
+        entity=os.environ.get("WANDB_ENTITY") or None,
+    )
+    return init_wandb_if_configured(config, job_type=job_type, tags=tags)
+
+
+def add_run_tags(tags: Iterable[str]) -> None:
+    """Add tags to the active run; without one, do nothing.
+
+    Args:
+        tags: Tags; those that the run has already are not repeated.
+    """
+    run = _active_run()
+    if run is not None:
+        run.tags = tuple(dict.fromkeys((*(run.tags or ()), *tags)))
+
+
+def log_wandb_config(config: DictConfig | Mapping[str, Any]) -> None:
+    """Show a configuration on the active run's page, without its secrets; else do nothing.
+
+    Args:
+        config: The configuration; interpolations are shown as they are written.
+    """
+    from omegaconf import DictConfig, OmegaConf
+
+    from nemo_runspec.config.secrets import redact
+
+    run = _active_run()
+    if run is None:
+        return
+    whole = config if isinstance(config, DictConfig) else OmegaConf.create(dict(config))
+    shown: Any = OmegaConf.to_container(redact(whole), resolve=False)
+    settings: Any = run.config  # untyped in wandb
+    settings.update(shown, allow_val_change=True)
+
+
+def finish_run(exit_code: int = 0) -> None:
+    """Finish the active run; without one, do nothing.
+
+    Args:
+        exit_code: The job's exit code; anything but 0 marks the run as failed.
+    """
+    run = _active_run()
+    if run is not None:
+        run.finish(exit_code=exit_code)
+
+
+add_wandb_tags = add_run_tags
+finish_wandb = finish_run
+
+
+def _start(config: WandbConfig, job_type: str | None, tags: tuple[str, ...]) -> Run:
+    import wandb
+
+    try:
+        return wandb.init(
+            project=config.project,
+            entity=config.entity,
+            name=config.run_name,
+            tags=tags or None,  # None leaves WANDB_TAGS to W&B
+            notes=config.notes,
+            job_type=job_type,
+        )
+    except wandb.Error as error:
+        raise WandbRunError(
+            f"W&B could not start a run ({_first_line(error)}).",
+            where=f"{config.entity or '(default entity)'}/{config.project}",
+            hint="Check `wandb login`, or set WANDB_MODE=offline to track without a server.",
+        ) from error
+
+
+def _active_run() -> Run | None:
+    # Where nobody imported wandb there is no run, and importing it costs over a second.
+    wandb = sys.modules.get("wandb")
+    return None if wandb is None else wandb.run
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0].rstrip(".")

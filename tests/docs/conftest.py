@@ -1,0 +1,8 @@
+"""Make the checker importable: under importlib mode a test folder is on no path."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))

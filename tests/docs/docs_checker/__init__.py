@@ -1,0 +1,1 @@
+"""Documentation that runs: read the pages, execute or parse every block, follow every link."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NoReturn
 
+from nemo_runspec.config.secrets import redact_word
 from nemo_runspec.errors import ConfigError
 
 _INT_TEXT = r"(?:0|[1-9](?:_?[0-9])*)"
@@ -47,7 +48,7 @@ class Override:
     """One override.
 
     Args:
-        text: As it was written.
+        text: As it was written, for messages; secrets are hidden.
         kind: What it does.
         key: The key as written, such as ``a.b`` or ``group/name``.
         value: The value; a string may hold interpolations.
@@ -77,20 +78,21 @@ def parse_override(text: str) -> Override:
     Raises:
         ConfigError: The text does not follow the grammar.
     """
+    shown = redact_word(text)
     stripped = text.lstrip()
     head = _HEAD.match(stripped)
     if head is None:
-        raise ConfigError(f"{text!r} is no override.", hint="Write key=value.")
+        raise ConfigError(f"{shown!r} is no override.", hint="Write key=value.")
     kind = OverrideKind(head[1] or "")
     key, equals = head[2], head[3]
     if not (_DOTTED.fullmatch(key) or _GROUP.fullmatch(key)):
         raise ConfigError(
-            f"{key!r} is no key that can be overridden.", where=text, hint="Write a.b.c=value."
+            f"{key!r} is no key that can be overridden.", where=shown, hint="Write a.b.c=value."
         )
     if equals is None and kind is not OverrideKind.DELETE:
-        raise ConfigError("The override has no value.", where=text, hint=f"Write {key}=value.")
-    value = _Reader(stripped[head.end() :], text).whole() if equals else None
-    return Override(text=text, kind=kind, key=key, value=value, has_value=equals is not None)
+        raise ConfigError("The override has no value.", where=shown, hint=f"Write {key}=value.")
+    value = _Reader(stripped[head.end() :], shown).whole() if equals else None
+    return Override(text=shown, kind=kind, key=key, value=value, has_value=equals is not None)
 
 
 def parse_value(text: str) -> Any:

@@ -26,7 +26,7 @@ _SHAPES = re.compile(
     r"|sk-[A-Za-z0-9_-]{24,}|nvapi-[\w-]{24,}|xox[abprs]-[\w-]{20,})"
 )
 _URL_PASSWORD = re.compile(r"(?<=://)([^/\s:@]+):([^/\s@]+)@")
-_PAIR = re.compile(r"([\w.$-]+)(=|:\s*)(?:'[^']*'|\"[^\"]*\"|[^\s,}\]]+)")
+_PAIR = re.compile(r"([\w.$-]+)(=|:\s*)(?:\$\{[^}]*\}|'[^']*'|\"[^\"]*\"|[^\s,}\]]+)")
 _INTERPOLATION_ONLY = re.compile(
     r"\s*\$\{\s*(?:oc\.env\s*:\s*\w+(?:\s*,\s*(?:null|''|\"\")?)?|[\w.\[\]]+)\s*\}\s*"
 )
@@ -113,6 +113,20 @@ def redact_text(text: str, environ: Mapping[str, str] | None = None) -> str:
     return _PAIR.sub(_redact_pair, _redact_known(text, known_secrets(environ)))
 
 
+def redact_word(word: str, environ: Mapping[str, str] | None = None) -> str:
+    """Replace the secrets in one word of a command line by ``***``.
+
+    Args:
+        word: An override or option; of ``x.api_key=…`` everything after the sign is hidden.
+        environ: The environment whose secrets are looked for; by default the process's own.
+    """
+    key, equals, value = word.partition("=")
+    name = key.rpartition(".")[2]
+    if equals and value and is_secret_key(name) and not _is_harmless(name, value.strip("'\"")):
+        return f"{key}={REDACTED}"
+    return redact_text(word, environ)
+
+
 def redact_words(words: Sequence[str], environ: Mapping[str, str] | None = None) -> list[str]:
     """Replace every secret in a command line by ``***``.
 
@@ -123,7 +137,7 @@ def redact_words(words: Sequence[str], environ: Mapping[str, str] | None = None)
     redacted: list[str] = []
     hide_next = False
     for word in words:
-        redacted.append(REDACTED if hide_next else redact_text(word, environ))
+        redacted.append(REDACTED if hide_next else redact_word(word, environ))
         hide_next = word.startswith("-") and "=" not in word and is_secret_key(word)
     return redacted
 

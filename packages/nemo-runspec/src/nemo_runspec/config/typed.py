@@ -142,14 +142,17 @@ def _key(location: Sequence[Any], values: Any) -> str:
     """Keep the parts of pydantic's location that are keys; the rest names union members."""
     parts: list[str] = []
     for index, part in enumerate(location):
-        inside = isinstance(values, Mapping) and part in values
-        inside = inside or (isinstance(values, (list, tuple)) and isinstance(part, int))
-        if inside:
+        keys = values if isinstance(values, Mapping) else range(_length(values))
+        if part in keys:
             parts.append(str(part))
             values = values[part]
-        elif index == len(location) - 1 and isinstance(values, Mapping):
+        elif index == len(location) - 1 and isinstance(values, (Mapping, list)):
             parts.append(str(part))
     return ".".join(parts)
+
+
+def _length(values: Any) -> int:
+    return len(values) if isinstance(values, list) else 0
 
 
 def _missing_error(keys: Sequence[str], source: str | None) -> ConfigError:

@@ -31,7 +31,11 @@ print({name: str(value) for name, value in asdict(config).items()})
 """
 
 CONFIGS = {
-    "config.yaml": "data_path: /data/pretrain\noutput_dir: ${oc.env:HOME}/output\nlearning_rate: 1e-4\n",
+    "config.yaml": """\
+data_path: /data/pretrain
+output_dir: ${oc.env:HOME}/output
+learning_rate: 1e-4
+""",
     "config.toml": 'data_path = "/data/pretrain"\noutput_dir = "${oc.env:HOME}/output"\n',
     "config.json": '{"data_path": "/data/pretrain", "output_dir": "${oc.env:HOME}/output"}',
 }

@@ -149,7 +149,9 @@ def test_one_file_included_twice_is_no_circle(folder: Path) -> None:
     assert load(folder, "defaults: [base, left]\n") == BASE | {"left": 1}
 
 
-def test_a_link_that_leads_out_is_refused(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_link_that_leads_out_is_refused(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     target = tmp_path_factory.mktemp("elsewhere") / "x.yaml"
     target.write_text("a: 1\n")
     (folder / "link.yaml").symlink_to(target)
@@ -167,10 +169,18 @@ def test_a_link_that_leads_out_is_refused(folder: Path, tmp_path_factory: pytest
             ["optimizer.lr=7", "optimizer=sgd"],
             {"optimizer": SGD | {"lr": 7}},
         ),
-        ("defaults: [base]\nl: [3]\n", ["+db=pg"], BASE | {"l": [3], "db": {"host": "p", "port": 1}}),
+        (
+            "defaults: [base]\nl: [3]\n",
+            ["+db=pg"],
+            BASE | {"l": [3], "db": {"host": "p", "port": 1}},
+        ),
         ("defaults: [base, {optimizer: adam}]\n", ["~optimizer"], BASE),
         ("defaults: [{optimizer@opt: adam}]\n", ["optimizer@opt=sgd"], {"opt": SGD}),
-        ("defaults: [{optimizer: adam}]\n", ["+db@x=pg"], {"optimizer": ADAM, "x": {"host": "p", "port": 1}}),
+        (
+            "defaults: [{optimizer: adam}]\n",
+            ["+db@x=pg"],
+            {"optimizer": ADAM, "x": {"host": "p", "port": 1}},
+        ),
         (
             "defaults: [{optimizer: nested}]\n",
             ["optimizer/sub=deep"],
@@ -203,7 +213,9 @@ def test_a_group_that_nothing_names(folder: Path) -> None:
         compose_with(folder / "main.yaml", parsed)
 
 
-def test_configs_are_found_by_name_or_path(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_configs_are_found_by_name_or_path(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "mine.toml"
     elsewhere.write_text("")
 

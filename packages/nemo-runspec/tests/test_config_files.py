@@ -20,39 +20,47 @@ CONTENT = {
 }
 
 
+FORMATS = {
+    "c.yaml": """\
+learning_rate: 5e-5
+other: 1e-4
+steps: 10
+flag: true
+text: 'a: b'
+path: ${root}/x
+literal: \\${x}
+nested:
+  list: [1, 2.5, three, {four: 4}]
+""",
+    "c.yml": """\
+{learning_rate: 5E-5, other: 1.0e-4, steps: 10, flag: true, text: 'a: b', path: '${root}/x',
+ literal: '\\${x}', nested: {list: [1, 2.5, three, {four: 4}]}}
+""",
+    "c.toml": """\
+learning_rate = 5e-5
+other = 1e-4
+steps = 10
+flag = true
+text = 'a: b'
+path = '${root}/x'
+literal = '\\${x}'
+[nested]
+list = [1, 2.5, 'three', {four = 4}]
+""",
+    "c.json": """\
+{"learning_rate": 5e-5, "other": 1e-4, "steps": 10, "flag": true, "text": "a: b",
+ "path": "${root}/x", "literal": "\\\\${x}", "nested": {"list": [1, 2.5, "three", {"four": 4}]}}
+""",
+}
+
+
 def written(folder: Path, name: str, text: str) -> Path:
     file = folder / name
     file.write_text(text)
     return file
 
 
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [
-        (
-            "c.yaml",
-            "learning_rate: 5e-5\nother: 1e-4\nsteps: 10\nflag: true\ntext: 'a: b'\n"
-            "path: ${root}/x\nliteral: \\${x}\nnested:\n  list: [1, 2.5, three, {four: 4}]\n",
-        ),
-        (
-            "c.yml",
-            "{learning_rate: 5E-5, other: 1.0e-4, steps: 10, flag: true, text: 'a: b', "
-            "path: '${root}/x', literal: '\\${x}', nested: {list: [1, 2.5, three, {four: 4}]}}",
-        ),
-        (
-            "c.toml",
-            "learning_rate = 5e-5\nother = 1e-4\nsteps = 10\nflag = true\ntext = 'a: b'\n"
-            "path = '${root}/x'\nliteral = '\\${x}'\n[nested]\n"
-            "list = [1, 2.5, 'three', {four = 4}]\n",
-        ),
-        (
-            "c.json",
-            '{"learning_rate": 5e-5, "other": 1e-4, "steps": 10, "flag": true, "text": "a: b", '
-            '"path": "${root}/x", "literal": "\\\\${x}", '
-            '"nested": {"list": [1, 2.5, "three", {"four": 4}]}}',
-        ),
-    ],
-)
+@pytest.mark.parametrize(("name", "text"), list(FORMATS.items()))
 def test_the_formats_load_alike(tmp_path: Path, name: str, text: str) -> None:
     config = load_config_file(written(tmp_path, name, text))
 
@@ -92,7 +100,11 @@ def test_toml_dates_stay_text(tmp_path: Path) -> None:
         ("c.json", '{"a": 1,\n "b": {"a": 2},\n "a": 3}', r"c.json:3: The key 'a' stands twice"),
         ("c.json", "[1]", r"c.json: The top level is a list"),
         ("c.json", '{"a": 1} x', r"c.json:1: .*Extra data"),
-        ("c.ini", "[a]", r"cannot be read from a file named 'c.ini'.*\.yaml, \.yml, \.toml, \.json"),
+        (
+            "c.ini",
+            "[a]",
+            r"cannot be read from a file named 'c.ini'.*\.yaml, \.yml, \.toml, \.json",
+        ),
     ],
 )
 def test_mistakes_name_the_file_and_line(

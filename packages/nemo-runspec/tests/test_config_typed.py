@@ -133,7 +133,9 @@ def test_values_are_converted_at_every_depth() -> None:
     assert type(config.optimizer.lr) is float
 
 
-@pytest.mark.parametrize(("written", "kind"), [("adam", Kind.ADAM), ("ADAM", Kind.ADAM), (2, Kind.SGD)])
+@pytest.mark.parametrize(
+    ("written", "kind"), [("adam", Kind.ADAM), ("ADAM", Kind.ADAM), (2, Kind.SGD)]
+)
 def test_an_enum_is_named_by_value_or_member(written: Any, kind: Kind) -> None:
     assert typed({**REQUIRED, "optimizer": {"kind": written}}).optimizer.kind is kind
 
@@ -177,7 +179,10 @@ def test_pydantic_models() -> None:
         ({"blends": [{}]}, r"The key 'blends.0.name' has no value"),
         ({"steps": "???"}, r"The key 'steps' has no value.*steps=…"),
         ({"anything": {"x": ["???"]}}, r"The key 'anything.x.0' has no value"),
-        ({"name": "${nowhere}"}, r"'name' cannot be resolved: Interpolation key 'nowhere' not found"),
+        (
+            {"name": "${nowhere}"},
+            r"'name' cannot be resolved: Interpolation key 'nowhere' not found",
+        ),
         ({"optimizer": {"lr": "${nope:1}"}}, r"'optimizer.lr' cannot be resolved"),
     ],
 )

@@ -139,40 +139,30 @@ def test_the_image_has_one_key_whatever_a_layer_calls_it(folder: Path, key: str)
 
 
 @pytest.mark.parametrize(
-    ("yaml", "variable", "env", "overrides", "root"),
+    ("given", "root"),
     [
-        (None, None, False, [], "/default"),
-        (None, None, True, [], "/lustre/artifacts"),
-        (None, "/variable", True, [], "/variable"),
-        ("/yaml", "/variable", True, [], "/yaml"),
-        ("/yaml", "/variable", True, ["artifacts.manifest.root=/dot"], "/dot"),
-        ("/yaml", "/variable", True, ["artifacts.manifest.root=null"], None),
-        ("null", "/variable", True, [], None),
-        (None, "", False, [], "/default"),
-        (None, None, False, ["artifacts.wandb=true"], "/default"),
-        (None, None, False, ["~artifacts.manifest", "+artifacts.x=1"], "/default"),
+        ({}, "/default"),
+        ({"env": ENV}, "/lustre/artifacts"),
+        ({"env": ENV, "variable": "/variable"}, "/variable"),
+        ({"env": ENV, "variable": "/variable", "yaml": "/yaml"}, "/yaml"),
+        ({"yaml": "/yaml", "dotlist": ["artifacts.manifest.root=/dot"]}, "/dot"),
+        ({"yaml": "/yaml", "dotlist": ["artifacts.manifest.root=null"]}, None),
+        ({"env": ENV, "variable": "/variable", "yaml": "null"}, None),
+        ({"variable": ""}, "/default"),
+        ({"dotlist": ["artifacts.wandb=true"]}, "/default"),
+        ({"yaml": "/yaml", "dotlist": ["~artifacts.manifest"]}, "/default"),
     ],
 )
 def test_where_manifests_go(
-    folder: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    yaml: str | None,
-    variable: str | None,
-    env: bool,
-    overrides: list[str],
-    root: str | None,
+    folder: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], root: str | None
 ) -> None:
-    if env:
-        (folder / "env.toml").write_text(ENV)
-    if variable is not None:
-        monkeypatch.setenv("NEMOTRON_ARTIFACTS_ROOT", variable)
-    if yaml is not None:
-        text = f"{DEFAULT}artifacts: {{manifest: {{root: {yaml}}}}}\n"
+    (folder / "env.toml").write_text(given.get("env", ""))
+    monkeypatch.setenv("NEMOTRON_ARTIFACTS_ROOT", given.get("variable", ""))
+    if "yaml" in given:
+        text = f"{DEFAULT}artifacts: {{manifest: {{root: {given['yaml']}}}}}\n"
         (folder / "config" / "default.yaml").write_text(text)
-    if overrides and overrides[0].startswith("~"):
-        overrides = ["+artifacts.manifest={}", *overrides]
 
-    job = build(folder, default_root="/default", overrides=overrides)
+    job = build(folder, default_root="/default", overrides=given.get("dotlist", ()))
 
     assert raw(job, "artifacts.manifest.root") == root
 

@@ -184,12 +184,19 @@ def test_every_value_survives_the_command_line(value: Any) -> None:
 
 @given(st.text(alphabet="ab01.+-e'\"\\,[]{}:=() $\t", max_size=12))
 def test_any_text_is_a_value_or_a_clear_error(text: str) -> None:
-    try:
-        value = parse_override(f"key={text}").value
-    except ConfigError as error:
-        assert str(error).startswith(f"key={text}: ")
+    value = value_or_mistake(text)
+
+    if isinstance(value, ConfigError):
+        assert str(value).startswith(f"key={text}: ")
     else:
         assert repr(parse_value(render_value(value))) == repr(value)
+
+
+def value_or_mistake(text: str) -> Any:
+    try:
+        return parse_override(f"key={text}").value
+    except ConfigError as error:
+        return error
 
 
 def config() -> DictConfig:
@@ -214,7 +221,6 @@ def config() -> DictConfig:
         ("name=x", "name", "x"),
         ("must=1", "must", 1),
         ("optimizer.lr=5e-5", "optimizer.lr", 5e-5),
-        ("optimizer.3=drei", "optimizer[3]", "drei"),
         ("optimizer.betas=[1]", "optimizer.betas", [1]),
         ("optimizer.betas.0=5", "optimizer.betas", [5, 0.95]),
         ("optimizer.betas[1]=5", "optimizer.betas", [0.9, 5]),
@@ -246,6 +252,10 @@ def test_applies(override: str, key: str, value: Any) -> None:
     assert OmegaConf.to_container(base) == OmegaConf.to_container(before)
 
 
+def test_keys_that_are_numbers() -> None:
+    assert apply_hydra_overrides(config(), ["optimizer.3=drei"]).optimizer[3] == "drei"
+
+
 def test_interpolations_stay_text() -> None:
     changed = apply_hydra_overrides(config(), ["seed=${nowhere:${x}}", "+y=\\${z}"])
 
@@ -254,7 +264,9 @@ def test_interpolations_stay_text() -> None:
     assert (raw["seed"], raw["y"]) == ("${nowhere:${x}}", "\\${z}")
 
 
-@pytest.mark.parametrize("override", ["~seed", "~seed=1", "~optimizer.lr", "~list.0", "~link", "~name"])
+@pytest.mark.parametrize(
+    "override", ["~seed", "~seed=1", "~optimizer.lr", "~list.0", "~link", "~name"]
+)
 def test_removes(override: str) -> None:
     key = override[1:].partition("=")[0]
     parent, _, last = key.rpartition(".")

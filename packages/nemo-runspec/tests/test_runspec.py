@@ -56,7 +56,11 @@ def test_reads_every_key(tmp_path: Path) -> None:
     spec = parse(script(tmp_path, FULL))
 
     assert spec.path == tmp_path / "recipe.py"
-    assert (spec.schema, spec.name, spec.docs) == ("1", "nano3/data/prep/sft", "Pack conversations.")
+    assert (spec.schema, spec.name, spec.docs) == (
+        "1",
+        "nano3/data/prep/sft",
+        "Pack conversations.",
+    )
     assert (spec.image, spec.setup) == ("nvcr.io/nvidia/nemo:25.11", "Nothing.")
     assert spec.words == ("nano3", "data", "prep", "sft")
     assert spec.run.launch == "torchrun"
@@ -81,9 +85,7 @@ def test_has_defaults_for_everything_but_schema_and_name(tmp_path: Path) -> None
     assert spec.artifacts.writes is None
 
 
-def test_relative_paths_become_absolute(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_relative_paths_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script(tmp_path, MINIMAL)
     monkeypatch.chdir(tmp_path)
 
@@ -118,7 +120,11 @@ def test_reads_what_editors_write(tmp_path: Path, newline: str, start: str) -> N
         ('# name = "a/b"', '# name = "../b"', r"is no recipe name"),
         ('# name = "a/b"', '# name = ""', r"'tool.runspec.name' is empty"),
         ('# name = "a/b"', '# nam = "a/b"', r"recipe.py:4: Unknown key .*nam'.*mean 'name'"),
-        ("# ///\n", '# [tool.runspec.run]\n# launch = "torch"\n# ///\n', r"recipe.py:6: .*torchrun"),
+        (
+            "# ///\n",
+            '# [tool.runspec.run]\n# launch = "torch"\n# ///\n',
+            r"recipe.py:6: .*torchrun",
+        ),
         ("# ///\n", "# [tool.runspec.run]\n# lunch = 1\n# ///\n", r"recipe.py:6: .*mean 'launch'"),
         ("# ///\n", '# [tool.runspec.run]\n# cmd = "x {conf}"\n# ///\n', r"placeholder '{conf}'"),
         ("# ///\n", "# run = 1\n# ///\n", r"recipe.py:5: 'tool.runspec.run' must be a table"),

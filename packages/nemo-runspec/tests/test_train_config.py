@@ -251,32 +251,40 @@ def expressions(draw: st.DrawFn, known: list[str], depth: int = 2) -> str:
     kinds += ["reference", "brackets", "select"] if known else []
     kinds += ["mul", "text_argument", "art_of_key"] if depth else []
     kind = draw(st.sampled_from(kinds))
-    inner = expressions(known, depth - 1)
-    if kind == "art":
-        return "${art:" + draw(st.sampled_from(["data", "model", "plain", "path", "env_ref"])) + "}"
-    if kind == "art_of_key":
-        return "${art:${keys.k" + draw(st.sampled_from("01")) + "}," + draw(WORDS) + "}"
-    if kind == "env":
-        return "${oc.env:HERE}"
-    if kind == "env_default":
-        return "${oc.env:NOT_HERE," + quote(draw(TEXTS)) + "}"
-    if kind == "decode":
-        return "${oc.decode:" + draw(st.sampled_from(["'1'", "'[1,{a: b}]'", "null", "'x'"])) + "}"
-    if kind == "mul":
-        one = draw(st.sampled_from(["2", "${two}", "${art:data,pack_size}", "${mul:${two},3}"]))
-        return "${mul:" + one + ",${two}}"
+    if kind in {"reference", "brackets", "select"}:
+        return reference(kind, draw(st.sampled_from(known)))
+    arguments = {
+        "art": st.sampled_from(["data", "model", "plain", "path", "env_ref"]).map("art:{}".format),
+        "art_of_key": st.builds("art:${{keys.k{}}},{}".format, st.sampled_from("01"), WORDS),
+        "env": st.just("oc.env:HERE"),
+        "env_default": TEXTS.map(lambda text: f"oc.env:NOT_HERE,{quote(text)}"),
+        "decode": st.sampled_from(["'1'", "'[1,{a: b}]'", "null", "'x'"]).map(
+            "oc.decode:{}".format
+        ),
+        "mul": st.sampled_from(["2", "${two}", "${art:data,pack_size}", "${mul:${two},3}"]).map(
+            "mul:{},${{two}}".format
+        ),
+    }
     if kind == "text_argument":
-        return "${oc.select:nowhere," + quote("x")[:-1] + draw(inner) + "'}"
-    path = draw(st.sampled_from(known))
-    if kind == "brackets":
-        head, *rest = path.split(".")
-        return "${" + head + "".join(f"[{part}]" for part in rest) + "}"
-    return "${oc.select:" + path + "}" if kind == "select" else "${" + path + "}"
+        return "${oc.select:nowhere,'x" + draw(expressions(known, depth - 1)) + "'}"
+    return "${" + draw(arguments[kind]) + "}"
+
+
+def reference(kind: str, path: str) -> str:
+    head, *rest = path.split(".")
+    forms = {
+        "reference": path,
+        "brackets": head + "".join(f"[{part}]" for part in rest),
+        "select": f"oc.select:{path}",
+    }
+    return "${" + forms[kind] + "}"
 
 
 @st.composite
 def texts(draw: st.DrawFn, known: list[str]) -> str:
-    pieces = draw(st.lists(st.one_of(TEXTS.map(escape), expressions(known)), min_size=1, max_size=3))
+    pieces = draw(
+        st.lists(st.one_of(TEXTS.map(escape), expressions(known)), min_size=1, max_size=3)
+    )
     for index, piece in enumerate(pieces[1:], start=1):
         if piece.startswith("${"):
             # Backslashes before an interpolation would escape it.

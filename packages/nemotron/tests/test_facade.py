@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import subprocess
 import sys
-from importlib.util import find_spec
 
 import pytest
 
@@ -11,11 +11,18 @@ TYPES = [
     *("Artifact", "DataBlendsArtifact", "InputDatasetInfo", "ModelArtifact"),
     *("PretrainBlendsArtifact", "SFTDataArtifact", "SplitJsonlDataArtifact"),
 ]
+WANDB = [
+    *("WandbConfig", "add_run_tags", "add_wandb_tags", "finish_run", "finish_wandb"),
+    *("init_wandb_from_env", "init_wandb_if_configured", "load_wandb_config"),
+    *("log_wandb_config", "patch_manifest_checkpoint_logging"),
+    "patch_wandb_runid_for_seeded_random",
+]
 FACADES = {
     "nemotron.kit": [
         *TYPES,
-        *("apply_hydra_overrides", "cli", "load_env_profile", "load_omegaconf_yaml"),
-        *("log_artifact", "setup_artifact_tracking"),
+        *("add_wandb_tags", "apply_hydra_overrides", "cli", "finish_wandb"),
+        *("init_wandb_if_configured", "load_env_profile", "load_omegaconf_yaml"),
+        *("log_artifact", "setup_artifact_tracking", "wandb_kit"),
     ],
     "nemotron.kit.artifacts": TYPES,
     "nemotron.kit.artifacts.base": TYPES,
@@ -25,11 +32,14 @@ FACADES = {
         *("omegaconf_to_dataclass", "parse_config_and_overrides", "save_configs"),
     ],
     "nemotron.kit.resolvers": ["clear_artifact_cache", "register_resolvers_from_config"],
-    "nemotron.kit.run": ["load_env_profile"],
+    "nemotron.kit.run": ["load_env_profile", "load_wandb_config"],
     "nemotron.kit.trackers": ["ManifestTracker", "Tracker"],
     "nemotron.kit.train_script": [
+        "init_wandb_from_env",
         *("load_omegaconf_yaml", "omegaconf_to_dataclass", "parse_config_and_overrides"),
     ],
+    "nemotron.kit.wandb": WANDB,
+    "nemotron.kit.wandb_kit": WANDB,
 }
 
 
@@ -43,9 +53,24 @@ def test_every_name_leads_to_its_owner(facade: str) -> None:
     module = importlib.import_module(facade)
     for name, target in module.EXPORTS.items():
         owner, _, attribute = target.partition(":")
-        if find_spec(owner.partition(".")[0]) is not None:
+        if importlib.util.find_spec(owner.partition(".")[0]) is not None:
             owned = importlib.import_module(owner)
             assert getattr(module, name) is (getattr(owned, attribute) if attribute else owned)
+
+
+def test_a_name_whose_package_is_absent_says_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    facade = importlib.import_module("nemotron.kit.wandb")
+    monkeypatch.delattr(facade, "WandbConfig", raising=False)
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec",
+        lambda name, *rest: None if name == "nemotron_kit_wandb" else found(name, *rest),
+    )
+    with pytest.raises(ImportError, match="pip install nemotron-kit-wandb"):
+        _ = facade.WandbConfig
+    assert importlib.import_module("nemotron.kit").Artifact is not None
 
 
 def test_cli_is_the_function_whatever_was_imported_before() -> None:

@@ -1,4 +1,4 @@
-"""Execution profiles of env.toml."""
+"""Execution profiles and W&B settings of env.toml."""
 
 # ruff: noqa: PLC0414 - an alias is how a module says that it re-exports a name
 
@@ -10,9 +10,11 @@ from nemo_runspec.exports import lazy_exports
 
 if TYPE_CHECKING:
     from nemo_runspec.env_toml import load_env_profile as load_env_profile
+    from nemotron_kit_wandb import load_wandb_config as load_wandb_config
 
 EXPORTS = {
     "load_env_profile": "nemo_runspec.env_toml:load_env_profile",
+    "load_wandb_config": "nemotron_kit_wandb:load_wandb_config",
 }
 
 __getattr__, __dir__ = lazy_exports(__name__, EXPORTS)

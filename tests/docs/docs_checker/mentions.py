@@ -13,6 +13,7 @@ from urllib.parse import unquote
 import click
 
 from docs_checker.pages import Page
+from docs_checker.running import SHELLS
 from nemotron.cli.app import App
 from nemotron.cli.root import RootGroup
 
@@ -89,7 +90,7 @@ def _problems_of_code(text: str, page: Page, checkout: Path) -> Iterator[str]:
 
 def _unexecuted_commands(page: Page) -> Iterator[tuple[int, str]]:
     for block in page.blocks:
-        if block.language != "bash" or "needs" not in block.options:
+        if block.language not in SHELLS or "needs" not in block.options:
             continue
         for line in block.text.replace("\\\n", " ").splitlines():
             if _COMMAND.fullmatch(line.strip()):

@@ -21,6 +21,7 @@ from docs_checker.outputs import first_difference
 from docs_checker.pages import Block, BrokenPageError, Page
 
 NEEDS = frozenset({"network", "cluster", "checkout", "megatron", "nemo-rl", "wandb"})
+SHELLS = frozenset({"bash", "shell"})
 _OPTIONS = frozenset({"needs", "file", "fails", "output"})
 _DIAGRAMS = ("flowchart ", "graph ", "sequenceDiagram", "stateDiagram-v2", "classDiagram")
 _FIRST_PARTY = re.compile(r"nemo_runspec|nemotron(?:_data_prep|_kit_\w+)?")
@@ -49,7 +50,7 @@ def _runner(page: Page, folder: Path, checkout: Path) -> Iterator[_PageRunner]:
     work = folder / "work"
     work.mkdir(parents=True)
     recipes = checkout / "recipes"
-    if recipes.is_dir() and any(block.language == "bash" for block in page.blocks):
+    if recipes.is_dir() and any(block.language in SHELLS for block in page.blocks):
         shutil.copytree(recipes, work / "recipes", ignore=shutil.ignore_patterns("__pycache__"))
     runner = _PageRunner(page, work, _environment(folder))
     try:
@@ -68,6 +69,7 @@ class _PageRunner:
         self._languages: dict[str, Callable[[Block], None]] = {
             "python": self._python,
             "bash": self._bash,
+            "shell": self._bash,
             "yaml": _parser(yaml.safe_load, yaml.YAMLError),
             "toml": _parser(tomllib.loads, tomllib.TOMLDecodeError),
             "json": _parser(json.loads, json.JSONDecodeError),

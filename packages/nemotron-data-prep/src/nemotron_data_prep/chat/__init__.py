@@ -1,0 +1,1 @@
+"""Conversations: normalised, rendered through a chat template, and masked."""

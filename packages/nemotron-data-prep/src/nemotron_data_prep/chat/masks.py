@@ -1,0 +1,63 @@
+"""From character spans to a mask over tokens."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Encoding
+
+from nemotron_data_prep.chat.messages import RejectedError
+from nemotron_data_prep.chat.sequences import TrainingText
+
+
+def trained_mask(
+    encoding: Encoding, sequence: TrainingText, ids: NDArray[np.int32]
+) -> NDArray[np.uint8]:
+    """Mark the tokens that the assistant writes.
+
+    Args:
+        encoding: The tokenized sequence, with offsets.
+        sequence: Its text and spans.
+        ids: Its token ids, (tokens,).
+
+    Returns:
+        1 for every token of a span, the end-of-turn token included, else 0; (tokens,) uint8.
+        The mask stands on the token itself; the shift to "predict the next" happens when packs
+        are written.
+
+    Raises:
+        RejectedError: A token straddles the edge of a span, or the mask is all zeros or ones.
+    """
+    mask = np.zeros(len(ids), dtype=np.uint8)
+    length = len(sequence.text)
+    for start, end in sequence.spans:
+        first = _token_from(encoding, start, length)
+        stop = _token_from(encoding, end, length)
+        _check_edges(encoding, first, stop, start, end)
+        mask[first:stop] = 1
+    trained = int(mask.sum())
+    if not trained:
+        raise RejectedError("all_masked", f"{len(mask)} tokens")
+    if trained == len(mask):
+        raise RejectedError("all_trained", f"{len(mask)} tokens")
+    return mask
+
+
+def _token_from(encoding: Encoding, position: int, length: int) -> int:
+    """The first token at or after a character that some token stands for."""
+    for at in range(position, length):
+        token = encoding.char_to_token(at)
+        if token is not None:
+            return int(token)
+    return len(encoding)
+
+
+def _check_edges(encoding: Encoding, first: int, stop: int, start: int, end: int) -> None:
+    if first >= stop:
+        raise RejectedError("untrained_end_of_turn", f"no token for characters {start}-{end}")
+    begins = encoding.token_to_chars(first)
+    ends = encoding.token_to_chars(stop - 1)
+    if begins is None or ends is None or begins[0] < start or ends[1] > end:
+        raise RejectedError("unaligned_span", f"characters {start}-{end}: {begins}, {ends}")
+    if ends[1] != end:
+        raise RejectedError("untrained_end_of_turn", f"characters {start}-{end} end at {ends[1]}")

@@ -1,0 +1,198 @@
+"""Turn a conversation into training sequences and the character spans to train.
+
+A span holds what the model itself would write: it starts where the generation prompt ends and
+stops behind the end-of-turn token. Each turn is checked against what inference would see: the
+rendering of the messages before it, with a generation prompt, must be a prefix of the sequence.
+
+Where a template rewrites earlier turns (it drops their reasoning), no single sequence can be
+right for all turns; then every user turn becomes a sequence of its own, with earlier turns as
+inference sees them, and trains only its own answers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nemotron_data_prep.chat.messages import Conversation, RejectedError
+from nemotron_data_prep.chat.template import RESERVED_CHARACTERS, ChatTemplate, Rendered
+
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingText:
+    """A sequence before tokenizing.
+
+    Attributes:
+        text: The whole sequence.
+        spans: Character spans to train, ascending; each ends with ``end_of_turn``.
+    """
+
+    text: str
+    spans: tuple[Span, ...]
+
+
+class SequenceMaker:
+    """Renders conversations with one template.
+
+    Args:
+        template: The chat template.
+        special_tokens: Texts that the tokenizer turns into special tokens.
+        end_of_turn: The one that ends a turn; None takes the last one that the template writes
+            for the turn.
+    """
+
+    def __init__(
+        self, template: ChatTemplate, special_tokens: Sequence[str], end_of_turn: str | None
+    ) -> None:
+        self._template = template
+        self._ends = re.compile(_any_of([end_of_turn] if end_of_turn else special_tokens))
+        forbidden = (*special_tokens, *RESERVED_CHARACTERS)
+        self._forbidden = re.compile(_any_of(forbidden).encode())
+
+    def refuse_special_tokens(self, conversation: bytes) -> None:
+        """See that no message could end or forge a turn.
+
+        Args:
+            conversation: The conversation as JSON.
+
+        Raises:
+            RejectedError: A special token stands inside message content.
+        """
+        found = self._forbidden.search(conversation)
+        if found is not None:
+            raise RejectedError("special_token_in_content", repr(found.group().decode()))
+
+    def make(self, conversation: Conversation) -> list[TrainingText]:
+        """Render a conversation into one or more training sequences.
+
+        Raises:
+            RejectedError: A turn's span cannot be found or trusted, or the template refuses
+                the conversation.
+        """
+        messages = conversation.messages
+        turns = [at for at, message in enumerate(messages) if message["role"] == "assistant"]
+        if not turns:
+            raise RejectedError("no_assistant_turn", f"{len(messages)} messages")
+        whole = _View(self, messages[: turns[-1] + 1], conversation.tools)
+        spans = whole.spans(turns)
+        if spans is not None:
+            return [whole.training_text(spans)]
+        return [self._user_turn(conversation, group) for group in _user_turns(messages)]
+
+    def _user_turn(self, conversation: Conversation, turns: list[int]) -> TrainingText:
+        view = _View(self, conversation.messages[: turns[-1] + 1], conversation.tools)
+        spans = view.spans(turns)
+        if spans is None:
+            raise RejectedError("unstable_prefix", f"messages[{turns[0]}] and after")
+        return view.training_text(spans)
+
+    def end_of_turn(self, text: str, start: int, at: int) -> int:
+        """Where a turn ends, behind its end-of-turn token.
+
+        Args:
+            text: A rendering that ends with the turn.
+            start: Where the turn starts.
+            at: The index of its message, for the error.
+        """
+        end = -1
+        for found in self._ends.finditer(text, start):
+            end = found.end()
+        if end < 0 or not (len(text) == end or text[end:].isspace()):
+            raise RejectedError("no_end_of_turn", f"messages[{at}] ends with {text[-20:]!r}")
+        return end
+
+    def render(
+        self, messages: Sequence[dict[str, Any]], tools: list[Any] | None, **variables: Any
+    ) -> Rendered:
+        """Render messages; see :meth:`ChatTemplate.render`."""
+        return self._template.render(messages, tools, **variables)
+
+    def prompt_variables(self, message: dict[str, Any]) -> list[dict[str, bool]]:
+        """How inference may have been asked for a message: with thinking, or without."""
+        if not self._template.has_thinking_switch:
+            return [{}]
+        reasons = bool(message.get("reasoning_content")) or "</think>" in message["content"]
+        return [{}, {"enable_thinking": False}] if reasons else [{"enable_thinking": False}, {}]
+
+
+class _View:
+    """The rendering of messages up to an assistant turn, and the spans of turns in it."""
+
+    def __init__(
+        self, maker: SequenceMaker, messages: list[dict[str, Any]], tools: list[Any] | None
+    ) -> None:
+        self._maker = maker
+        self._messages = messages
+        self._tools = tools
+        self._rendered = maker.render(messages, tools)
+
+    def spans(self, turns: Sequence[int]) -> list[Span] | None:
+        """The spans of the turns, or None where one's prompt is no prefix of this rendering."""
+        spans = []
+        for at in turns:
+            span = self._span(at)
+            if span is None:
+                return None
+            spans.append(span)
+        return spans
+
+    def training_text(self, spans: list[Span]) -> TrainingText:
+        """The sequence, its spans checked against the template's generation blocks."""
+        self._check_generation_blocks(spans)
+        return TrainingText(self._rendered.text, tuple(spans))
+
+    def _span(self, at: int) -> Span | None:
+        text = self._rendered.text
+        start = self._prompt_length(at)
+        if start is None:
+            return None
+        last = at == len(self._messages) - 1
+        upto = text if last else self._maker.render(self._messages[: at + 1], self._tools).text
+        end = self._maker.end_of_turn(upto, start, at)
+        return (start, end) if last or text.startswith(upto[:end]) else None
+
+    def _prompt_length(self, at: int) -> int | None:
+        """Characters that inference would be given before this turn."""
+        before = self._messages[:at]
+        for variables in self._maker.prompt_variables(self._messages[at]):
+            prompt = self._maker.render(
+                before, self._tools, add_generation_prompt=True, **variables
+            ).text
+            if self._rendered.text.startswith(prompt):
+                return len(prompt)
+        return None
+
+    def _check_generation_blocks(self, spans: list[Span]) -> None:
+        marked = self._rendered.generated
+        if marked is None:
+            return
+        relevant = [span for span in marked if span[1] > spans[0][0]]
+        if relevant != spans:
+            detail = f"the tags mark {relevant}, the turns are {spans}"
+            raise RejectedError("generation_tag_mismatch", detail)
+
+
+def _user_turns(messages: Sequence[dict[str, Any]]) -> list[list[int]]:
+    """The assistant turns, grouped by the user message that they answer."""
+    groups: list[list[int]] = []
+    new_group = True
+    for at, message in enumerate(messages):
+        if message["role"] == "assistant":
+            if new_group:
+                groups.append([])
+                new_group = False
+            groups[-1].append(at)
+        elif message["role"] == "user":
+            new_group = True
+    return groups
+
+
+def _any_of(texts: Sequence[str]) -> str:
+    if not texts:
+        return r"(?!)"
+    longest_first = sorted(texts, key=len, reverse=True)
+    return "|".join(re.escape(text) for text in longest_first)

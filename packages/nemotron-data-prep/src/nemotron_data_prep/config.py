@@ -1,0 +1,183 @@
+"""What a data preparation is asked to do: one typed configuration per stage."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from nemo_runspec.errors import ConfigError
+
+OnInvalid = Literal["stop", "skip"]
+OnBadMask = Literal["stop", "drop"]
+OnSpecialTokens = Literal["stop", "drop"]
+OnTooLong = Literal["stop", "drop", "truncate"]
+PackFormat = Literal["parquet", "npy"]
+PackingAlgorithm = Literal["best_fit_decreasing"]
+Retention = Literal["none", "tokenized"]
+
+SPLITS = ("train", "valid", "test")
+SHORTEST_PACK_TOKENS = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitRatios:
+    """The share of the records that each split receives; together they make 1.
+
+    A record's split follows from its content and the seed, so equal records never lie in two
+    splits, and adding data moves no record.
+    """
+
+    train: float = 0.98
+    valid: float = 0.01
+    test: float = 0.01
+
+    def __post_init__(self) -> None:
+        values = (self.train, self.valid, self.test)
+        if any(not 0 <= value <= 1 for value in values) or abs(sum(values) - 1) > 1e-6:  # noqa: PLR2004 - rounding
+            raise ConfigError(
+                f"The split ratios {values} must lie between 0 and 1 and add up to 1.",
+                where="split",
+                hint="For example train: 0.98, valid: 0.01, test: 0.01.",
+            )
+        if self.train == 0:
+            raise ConfigError("The training split must not be empty.", where="split.train")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepConfig:
+    """What all stages share.
+
+    Attributes:
+        blend: The blend file; paths inside are relative to it.
+        output_dir: Every run gets a folder of its own in here, named by the hash of its plan.
+        split: Shares of the train, valid and test splits.
+        seed: Changes which record goes to which split, sampling, and the order of packs.
+        on_invalid: ``stop`` at the first unusable record, or ``skip`` and count it by reason.
+        workers: Processes; by default one per core where the data is worth it.
+        shard_size_bytes: Input bytes per shard, the unit of resuming; by default a 1024th of
+            the input, at least 16 MiB.
+        lock_timeout_s: How long to wait for another run in the same folder before refusing.
+    """
+
+    blend: Path
+    output_dir: Path
+    split: SplitRatios = field(default_factory=SplitRatios)
+    seed: int = 0
+    on_invalid: OnInvalid = "stop"
+    workers: int | None = None
+    shard_size_bytes: int | None = None
+    lock_timeout_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        _require_positive("workers", self.workers)
+        _require_positive("shard_size_bytes", self.shard_size_bytes)
+        if self.lock_timeout_s < 0:
+            raise ConfigError(f"{self.lock_timeout_s} is no waiting time.", where="lock_timeout_s")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainPrepConfig(PrepConfig):
+    """Text to Megatron's ``.bin/.idx``.
+
+    Attributes:
+        tokenizer: A ``tokenizer.json``, or the folder that holds it.
+        eod_token: The token that ends every document; by default the tokenizer's ``eos_token``.
+    """
+
+    tokenizer: Path
+    eod_token: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SftPrepConfig(PrepConfig):
+    """Conversations to packed sequences with loss masks.
+
+    Attributes:
+        tokenizer: A folder with ``tokenizer.json`` and ``tokenizer_config.json``.
+        chat_template: A template by name (``nano3``), a file, or Jinja source; by default the
+            tokenizer's own.
+        template_kwargs: Values that the template reads beside messages and tools.
+        template_date: The day (``2026-01-31``) that ``strftime_now`` answers in templates that
+            ask for it.
+        end_of_turn: The token that ends an assistant turn; by default the last special token
+            that the template writes for the turn.
+        pack_size: Tokens in a full pack.
+        packing: The packing algorithm.
+        format: ``parquet``, or ``npy`` for Megatron-Bridge before 0.4.
+        on_bad_mask: ``stop`` at a loss mask that cannot be right, or ``drop`` and count.
+        on_special_tokens: ``stop`` at special tokens inside message content, or ``drop`` and
+            count.
+        on_too_long: ``stop``, ``drop`` or ``truncate`` sequences longer than a pack.
+        retention: ``tokenized`` keeps the tokenized shards beside the output, so that a change
+            of ``pack_size`` or ``split`` packs again without tokenizing again.
+    """
+
+    tokenizer: Path
+    chat_template: str | None = None
+    template_kwargs: dict[str, Any] = field(default_factory=dict)
+    template_date: str | None = None
+    end_of_turn: str | None = None
+    pack_size: int = 4096
+    packing: PackingAlgorithm = "best_fit_decreasing"
+    format: PackFormat = "parquet"
+    on_bad_mask: OnBadMask = "stop"
+    on_special_tokens: OnSpecialTokens = "stop"
+    on_too_long: OnTooLong = "drop"
+    retention: Retention = "none"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.pack_size < SHORTEST_PACK_TOKENS:
+            raise ConfigError(
+                f"A pack of {self.pack_size} tokens holds no sequence.",
+                where="pack_size",
+                hint="Give it the model's context length, for example 4096.",
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RlPrepConfig(PrepConfig):
+    """Prompts with checkable answers to NeMo-RL's JSONL."""
+
+
+ConfigT = TypeVar("ConfigT", bound=PrepConfig)
+
+
+def resolve_inputs(config: ConfigT, base: Path) -> ConfigT:
+    """Find the input files of a configuration from any working directory.
+
+    Args:
+        config: A configuration; relative ``blend`` and ``tokenizer`` paths that do not exist
+            in the working directory are looked up in ``base``.
+        base: Usually the folder of the recipe script.
+
+    Returns:
+        The configuration with absolute input paths.
+
+    Raises:
+        ConfigError: A path exists in neither place.
+    """
+    found = {
+        name: _locate(name, getattr(config, name), base)
+        for name in ("blend", "tokenizer")
+        if hasattr(config, name)
+    }
+    return dataclasses.replace(config, **found)
+
+
+def _locate(key: str, path: Path, base: Path) -> Path:
+    candidates = [path.absolute(), (base / path).absolute()]
+    for candidate in candidates:
+        if candidate.exists():
+            return candidate.resolve()
+    tried = " nor ".join(dict.fromkeys(str(candidate) for candidate in candidates))
+    raise ConfigError(
+        f"There is no {tried}.", where=key, hint=f"Set {key}=… to a file that exists."
+    )
+
+
+def _require_positive(key: str, value: int | None) -> None:
+    if value is not None and value < 1:
+        raise ConfigError(f"{value} must be at least 1.", where=key)

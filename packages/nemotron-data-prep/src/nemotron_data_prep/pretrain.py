@@ -1,0 +1,166 @@
+"""Pretraining data: text to Megatron's ``.bin/.idx`` with a ``blend.json`` per split.
+
+Output of a run::
+
+    <output_dir>/<run id>/
+        blend.json              {"train": ["0.7", "/…/shard_000000", …], "valid": …, "test": …}
+        splits/<split>/<dataset>/shard_NNNNNN.bin, .idx
+        report.json, receipt.json
+
+``blend.json`` is what Megatron-Bridge's ``per_split_data_args_path`` reads: weights and prefixes
+in turn, null for a split without documents. A dataset's weight is shared among its shards by
+their tokens.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from nemo_runspec.artifacts import PretrainBlendsArtifact
+from nemo_runspec.errors import DataError
+from nemotron_data_prep.blend import Dataset, read_blend
+from nemotron_data_prep.config import SPLITS, PretrainPrepConfig
+from nemotron_data_prep.plan import Plan, Shard, make_plan
+from nemotron_data_prep.pretrain_shard import PretrainTask, tokenize_shard
+from nemotron_data_prep.results import PrepResult, base_report, source_datasets
+from nemotron_data_prep.runs import Finished, Run, execute, require_records
+from nemotron_data_prep.sources.files import find_files
+from nemotron_data_prep.staging import link_or_copy
+from nemotron_data_prep.tokenizer import (
+    TokenizerFiles,
+    describe_tokenizer,
+    load_tokenizer,
+    token_id,
+    vocabulary_size,
+)
+
+
+def prepare_pretrain(config: PretrainPrepConfig) -> PrepResult:
+    """Tokenize a blend of text datasets for Megatron.
+
+    Raises:
+        DataError: The blend, the tokenizer or a record is unusable, or the disk is full.
+    """
+    datasets = read_blend(config.blend)
+    tokenizer = describe_tokenizer(config.tokenizer)
+    eod_id = token_id(tokenizer, _eod_token(config, tokenizer), "eod_token")
+    options = {
+        "stage": "pretrain",
+        "tokenizer": tokenizer.digest,
+        "eod_id": eod_id,
+        "split": asdict(config.split),
+        "seed": config.seed,
+        "on_invalid": config.on_invalid,
+    }
+    plan = make_plan(datasets, find_files(datasets), options, config.shard_size_bytes)
+    task = PretrainTask(
+        plan.datasets,
+        plan.files,
+        tokenizer.path,
+        eod_id,
+        config.split,
+        config.seed,
+        config.on_invalid,
+    )
+    folder = config.output_dir.absolute() / plan.id
+
+    def assemble(staged: Path, shards: Path, receipts: list[dict[str, Any]]) -> dict[str, Any]:
+        return _assemble(plan, folder, staged, shards, receipts)
+
+    run = Run("pretrain", config, plan, plan.id, tokenize_shard, task, assemble, ".work")
+    finished = execute(run)
+    return PrepResult(_artifact(finished, plan, tokenizer), finished.cache_hit, finished.report)
+
+
+def _eod_token(config: PretrainPrepConfig, tokenizer: TokenizerFiles) -> str:
+    token = config.eod_token or tokenizer.special_tokens.get("eos_token")
+    if token is None:
+        raise DataError(
+            "The tokenizer names no eos_token to end documents with.",
+            where=str(tokenizer.path),
+            hint="Set eod_token=… to a token of its vocabulary.",
+        )
+    return token
+
+
+def _assemble(
+    plan: Plan, folder: Path, staged: Path, shards: Path, receipts: list[dict[str, Any]]
+) -> dict[str, Any]:
+    report = base_report(plan, receipts)
+    require_records(report, plan)
+    splits = {split: _split_counts(split, receipts) for split in SPLITS}
+    if not splits["train"]["documents"]:
+        raise DataError(
+            "No document fell into the training split.",
+            where="split",
+            hint="Give split.train a larger share.",
+        )
+    shards_of = list(zip(plan.shards, receipts, strict=True))
+    blend = {}
+    for split in SPLITS:
+        filled = {
+            shard.name: receipt["splits"][split]["tokens"]
+            for shard, receipt in shards_of
+            if receipt["splits"][split]["tokens"]
+        }
+        _link_split(split, plan, filled, shards, staged)
+        blend[split] = _blend_entries(split, plan, filled, folder)
+    text = json.dumps(blend, indent=1, ensure_ascii=False) + "\n"
+    (staged / "blend.json").write_text(text, encoding="utf-8")
+    return {**report, "splits": splits}
+
+
+def _split_counts(split: str, receipts: list[dict[str, Any]]) -> dict[str, int]:
+    counts = [receipt["splits"][split] for receipt in receipts]
+    return {key: sum(count[key] for count in counts) for key in ("documents", "tokens")}
+
+
+def _prefix(split: str, dataset: Dataset, shard: Shard) -> Path:
+    return Path("splits") / split / dataset.name / shard.name
+
+
+def _link_split(split: str, plan: Plan, filled: dict[str, int], shards: Path, staged: Path) -> None:
+    """Give the files of a split's shards their final names."""
+    for shard in plan.shards:
+        if shard.name not in filled:
+            continue
+        prefix = _prefix(split, plan.datasets[shard.dataset], shard)
+        for suffix in (".bin", ".idx"):
+            source = shards / shard.name / f"{split}{suffix}"
+            link_or_copy(source, (staged / prefix).with_suffix(suffix))
+
+
+def _blend_entries(
+    split: str, plan: Plan, filled: dict[str, int], folder: Path
+) -> list[str] | None:
+    """Weights and prefixes in turn; a dataset's weight is shared by the tokens of its shards."""
+    entries: list[str] = []
+    for index, dataset in enumerate(plan.datasets):
+        shards = [s for s in plan.shards if s.dataset == index and s.name in filled]
+        tokens = sum(filled[shard.name] for shard in shards)
+        for shard in shards:
+            weight = dataset.weight * filled[shard.name] / tokens
+            entries += [f"{weight:.12g}", str(folder / _prefix(split, dataset, shard))]
+    return entries or None
+
+
+def _artifact(finished: Finished, plan: Plan, tokenizer: TokenizerFiles) -> PretrainBlendsArtifact:
+    totals = finished.report["totals"]
+    return PretrainBlendsArtifact(
+        path=finished.folder,
+        total_tokens=totals["tokens"],
+        num_documents=totals["records_out"],
+        tokenizer=str(tokenizer.path),
+        vocab_size=vocabulary_size(load_tokenizer(tokenizer.path)),
+        splits=finished.report["splits"],
+        source_datasets=source_datasets(plan, finished.report),
+        metadata={
+            "run_id": finished.report["run_id"],
+            "tokenizer_digest": f"sha256:{tokenizer.digest}",
+            "records_in": totals["records_in"],
+            "dropped": totals["dropped"],
+        },
+    )

@@ -1,0 +1,176 @@
+"""One shard of pretraining text: read, tokenize, split, write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nemotron_data_prep.accounting import Gate, Ledger
+from nemotron_data_prep.blend import Dataset
+from nemotron_data_prep.config import SPLITS, SplitRatios
+from nemotron_data_prep.intake import Intake, intakes, receipt_entries
+from nemotron_data_prep.output.megatron import IndexedDatasetWriter
+from nemotron_data_prep.plan import Shard
+from nemotron_data_prep.sampling import assign_splits, content_key
+from nemotron_data_prep.sources.files import SourceFile
+from nemotron_data_prep.sources.records import Slice
+from nemotron_data_prep.tokenizer import (
+    HuggingFaceEncoder,
+    load_tokenizer,
+    token_dtype,
+    vocabulary_size,
+)
+
+_CHARACTERS_PER_CALL = 2_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class PretrainTask:
+    """What a worker needs to tokenize a shard."""
+
+    datasets: tuple[Dataset, ...]
+    files: tuple[SourceFile, ...]
+    tokenizer: Path
+    eod_id: int
+    split: SplitRatios
+    seed: int
+    on_invalid: str
+
+
+def tokenize_shard(task: PretrainTask, shard: Shard, folder: Path) -> dict[str, Any]:
+    """Tokenize one shard into a ``.bin/.idx`` pair per split.
+
+    Args:
+        task: What is the same for all shards.
+        shard: What to read.
+        folder: Receives ``<split>.bin`` and ``<split>.idx``.
+
+    Returns:
+        Ledgers per file, and documents and tokens per split.
+    """
+    dataset = task.datasets[shard.dataset]
+    gate = Gate({"on_invalid": task.on_invalid})
+    sources = intakes(shard.slices, task.files, dataset, gate)
+    with ExitStack() as stack:
+        writer = _ShardWriter(task, dataset, folder, stack)
+        for part in shard.slices:
+            source = sources[part.file]
+            for text in _texts(source, part):
+                writer.add(text, source.ledger)
+        writer.flush()
+    return {**receipt_entries(sources, gate), "splits": writer.counts()}
+
+
+class _ShardWriter:
+    """Collects texts, tokenizes them in large batches, and writes them to their splits."""
+
+    def __init__(
+        self, task: PretrainTask, dataset: Dataset, folder: Path, stack: ExitStack
+    ) -> None:
+        self._task = task
+        self._forced = dataset.split
+        self._encoder = HuggingFaceEncoder(task.tokenizer)
+        dtype = token_dtype(vocabulary_size(load_tokenizer(task.tokenizer)))
+        self._outputs = [
+            stack.enter_context(IndexedDatasetWriter(folder / split, dtype)) for split in SPLITS
+        ]
+        self._texts: list[str] = []
+        self._owners: list[Ledger] = []
+        self._characters = 0
+        self._documents = [0] * len(SPLITS)
+        self._tokens = [0] * len(SPLITS)
+
+    def add(self, text: str, ledger: Ledger) -> None:
+        """Take a text; write when enough have come together."""
+        self._texts.append(text)
+        self._owners.append(ledger)
+        self._characters += len(text)
+        if self._characters >= _CHARACTERS_PER_CALL:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was taken."""
+        if not self._texts:
+            return
+        eod_id = self._task.eod_id
+        ids, text_lengths = self._encoder.encode(self._texts)
+        tokens, lengths = append_end(ids, text_lengths, eod_id)
+        keys = np.array([content_key(text.encode()) for text in self._texts], dtype=np.uint64)
+        splits = assign_splits(keys, self._task.split, self._task.seed, self._forced)
+        self._write(tokens, lengths, splits)
+        self._account(tokens == eod_id, lengths)
+        self._texts.clear()
+        self._owners.clear()
+        self._characters = 0
+
+    def _account(self, ends: NDArray[np.bool_], lengths: NDArray[np.int32]) -> None:
+        starts = np.cumsum(lengths, dtype=np.int64) - lengths
+        injected = np.add.reduceat(ends, starts, dtype=np.int64) - 1
+        for owner, length, extra in zip(
+            self._owners, lengths.tolist(), injected.tolist(), strict=True
+        ):
+            owner.sequences += 1
+            owner.tokens += length
+            if extra:
+                owner.notes["end_of_document_token_in_text"] += extra
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Documents and tokens of every split."""
+        return {
+            split: {"documents": self._documents[index], "tokens": self._tokens[index]}
+            for index, split in enumerate(SPLITS)
+        }
+
+    def _write(
+        self, tokens: NDArray[np.int32], lengths: NDArray[np.int32], splits: NDArray[np.int8]
+    ) -> None:
+        of_token = np.repeat(splits, lengths)
+        for index, output in enumerate(self._outputs):
+            chosen = splits == index
+            written = tokens if chosen.all() else tokens[of_token == index]
+            output.write(written, lengths[chosen])
+            self._documents[index] += int(np.count_nonzero(chosen))
+            self._tokens[index] += len(written)
+
+
+def append_end(
+    ids: NDArray[np.int32], lengths: NDArray[np.int32], eod_id: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """End every document with the end-of-document token.
+
+    Args:
+        ids: The ids of all documents, (tokens,).
+        lengths: Tokens of each document, (documents,).
+        eod_id: The token to append.
+
+    Returns:
+        Ids, (tokens + documents,), and lengths, (documents,).
+    """
+    longer = lengths + 1
+    ends = np.cumsum(longer, dtype=np.int64) - 1
+    tokens = np.empty(len(ids) + len(lengths), dtype=np.int32)
+    content = np.ones(len(tokens), dtype=bool)
+    content[ends] = False
+    tokens[content] = ids
+    tokens[ends] = eod_id
+    return tokens, longer
+
+
+def _texts(source: Intake, part: Slice) -> Iterator[str]:
+    field = source.dataset.text_field
+    for record, position in source.records(part, [field]):
+        text = record.get(field)
+        if not isinstance(text, str):
+            detail = f"{field!r} is {type(text).__name__}, not text"
+            source.reject("missing_text", detail, position)
+        elif not text or text.isspace():
+            source.reject("empty", "", position)
+        else:
+            source.ledger.records_out += 1
+            yield text

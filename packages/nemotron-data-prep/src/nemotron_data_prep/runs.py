@@ -1,0 +1,181 @@
+"""One run, whatever the stage: lock, cache, shards, assembly, publication."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from nemo_runspec.errors import DataError
+from nemotron_data_prep.config import PrepConfig
+from nemotron_data_prep.engine import ShardFunction, run_shards
+from nemotron_data_prep.plan import Plan
+from nemotron_data_prep.progress import make_progress
+from nemotron_data_prep.staging import (
+    directory_lock,
+    disk_errors,
+    read_receipt,
+    remove_if_empty,
+    remove_leftovers,
+    staged_directory,
+    write_receipt,
+)
+
+logger = logging.getLogger(__name__)
+
+REPORT = "report.json"
+_STALE_AFTER_S = 24 * 3600
+
+TaskT = TypeVar("TaskT")
+Assembly = Callable[[Path, Path, list[dict[str, Any]]], dict[str, Any]]
+"""Fills the staged output folder from the shards' folder and receipts; returns the report."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run(Generic[TaskT]):
+    """What to do and where.
+
+    Attributes:
+        label: What the stage is called in logs.
+        config: The stage's configuration.
+        plan: The shard plan.
+        id: Names the output folder; the hash of everything that the output depends on.
+        function: Does one shard.
+        task: What it needs beside the shard.
+        assemble: Makes the output of the shards.
+        shards_folder: Where finished shards wait, relative to the output folder.
+        keep_shards: Leave them there for later runs.
+    """
+
+    label: str
+    config: PrepConfig
+    plan: Plan
+    id: str
+    function: ShardFunction[TaskT]
+    task: TaskT
+    assemble: Assembly
+    shards_folder: str
+    keep_shards: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """Where the output appears."""
+        return self.config.output_dir.absolute() / self.id
+
+    @property
+    def shards(self) -> Path:
+        """Where the finished shards wait."""
+        return self.config.output_dir.absolute() / self.shards_folder / self.plan.id
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The published output of a run."""
+
+    folder: Path
+    report: dict[str, Any]
+    cache_hit: bool
+
+
+def execute(run: Run[TaskT]) -> Finished:
+    """Finish a run: from the cache, from what an interrupted run left, or from the start.
+
+    Raises:
+        DataError: The data is unusable, the folder is taken, or the disk is full.
+    """
+    output_dir = run.config.output_dir.absolute()
+    with disk_errors(output_dir), directory_lock(output_dir, run.config.lock_timeout_s):
+        if read_receipt(run.folder) is not None:
+            report = json.loads((run.folder / REPORT).read_text(encoding="utf-8"))
+            logger.info("%s: cache hit, %s is complete", run.label, run.folder)
+            return Finished(run.folder, report, cache_hit=True)
+        if run.folder.exists():
+            logger.warning("%s does not match its receipt and is made again", run.folder)
+        with _tidy(run, output_dir):
+            return Finished(run.folder, _make(run), cache_hit=False)
+
+
+def _make(run: Run[TaskT]) -> dict[str, Any]:
+    receipts = _run_shards(run)
+    with staged_directory(run.folder) as staged:
+        report = {"run_id": run.id, **run.assemble(staged, run.shards, receipts)}
+        text = json.dumps(report, indent=1, ensure_ascii=False) + "\n"
+        (staged / REPORT).write_text(text, encoding="utf-8")
+        write_receipt(staged, {"run_id": run.id})
+    if not run.keep_shards:
+        shutil.rmtree(run.shards)
+    return report
+
+
+def _run_shards(run: Run[TaskT]) -> list[dict[str, Any]]:
+    plan = run.plan
+    size_mib = plan.size_bytes / (1 << 20)
+    logger.info(
+        "%s: %.1f MiB in %d files of %d datasets, %d shards",
+        run.label,
+        size_mib,
+        len(plan.files),
+        len(plan.datasets),
+        len(plan.shards),
+    )
+    progress = make_progress(run.label, plan.size_bytes)
+    try:
+        return run_shards(
+            run.function,
+            run.task,
+            plan.shards,
+            run.shards,
+            workers=run.config.workers,
+            progress=progress,
+        )
+    finally:
+        progress.close()
+
+
+@contextmanager
+def _tidy(run: Run[TaskT], output_dir: Path) -> Iterator[None]:
+    """Clear what killed runs left, before; and empty folders, after."""
+    remove_leftovers(output_dir)
+    remove_leftovers(run.shards)
+    waiting = output_dir / run.shards_folder
+    if not run.keep_shards:
+        _remove_stale(waiting, keep=run.shards)
+    try:
+        yield
+    finally:
+        for folder in (run.shards, waiting):
+            remove_if_empty(folder)
+
+
+def _remove_stale(folder: Path, keep: Path) -> None:
+    """Remove the shards of runs that were given up, a day after their last change."""
+    if not folder.is_dir():
+        return
+    for path in folder.iterdir():
+        if path != keep and time.time() - path.stat().st_mtime > _STALE_AFTER_S:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def require_records(report: dict[str, Any], plan: Plan) -> None:
+    """Refuse an output without records.
+
+    Raises:
+        DataError: Nothing is left of the input.
+    """
+    totals = report["totals"]
+    if totals["records_out"]:
+        return
+    names = ", ".join(dataset.name for dataset in plan.datasets)
+    reasons = ", ".join(f"{count} {reason}" for reason, count in totals["dropped"].items())
+    raise DataError(
+        f"The dataset is empty: of {totals['records_in']} records none is usable"
+        + (f" ({reasons})." if reasons else "."),
+        where=names,
+        hint="Check the paths and fields in the blend file.",
+    )

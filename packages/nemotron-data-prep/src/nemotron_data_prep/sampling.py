@@ -1,0 +1,65 @@
+"""Decisions about records that follow from their content and a seed alone."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nemotron_data_prep.config import SPLITS, SplitRatios
+
+_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
+_MIX_2 = np.uint64(0x94D049BB133111EB)
+_FOR_SPLIT = 0x73706C6974
+_FOR_COPIES = 0x636F70696573
+
+
+def content_key(content: bytes) -> int:
+    """64 bits that stand for a record's content."""
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
+
+
+def assign_splits(
+    keys: NDArray[np.uint64], ratios: SplitRatios, seed: int, forced: str | None
+) -> NDArray[np.int8]:
+    """Choose the split of each record.
+
+    Args:
+        keys: Content keys, (records,).
+        ratios: Shares of the splits.
+        seed: Another seed, another choice.
+        forced: The split of all of them, where the blend says so.
+
+    Returns:
+        Index into :data:`~nemotron_data_prep.config.SPLITS` of each, (records,).
+    """
+    if forced is not None:
+        return np.full(len(keys), SPLITS.index(forced), dtype=np.int8)
+    share = _uniform(keys, seed, _FOR_SPLIT)
+    chosen = np.zeros(len(keys), dtype=np.int8)
+    chosen[share < ratios.test + ratios.valid] = SPLITS.index("valid")
+    chosen[share < ratios.test] = SPLITS.index("test")
+    return chosen
+
+
+def copies(keys: NDArray[np.uint64], weight: float, seed: int) -> NDArray[np.int64]:
+    """How often each record is used so that the average is the weight.
+
+    Args:
+        keys: Content keys, (records,).
+        weight: 0.5 uses half of the records, 2 each one twice.
+        seed: Another seed, another choice.
+    """
+    whole = int(weight)
+    return whole + (_uniform(keys, seed, _FOR_COPIES) < weight - whole).astype(np.int64)
+
+
+def _uniform(keys: NDArray[np.uint64], seed: int, purpose: int) -> NDArray[np.float64]:
+    """Numbers in [0, 1), by the finaliser of SplitMix64."""
+    salt = content_key(f"{purpose}:{seed}".encode())
+    mixed = keys ^ np.uint64(salt)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * _MIX_1
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * _MIX_2
+    mixed ^= mixed >> np.uint64(31)
+    return (mixed >> np.uint64(11)).astype(np.float64) / float(1 << 53)

@@ -1,0 +1,174 @@
+"""Fine-tuning data: conversations to packed sequences with loss masks.
+
+Output of a run::
+
+    <output_dir>/<run id>/
+        splits/{train,valid,test}/shard_NNNNNN.parquet    (or <split>_<pack_size>.npy)
+        blend.json      {"train": ["1.0", "/…/splits/train"], "valid": …, "test": …}
+        report.json, receipt.json
+
+A split without sequences has no folder, and null in ``blend.json``. The columns, and why the
+mask is shifted, are described in :mod:`nemotron_data_prep.output.packed`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from nemo_runspec.artifacts import SFTDataArtifact
+from nemotron_data_prep.blend import read_blend
+from nemotron_data_prep.chat.template import template_digest, template_source
+from nemotron_data_prep.config import SPLITS, SftPrepConfig
+from nemotron_data_prep.plan import Plan, hash_id, make_plan
+from nemotron_data_prep.results import PrepResult, base_report, source_datasets
+from nemotron_data_prep.runs import Finished, Run, execute, require_records
+from nemotron_data_prep.sft_packs import NPY_NAMES, TokenizedShards, write_packs
+from nemotron_data_prep.sft_shard import SftTask, make_sequence_maker, tokenize_conversations
+from nemotron_data_prep.sources.files import find_files
+from nemotron_data_prep.tokenizer import TokenizerFiles, describe_tokenizer, token_id
+
+_SHARD_FOLDERS = {"none": ".work", "tokenized": "tokenized"}
+
+
+def prepare_sft(config: SftPrepConfig) -> PrepResult:
+    """Render, tokenize, mask and pack a blend of conversations.
+
+    Raises:
+        DataError: The blend, the tokenizer or a record is unusable, or the disk is full.
+        ConfigError: The chat template is unusable.
+    """
+    datasets = read_blend(config.blend)
+    tokenizer = describe_tokenizer(config.tokenizer)
+    source = template_source(config.chat_template, tokenizer.chat_template, tokenizer.path)
+    files = find_files(datasets)
+    task = _task(config, datasets, files, tokenizer, source)
+    make_sequence_maker(task)
+    if config.end_of_turn is not None:
+        token_id(tokenizer, config.end_of_turn, "end_of_turn")
+    plan = make_plan(datasets, files, _tokenizing_options(task, tokenizer), config.shard_size_bytes)
+    run_id = hash_id({"tokenized": plan.id, **_packing_options(config)})
+    folder = config.output_dir.absolute() / run_id
+
+    def assemble(staged: Path, shards: Path, receipts: list[dict[str, Any]]) -> dict[str, Any]:
+        tokenized = TokenizedShards([shards / shard.name for shard in plan.shards])
+        report = base_report(plan, receipts)
+        require_records(report, plan)
+        packed = write_packs(tokenized, config, plan.datasets, plan.files, staged)
+        _write_blend(config, packed["splits"], folder, staged)
+        return {**report, **packed}
+
+    run = Run(
+        "sft",
+        config,
+        plan,
+        run_id,
+        tokenize_conversations,
+        task,
+        assemble,
+        _SHARD_FOLDERS[config.retention],
+        keep_shards=config.retention == "tokenized",
+    )
+    finished = execute(run)
+    artifact = _artifact(finished, config, plan, tokenizer, source)
+    return PrepResult(artifact, finished.cache_hit, finished.report)
+
+
+def _task(
+    config: SftPrepConfig,
+    datasets: tuple[Any, ...],
+    files: tuple[Any, ...],
+    tokenizer: TokenizerFiles,
+    source: str,
+) -> SftTask:
+    return SftTask(
+        datasets,
+        files,
+        tokenizer.path,
+        source,
+        {**tokenizer.special_tokens, **config.template_kwargs},
+        config.template_date,
+        config.end_of_turn,
+        config.seed,
+        {key: getattr(config, key) for key in ("on_invalid", "on_bad_mask", "on_special_tokens")},
+    )
+
+
+def _tokenizing_options(task: SftTask, tokenizer: TokenizerFiles) -> dict[str, Any]:
+    return {
+        "stage": "sft",
+        "tokenizer": tokenizer.digest,
+        "template": template_digest(task.template),
+        "variables": task.variables,
+        "template_date": task.template_date,
+        "end_of_turn": task.end_of_turn,
+        "seed": task.seed,
+        "policies": task.policies,
+    }
+
+
+def _packing_options(config: SftPrepConfig) -> dict[str, Any]:
+    return {
+        "split": asdict(config.split),
+        "seed": config.seed,
+        "pack_size": config.pack_size,
+        "packing": config.packing,
+        "format": config.format,
+        "on_too_long": config.on_too_long,
+    }
+
+
+def _write_blend(config: SftPrepConfig, splits: dict[str, Any], folder: Path, staged: Path) -> None:
+    paths = {split: _split_path(split, config, splits, folder) for split in SPLITS}
+    blend = {split: None if path is None else ["1.0", path] for split, path in paths.items()}
+    text = json.dumps(blend, indent=1, ensure_ascii=False) + "\n"
+    (staged / "blend.json").write_text(text, encoding="utf-8")
+
+
+def _split_path(
+    split: str, config: SftPrepConfig, splits: dict[str, Any], folder: Path
+) -> str | None:
+    if not splits[split]["packs"]:
+        return None
+    if config.format == "npy":
+        return str(folder / f"{NPY_NAMES[split]}_{config.pack_size}.npy")
+    return str(folder / "splits" / split)
+
+
+def _artifact(
+    finished: Finished,
+    config: SftPrepConfig,
+    plan: Plan,
+    tokenizer: TokenizerFiles,
+    source: str,
+) -> SFTDataArtifact:
+    report = finished.report
+    packing, totals = report["packing"], report["totals"]
+    paths = {
+        split: _split_path(split, config, report["splits"], finished.folder) for split in SPLITS
+    }
+    return SFTDataArtifact(
+        path=finished.folder,
+        pack_size=config.pack_size,
+        total_tokens=packing["tokens"],
+        trained_tokens=packing["trained_tokens"],
+        training_path=paths["train"],
+        validation_path=paths["valid"],
+        test_path=paths["test"],
+        num_packs=packing["packs"],
+        tokenizer=str(tokenizer.path),
+        chat_template=f"sha256:{template_digest(source)}",
+        source_datasets=source_datasets(plan, report),
+        metadata={
+            "run_id": report["run_id"],
+            "tokenizer_digest": f"sha256:{tokenizer.digest}",
+            "records_in": totals["records_in"],
+            "records_out": totals["records_out"],
+            "dropped": totals["dropped"],
+            "sequences_dropped": packing["dropped"],
+            "truncated": packing["truncated"],
+            "fill": packing["fill"],
+        },
+    )

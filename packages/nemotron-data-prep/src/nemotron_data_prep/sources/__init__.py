@@ -1,0 +1,1 @@
+"""Where records come from: files, their digests, and the records in them."""

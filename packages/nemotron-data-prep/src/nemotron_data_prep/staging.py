@@ -1,0 +1,213 @@
+"""Publish whole folders: filled beside their place, then renamed into it."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from nemo_runspec.atomic import write_atomically
+from nemo_runspec.errors import DataError
+
+RECEIPT = "receipt.json"
+RECEIPT_FORMAT = 1
+_LOCK_POLL_S = 0.2
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextmanager
+def staged_directory(target: Path) -> Iterator[Path]:
+    """Fill a folder that appears whole or not at all.
+
+    Args:
+        target: Where it appears when the block ends well; what stood there is replaced.
+
+    Yields:
+        An empty folder beside the target.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staged = _beside(target)
+    staged.mkdir()
+    try:
+        yield staged
+        _swap(staged, target)
+    except BaseException:
+        shutil.rmtree(staged, ignore_errors=True)
+        raise
+
+
+def write_receipt(folder: Path, contents: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the record that makes a folder complete: its files with sizes and digests.
+
+    Args:
+        folder: A filled folder.
+        contents: What else the record holds.
+
+    Returns:
+        The receipt.
+    """
+    names = sorted(path.relative_to(folder).as_posix() for path in _files(folder))
+    files = {name: _fingerprint(folder / name) for name in names}
+    document = {"format_version": RECEIPT_FORMAT, **contents, "files": files}
+    text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+    write_atomically(folder / RECEIPT, text.encode())
+    return document
+
+
+def read_receipt(folder: Path) -> dict[str, Any] | None:
+    """Read the receipt of a complete folder, checked against its files.
+
+    Returns:
+        The receipt, or None where the folder is missing, incomplete or damaged. Files that the
+        receipt does not name are nobody's damage.
+    """
+    try:
+        document: dict[str, Any] = json.loads((folder / RECEIPT).read_text(encoding="utf-8"))
+        intact = document["format_version"] == RECEIPT_FORMAT and all(
+            _fingerprint(folder / name) == expected for name, expected in document["files"].items()
+        )
+    except (OSError, ValueError, KeyError):
+        return None
+    return document if intact else None
+
+
+@contextmanager
+def directory_lock(folder: Path, timeout_s: float) -> Iterator[None]:
+    """Hold a folder for one run; the lock dies with its process.
+
+    Args:
+        folder: Created where missing, and removed again where the run leaves it empty.
+        timeout_s: How long to wait for another holder.
+
+    Raises:
+        DataError: Another run holds the folder.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / ".lock"
+    stream = _acquire(path, time.monotonic() + timeout_s)
+    try:
+        stream.write(json.dumps({"pid": os.getpid(), "host": os.uname().nodename}))
+        stream.flush()
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        stream.close()
+        remove_if_empty(folder)
+
+
+@contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Turn a failed write into one sentence.
+
+    Args:
+        folder: Where the block writes.
+
+    Raises:
+        DataError: The disk is full, or a path cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        where = str(error.filename or folder)
+        if error.errno in _FULL:
+            raise DataError(
+                "The disk is full; what was finished is kept, nothing half-written is left.",
+                where=where,
+                hint="Free some space and run again: finished shards are not repeated.",
+            ) from error
+        raise DataError(
+            f"The output cannot be written: {error.strerror or error}.",
+            where=where,
+            hint="Set output_dir to a folder that you may write to.",
+        ) from error
+
+
+def remove_if_empty(folder: Path) -> None:
+    """Remove a folder that holds nothing."""
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a finished file a second name; copy it where the disk has no links."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno in _FULL:
+            raise
+        shutil.copyfile(source, target)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed runs left half-written; call it under the folder's lock."""
+    for path in folder.glob(".*.staged"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _beside(target: Path) -> Path:
+    return target.with_name(f".{target.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.staged")
+
+
+def _swap(staged: Path, target: Path) -> None:
+    if target.exists():
+        old = _beside(target)
+        target.rename(old)
+        staged.rename(target)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        staged.rename(target)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.rglob("*") if path.is_file() and path.name != RECEIPT)
+
+
+def _fingerprint(path: Path) -> dict[str, Any]:
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return {"size_bytes": path.stat().st_size, "sha256": digest}
+
+
+def _acquire(path: Path, deadline: float) -> IO[str]:
+    while True:
+        stream = path.open("a+", encoding="utf-8")
+        if _locked(stream, path):
+            stream.truncate(0)
+            return stream
+        holder = _holder(stream)
+        stream.close()
+        if time.monotonic() >= deadline:
+            raise DataError(
+                f"Another run{holder} is writing into this folder.",
+                where=str(path.parent),
+                hint="Wait for it, set lock_timeout_s=600, or give another output_dir.",
+            )
+        time.sleep(_LOCK_POLL_S)
+
+
+def _locked(stream: IO[str], path: Path) -> bool:
+    """Lock the file, and see that it still is the one at the path: holders remove theirs."""
+    try:
+        fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.fstat(stream.fileno()).st_ino == path.stat().st_ino
+    except (BlockingIOError, FileNotFoundError):
+        return False
+
+
+def _holder(stream: IO[str]) -> str:
+    stream.seek(0)
+    try:
+        document = json.loads(stream.read())
+        return f" (process {document['pid']} on {document['host']})"
+    except (ValueError, KeyError):
+        return ""

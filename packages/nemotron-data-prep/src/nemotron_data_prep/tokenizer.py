@@ -1,0 +1,200 @@
+"""Tokenizers: described by their files' digests, loaded once per process, applied in batches."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+from tokenizers import Encoding, Tokenizer
+
+from nemo_runspec.errors import DataError
+
+LARGEST_UINT16_VOCABULARY = 65_500
+_SPECIAL_TOKEN_KEYS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token")
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizerFiles:
+    """What a tokenizer is, without loading it.
+
+    Attributes:
+        path: The ``tokenizer.json``.
+        digest: SHA-256 of that file, in hex.
+        special_tokens: ``eos_token`` and its like, as its configuration names them.
+        chat_template: The template of its configuration, or None.
+    """
+
+    path: Path
+    digest: str
+    special_tokens: dict[str, str]
+    chat_template: str | None
+
+
+class TextEncoder(Protocol):
+    """Turns texts into token ids; every backend gives the same ids as Hugging Face's."""
+
+    def encode(self, texts: Sequence[str]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Tokenize texts.
+
+        Returns:
+            All ids one after the other, and the number of ids of each text.
+        """
+
+
+class HuggingFaceEncoder:
+    """The ``tokenizers`` library, with truncation and padding off.
+
+    Args:
+        path: A ``tokenizer.json``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._tokenizer = load_tokenizer(path)
+
+    def encode(self, texts: Sequence[str]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Tokenize texts; see :class:`TextEncoder`."""
+        encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        lengths = np.fromiter(map(len, encodings), dtype=np.int32, count=len(encodings))
+        ids = chain.from_iterable(encoding.ids for encoding in encodings)
+        return np.fromiter(ids, dtype=np.int32, count=int(lengths.sum())), lengths
+
+    def encode_with_offsets(self, texts: Sequence[str]) -> list[Encoding]:
+        """Tokenize texts, keeping which characters each token stands for."""
+        return self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
+
+
+def describe_tokenizer(path: Path) -> TokenizerFiles:
+    """Find and check a tokenizer's files.
+
+    Args:
+        path: A ``tokenizer.json``, or the folder that holds it.
+
+    Raises:
+        DataError: There is no usable tokenizer.
+    """
+    file = path / "tokenizer.json" if path.is_dir() else path
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"The tokenizer cannot be read: {error.strerror}.",
+            where=str(file),
+            hint="Set tokenizer=… to a tokenizer.json or the folder that holds it.",
+        ) from error
+    load_tokenizer(file)
+    settings = _settings(file.parent)
+    return TokenizerFiles(
+        file,
+        hashlib.sha256(content).hexdigest(),
+        _special_tokens(settings),
+        _chat_template(file.parent, settings),
+    )
+
+
+@lru_cache(maxsize=4)
+def load_tokenizer(path: Path) -> Tokenizer:
+    """Load a tokenizer, as this package uses it: no truncation, no padding, exact offsets.
+
+    Raises:
+        DataError: The file is no tokenizer, or one whose ids are not reproducible.
+    """
+    try:
+        document = orjson.loads(path.read_bytes())
+        _refuse_dropout(document, path)
+        # Post-processors add special tokens, which templates write themselves, and trim offsets.
+        tokenizer = Tokenizer.from_str(orjson.dumps({**document, "post_processor": None}).decode())
+    except DataError:
+        raise
+    except Exception as error:
+        raise DataError(f"This is no usable tokenizer: {error}.", where=str(path)) from error
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def token_id(files: TokenizerFiles, token: str, key: str) -> int:
+    """The id of a token that must exist.
+
+    Args:
+        files: The tokenizer.
+        token: Its text.
+        key: The configuration key that named it.
+
+    Raises:
+        DataError: The vocabulary lacks it.
+    """
+    found = load_tokenizer(files.path).token_to_id(token)
+    if found is None:
+        raise DataError(
+            f"The tokenizer has no token {token!r}.",
+            where=str(files.path),
+            hint=f"Set {key}=… to a token of its vocabulary.",
+        )
+    return found
+
+
+def vocabulary_size(tokenizer: Tokenizer) -> int:
+    """One more than the largest id, which may exceed the number of entries."""
+    return max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1) + 1
+
+
+def control_tokens(tokenizer: Tokenizer) -> tuple[str, ...]:
+    """Texts that the tokenizer turns into special tokens wherever they stand."""
+    added = tokenizer.get_added_tokens_decoder().values()
+    return tuple(token.content for token in added if token.special)
+
+
+def token_dtype(size: int) -> np.dtype[Any]:
+    """The type that Megatron stores ids of such a vocabulary in."""
+    return np.dtype("<u2") if size < LARGEST_UINT16_VOCABULARY else np.dtype("<i4")
+
+
+def _refuse_dropout(document: Any, path: Path) -> None:
+    if isinstance(document, dict) and (document.get("model") or {}).get("dropout"):
+        raise DataError(
+            "The tokenizer has dropout: the same text gets other ids each time.",
+            where=str(path),
+            hint="Set model.dropout to null in the tokenizer.json.",
+        )
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    path = folder / "tokenizer_config.json"
+    if not path.is_file():
+        return {}
+    try:
+        document = orjson.loads(path.read_bytes())
+    except (OSError, orjson.JSONDecodeError) as error:
+        raise DataError(
+            f"The tokenizer's settings cannot be read: {error}.", where=str(path)
+        ) from error
+    return document if isinstance(document, dict) else {}
+
+
+def _special_tokens(settings: dict[str, Any]) -> dict[str, str]:
+    found = {}
+    for key in _SPECIAL_TOKEN_KEYS:
+        value = settings.get(key)
+        text = value.get("content") if isinstance(value, dict) else value
+        if isinstance(text, str):
+            found[key] = text
+    return found
+
+
+def _chat_template(folder: Path, settings: dict[str, Any]) -> str | None:
+    file = folder / "chat_template.jinja"
+    if file.is_file():
+        return file.read_text(encoding="utf-8")
+    template = settings.get("chat_template")
+    if isinstance(template, list):
+        named = {entry.get("name"): entry.get("template") for entry in template}
+        template = named.get("default")
+    return template if isinstance(template, str) else None

@@ -29,9 +29,27 @@ def measure_content(path: Path | RemotePath) -> Content | None:
 
 
 def _sizes(folder: str, *, skip: str) -> Iterator[int]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                yield from _sizes(entry.path, skip=skip)
-            elif entry.path != skip:
-                yield entry.stat(follow_symlinks=False).st_size
+    for entry in _entries(folder):
+        if entry.is_dir(follow_symlinks=False):
+            yield from _sizes(entry.path, skip=skip)
+        elif entry.path != skip:
+            yield from _size(entry)
+
+
+# A checkpoint folder is alive while it is measured: training writes the next step beside this one
+# and prunes older ones. What is gone by now does not count.
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except FileNotFoundError:
+        return []
+
+
+def _size(entry: os.DirEntry[str]) -> list[int]:
+    try:
+        return [entry.stat(follow_symlinks=False).st_size]
+    except FileNotFoundError:
+        return []

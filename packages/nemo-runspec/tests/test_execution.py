@@ -117,6 +117,12 @@ def test_what_the_script_recorded_is_read_back(tmp_path: Path) -> None:
             0,
             "the root is full",
         ),
+        (
+            "raise SystemExit(1)",
+            ["artifacts.manifest.root=/dev/null/store"],
+            1,
+            "the root /dev/null/store cannot be written to (Not a directory)",
+        ),
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", [], 137, "the job failed"),
     ],
 )

@@ -15,6 +15,7 @@ from nemo_runspec.errors import ExecutionError
 from nemo_runspec.execution.command import require_launcher
 from nemo_runspec.execution.plan import RecipePlan
 from nemo_runspec.execution.process import ChildStreams, run_child
+from nemo_runspec.execution.root_check import root_problem
 from nemo_runspec.run_result import RUN_DIR_VARIABLE, RunResult, read_result
 
 _RUNS = Path(".nemotron", "runs")
@@ -47,11 +48,13 @@ class RunOutcome:
         run: The job.
         exit_code: 0 where it succeeded; 128 plus its number where a signal ended it.
         result: What the script left behind.
+        root_problem: Why manifests could not be written, where a job failed because of that.
     """
 
     run: PreparedRun
     exit_code: int
     result: RunResult
+    root_problem: str | None = None
 
     @property
     def succeeded(self) -> bool:
@@ -80,7 +83,7 @@ class RunOutcome:
         if self.run.plan.manifest_root is None:
             return "off: artifacts.manifest.root is not set"
         if not self.succeeded:
-            return "the job failed before it recorded an artifact"
+            return self.root_problem or "the job failed before it recorded an artifact"
         return "the recipe recorded no artifact"
 
 
@@ -114,7 +117,9 @@ def run_recipe(
         cwd=plan.cwd,
         streams=streams,
     )
-    return RunOutcome(run, code, read_result(run.run_dir))
+    root = plan.manifest_root
+    problem = root_problem(root) if code != 0 and root is not None else None
+    return RunOutcome(run, code, read_result(run.run_dir), problem)
 
 
 def _prepare(plan: RecipePlan) -> PreparedRun:

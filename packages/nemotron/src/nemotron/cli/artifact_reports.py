@@ -125,8 +125,8 @@ def _manifest_rows(manifest: Manifest) -> list[Row]:
         rows.append(("Input:", _with_revision(uri, manifest.input_revisions.get(uri))))
     rows += _provenance_rows(manifest.provenance)
     fields = {**manifest.metadata, **(manifest.fields or {})}
-    rows += [(f"{key}:", show_value(value)) for key, value in fields.items()]
-    return rows
+    known = {key: value for key, value in fields.items() if value not in (None, [], {})}
+    return rows + [(f"{key}:", show_value(value)) for key, value in known.items()]
 
 
 def _provenance_rows(provenance: dict[str, Any]) -> list[Row]:
@@ -136,7 +136,7 @@ def _provenance_rows(provenance: dict[str, Any]) -> list[Row]:
         "Recipe:": provenance.get("runspec"),
         "Config:": provenance.get("config"),
         "Commit:": f"{commit}{state}" if commit else None,
-        "Digest:": provenance.get("config_digest"),
+        "Config digest:": provenance.get("config_digest"),
         "Image:": provenance.get("image"),
     }
     return [(label, str(value)) for label, value in known.items() if value]

@@ -52,7 +52,7 @@ def completion_panel(outcome: RunOutcome) -> Panel:
     rows: list[Row] = []
     for item in outcome.result.artifacts:
         rows.append(("Artifact:", str(item["ref"])))
-        rows.append(("Path:", str(item["path"])))
+        rows.append(("Path:", _absolute(str(item["path"]), outcome.run)))
     if outcome.reused and not _CACHE_KEYS & outcome.result.summary.keys():
         rows.append(("Cache:", "hit: nothing changed since this version was recorded"))
     rows += [show_row(key, value) for key, value in outcome.result.summary.items()]
@@ -74,6 +74,10 @@ def _closing_rows(outcome: RunOutcome) -> list[Row]:
         rows.append(("Manifest:", f"none: {outcome.missing_manifest}"))
     links = [item.get("wandb_url") for item in outcome.result.artifacts]
     return rows + [("W&B:", str(link)) for link in links if link]
+
+
+def _absolute(path: str, run: PreparedRun) -> str:
+    return path if "://" in path else str(run.plan.cwd / path)
 
 
 def _name(run: PreparedRun) -> str:

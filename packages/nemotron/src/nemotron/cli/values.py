@@ -8,6 +8,7 @@ from typing import Any
 
 _STEP = 1024
 _LONGEST = 200
+_SHORT = 60
 
 
 def show_count(number: int, noun: str) -> str:
@@ -30,7 +31,7 @@ def show_time(time: datetime) -> str:
 
 
 def show_value(value: Any) -> str:
-    """Spell a JSON value on one line; long ones are cut."""
+    """Spell a JSON value on one line; long texts are cut, nested values counted."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
@@ -39,7 +40,9 @@ def show_value(value: Any) -> str:
         return f"{value:,.4g}"
     if value is None:
         return "none"
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    if isinstance(value, list | dict):
+        return _nested(value)
+    text = str(value)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
@@ -52,6 +55,15 @@ def show_row(key: str, value: Any) -> tuple[str, str]:
         if key.endswith("_s"):
             return _label(plain.removesuffix(" s")), f"{value:,.1f} s"
     return _label(plain), show_value(value)
+
+
+def _nested(value: list[Any] | dict[str, Any]) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    if len(text) <= _SHORT:
+        return text
+    noun = "key" if isinstance(value, dict) else "entry"
+    plural = "entries" if noun == "entry" else "keys"
+    return f"{len(value)} {noun if len(value) == 1 else plural} (see --json)"
 
 
 def _label(text: str) -> str:

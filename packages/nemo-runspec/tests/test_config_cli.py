@@ -127,10 +127,10 @@ def test_artifact_options_become_run_references() -> None:
     assert config.run == {"data": "d:v2", "model": "/path/with space,comma's"}
 
 
-def test_unknown_keys_name_the_file(tmp_path: Path) -> None:
-    (tmp_path / "c.yaml").write_text("stepz: 2\n")
+def test_unknown_keys_name_the_file_and_line(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("steps: 1\ninner:\n  lrr: 2\n")
 
-    with pytest.raises(ConfigError, match=r"c.yaml: Config has no key 'stepz'.*mean 'steps'"):
+    with pytest.raises(ConfigError, match=r"c.yaml:3: Inner has no key 'inner.lrr'.*mean 'lr'"):
         cli(Config, "c.yaml", argv=[])
 
 

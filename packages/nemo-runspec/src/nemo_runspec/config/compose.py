@@ -94,7 +94,7 @@ def find_config(folder: Path, name: str) -> Path:
         raise ConfigError(
             f"There is no configuration '{name}'.",
             where=str(folder),
-            hint=did_you_mean(name, list_configs(folder)),
+            hint=did_you_mean(name, list_configs(folder)) or f"Create {name}.yaml there.",
         )
     return found[0]
 

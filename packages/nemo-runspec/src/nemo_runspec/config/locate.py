@@ -11,7 +11,7 @@ from nemo_runspec.toml_text import line_of
 
 
 def key_line(file: Path, keys: Sequence[str]) -> int | None:
-    """Find the line of a key, else of the nearest section around it.
+    """Find the line of a key; in TOML, if need be, that of the nearest table around it.
 
     Args:
         file: A YAML, TOML or JSON file.
@@ -35,7 +35,7 @@ def _line_in_yaml(node: yaml.Node | None, keys: Sequence[str]) -> int | None:
     for key in keys:
         found = _child(node, key)
         if found is None:
-            return line
+            return None
         line, node = found
     return line
 

@@ -71,7 +71,7 @@ def fit(annotation: Any, value: Any, path: tuple[str, ...] = ()) -> Any:
         The value, with the names of enum members replaced by the members.
 
     Raises:
-        ConfigError: A mapping has a key that its type does not know.
+        ConfigError: A mapping has a key that its type does not know; it stands at that key.
     """
     members = _members(annotation)
     if isinstance(value, Mapping):
@@ -104,6 +104,7 @@ def _fit_shape(shape: Shape, value: Mapping[Any, Any], path: tuple[str, ...]) ->
         if key not in shape.keys and not shape.is_open:
             raise ConfigError(
                 f"{shape.name} has no key '{'.'.join((*path, str(key)))}'.",
+                where=".".join((*path, str(key))),
                 hint=did_you_mean(str(key), shape.keys) or "It has no keys at all.",
             )
         fitted[key] = fit(shape.keys.get(key, Any), entry, (*path, str(key)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
@@ -11,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
 
 from nemo_runspec.config.files import first_line
+from nemo_runspec.config.locate import key_line
 from nemo_runspec.config.secrets import is_secret_key
 from nemo_runspec.config.shape import Shape, fit, shape_of
 from nemo_runspec.config.source import source_file
@@ -61,8 +63,13 @@ def to_typed(config: DictConfig, cls: type[T], *, source: str | None) -> T:
     try:
         fitted = fit(cls, values)
     except ConfigError as error:
-        raise ConfigError(error.what, where=source, hint=error.hint) from error
+        raise ConfigError(error.what, where=_place(source, error.where), hint=error.hint) from error
     return _validated(cls, fitted, source)
+
+
+def _place(source: str | None, key: str | None) -> str | None:
+    line = key_line(Path(source), key.split(".")) if source and key else None
+    return source if line is None else f"{source}:{line}"
 
 
 def _resolved(config: DictConfig, shape: Shape, source: str | None) -> dict[str, Any]:

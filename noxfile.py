@@ -71,7 +71,8 @@ def readers(session: nox.Session) -> None:
     sync(session, "--group", "test", "--group", "adapters", "--inexact")
     with_torch_for_cpu(session)
     session.install("--no-deps", *MEGATRON)
-    session.run("pytest", "tests/readers", *session.posargs)
+    # The readers' own imports warn: of what torch and Megatron deprecate among themselves.
+    session.run("pytest", "tests/readers", "-W", "default", *session.posargs)
 
 
 @nox.session(python=OLDEST)

@@ -1,0 +1,62 @@
+"""The patch of nemotron-kit-megatron meets the module that Megatron-Bridge really ships.
+
+Importing ``megatron.bridge`` itself needs a GPU library, so an empty package with the right path
+stands in for its ``__init__``; the module that holds the hook runs as it is.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from importlib.machinery import PathFinder
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from nemo_runspec.artifacts import setup_artifact_tracking
+from nemotron_kit_megatron import patch_manifest_checkpoint_logging
+
+DOUBLE = "packages/nemotron-kit-megatron/tests/double/megatron/bridge/training/utils/wandb_utils.py"
+
+
+@pytest.fixture
+def wandb_utils(monkeypatch):
+    folder = PathFinder.find_spec("megatron", sys.path).submodule_search_locations
+    spec = PathFinder.find_spec("megatron.bridge", list(folder))
+    package = ModuleType("megatron.bridge")
+    package.__path__ = list(spec.submodule_search_locations)
+    monkeypatch.setitem(sys.modules, "megatron.bridge", package)
+    yield importlib.import_module("megatron.bridge.training.utils.wandb_utils")
+    for name in [name for name in sys.modules if name.startswith("megatron.bridge.")]:
+        del sys.modules[name]
+
+
+def test_the_real_hook_is_patched_and_records(wandb_utils, tmp_path):
+    path = tmp_path / "pretrain" / "iter_0000020"
+    path.mkdir(parents=True)
+    config = {
+        "run": {"output": "nano3-pretrain-model"},
+        "artifacts": {"manifest": {"root": str(tmp_path / "store")}},
+    }
+    with setup_artifact_tracking(config) as tracking:
+        patch = patch_manifest_checkpoint_logging()
+        wandb_utils.on_save_checkpoint_success(str(path), str(path.parent), 25, None)
+        patch.undo()
+        wandb_utils.on_save_checkpoint_success(str(path), str(path.parent), 30, None)
+        manifest = tracking.manifest_tracker.read("nano3-pretrain-model", 1)
+        assert tracking.manifest_tracker.latest_version("nano3-pretrain-model") == 1
+    assert manifest.fields["step"] == 20
+    assert manifest.metadata["absolute_path"] == str(path)
+
+
+def test_the_double_of_the_package_tests_has_the_real_signature(wandb_utils):
+    spec = importlib.util.spec_from_file_location("double", Path(__file__).parents[2] / DOUBLE)
+    double = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(double)
+    real = inspect.signature(wandb_utils.on_save_checkpoint_success)
+    assert list(inspect.signature(double.on_save_checkpoint_success).parameters) == list(
+        real.parameters
+    )

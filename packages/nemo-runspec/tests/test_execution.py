@@ -17,6 +17,7 @@ from nemo_runspec.errors import (
     ArtifactNotFoundError,
     ConfigError,
     ExecutionError,
+    MissingDependencyError,
     RunspecError,
 )
 from nemo_runspec.execution import (
@@ -170,6 +171,19 @@ def test_a_framework_that_is_absent_is_named_with_the_image(
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     with pytest.raises(ExecutionError, match="in the container image nemo:2; torch is not inst"):
         run(write_recipe(tmp_path, header), "run.env.container=nemo:2")
+    assert not (tmp_path / ".nemotron").exists()
+
+
+def test_a_package_that_is_absent_is_named_before_anything_starts(tmp_path: Path) -> None:
+    header = 'name = "demo/one"'
+    recipe = write_recipe(tmp_path, header)
+    dependencies = (
+        '# dependencies = ["pydantic>=1", "no-such-thing[x]>=2", "other; os_name == \'n\'"]'
+    )
+    text = recipe.path.read_text()
+    recipe.path.write_text(text.replace("# [tool.runspec]", f"{dependencies}\n# [tool.runspec]", 1))
+    with pytest.raises(MissingDependencyError, match=r"needs no-such-thing\[x\]>=2, which is not"):
+        run(recipe)
     assert not (tmp_path / ".nemotron").exists()
 
 

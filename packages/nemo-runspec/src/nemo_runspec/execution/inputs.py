@@ -21,6 +21,7 @@ from nemo_runspec.resolvers.references import references_of
 from nemo_runspec.runspec import Runspec
 
 _UNTYPED = Artifact.__name__
+_USUAL_CONFIG = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,7 @@ def _producing_command(name: str, recipes: Iterable[Runspec]) -> str | None:
             continue
         for config in list_configs(recipe.config.dir):
             if output_artifact_name(recipe.name, config) == name:
-                chosen = [] if config == recipe.config.default else ["-c", config]
+                usual = config == recipe.config.default == _USUAL_CONFIG
+                chosen = [] if usual else ["-c", config]
                 return " ".join(["nemotron", *recipe.words, *chosen])
     return None

@@ -15,6 +15,7 @@ from nemo_runspec.errors import ExecutionError
 from nemo_runspec.execution.command import require_launcher
 from nemo_runspec.execution.plan import RecipePlan
 from nemo_runspec.execution.process import ChildStreams, run_child
+from nemo_runspec.execution.requirements import require_dependencies
 from nemo_runspec.execution.root_check import root_problem
 from nemo_runspec.run_result import RUN_DIR_VARIABLE, RunResult, read_result
 
@@ -104,10 +105,12 @@ def run_recipe(
             this process's own.
 
     Raises:
+        MissingDependencyError: A package that the recipe's header names is not installed.
         ExecutionError: torch or Ray is needed and absent, the run directory cannot be written,
             the script cannot be started, or its result cannot be read.
     """
     require_launcher(plan.recipe, plan.image)
+    require_dependencies(plan.recipe)
     run = _prepare(plan)
     announce(run)
     variables = os.environ if environment is None else environment

@@ -50,12 +50,13 @@ def inputs_panel(plan: RecipePlan) -> Panel:
 def completion_panel(outcome: RunOutcome) -> Panel:
     """Show what a job that ended well has made."""
     rows: list[Row] = []
-    for item in outcome.result.artifacts:
-        rows.append(("Artifact:", str(item["ref"])))
-        rows.append(("Path:", _absolute(str(item["path"]), outcome.run)))
+    paths = [_absolute(str(item["path"]), outcome.run) for item in outcome.result.artifacts]
+    for item, path in zip(outcome.result.artifacts, paths, strict=True):
+        rows += [("Artifact:", str(item["ref"])), ("Path:", path)]
     if outcome.reused and not _CACHE_KEYS & outcome.result.summary.keys():
         rows.append(("Cache:", "hit: nothing changed since this version was recorded"))
-    rows += [show_row(key, value) for key, value in outcome.result.summary.items()]
+    summary = outcome.result.summary.items()
+    rows += [show_row(key, value) for key, value in summary if value not in paths]
     rows += _closing_rows(outcome)
     return Panel(f"Step Complete ({_name(outcome.run)})", rows, gap=1, fill=False)
 

@@ -38,7 +38,7 @@ def show_value(value: Any) -> str:
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:,.4g}"
-    if value is None:
+    if value in (None, [], {}):
         return "none"
     if isinstance(value, list | dict):
         return _nested(value)

@@ -27,6 +27,16 @@ _DIAGRAMS = ("flowchart ", "graph ", "sequenceDiagram", "stateDiagram-v2", "clas
 _FIRST_PARTY = re.compile(r"nemo_runspec|nemotron(?:_data_prep|_kit_\w+)?")
 _KEPT_VARIABLES = ("LANG", "LC_ALL", "TMPDIR", "PYTHONDONTWRITEBYTECODE")
 _UV = '#!/bin/sh\n[ "$1" = run ] && shift && exec "$@"\necho "only uv run here" >&2\nexit 2\n'
+# `python3 -m venv` makes an environment whose pip finds everything installed already.
+_PYTHON3 = """#!/bin/sh
+if [ "$1 $2" = "-m venv" ]; then
+  mkdir -p "$3/bin"
+  cp "$(dirname "$0")/uv" "$3/bin/uv"
+  printf '#!/bin/sh\\n' >"$3/bin/pip" && chmod +x "$3/bin/pip"
+  exit
+fi
+exec python "$@"
+"""
 _BASH_LIMIT_S = 240
 
 
@@ -174,8 +184,9 @@ def _environment(folder: Path) -> dict[str, str]:
     shims, home = folder / "bin", folder / "home"
     for new in (shims, home):
         new.mkdir(parents=True)
-    (shims / "uv").write_text(_UV)
-    (shims / "uv").chmod(0o755)
+    for name, text in (("uv", _UV), ("python3", _PYTHON3)):
+        (shims / name).write_text(text)
+        (shims / name).chmod(0o755)
     path = os.pathsep.join([str(shims), str(Path(sys.executable).parent), os.environ["PATH"]])
     kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     # A terminal's encoding, whatever locale the test itself runs under.

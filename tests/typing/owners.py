@@ -1,0 +1,67 @@
+"""What recipes write against the packages that own the names; checked, never run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import assert_type
+
+from omegaconf import DictConfig
+
+import nemo_runspec
+from nemo_runspec import NemotronError, Runspec
+from nemo_runspec.artifacts import log_artifact, setup_artifact_tracking
+from nemo_runspec.config import build_job_config, extract_train_config, save_configs
+from nemo_runspec.events import CheckpointSaved, record_checkpoint
+from nemo_runspec.manifest_tracker import ManifestTracker
+from nemo_runspec.patching import Patch
+from nemotron_data_prep import (
+    PretrainPrepConfig,
+    RlPrepConfig,
+    SftPrepConfig,
+    prepare_pretrain,
+    prepare_rl,
+    prepare_sft,
+)
+from nemotron_kit_megatron import patch_manifest_checkpoint_logging
+from nemotron_kit_nemorl import patch_manifest_nemo_rl_checkpoint_logging
+from nemotron_kit_wandb import WandbConfig, init_wandb_if_configured
+
+
+def runspecs() -> None:
+    runspec = nemo_runspec.parse("recipes/nano3/stage1_sft/train.py")
+    assert_type(runspec, Runspec)
+    assert_type(runspec.name, str)
+    assert_type(runspec.resources.nodes, int)
+
+
+def job(runspec: Runspec, folder: Path) -> None:
+    config = build_job_config(runspec, config_name="sample", overrides=["train.lr=5e-5"])
+    assert_type(config, DictConfig)
+    assert_type(save_configs(config, extract_train_config(config), folder), tuple[Path, Path])
+
+
+def preparation(pretrain: PretrainPrepConfig, sft: SftPrepConfig, rl: RlPrepConfig) -> None:
+    assert_type(prepare_pretrain(pretrain).cache_hit, bool)
+    assert_type(prepare_sft(sft).cache_hit, bool)
+    with setup_artifact_tracking({"artifacts": {"manifest": {"root": "artifacts"}}}) as tracking:
+        log_artifact(prepare_rl(rl).artifact, tracking)
+
+
+def checkpoints(event: CheckpointSaved) -> None:
+    assert_type(record_checkpoint(event).ref, str)
+    assert_type(patch_manifest_checkpoint_logging(), Patch)
+    assert_type(patch_manifest_nemo_rl_checkpoint_logging(), Patch)
+
+
+def errors(tracker: ManifestTracker) -> str | None:
+    try:
+        tracker.resolve("nano3-sft-data:latest")
+    except NemotronError as error:
+        return error.hint
+    return None
+
+
+def runs() -> None:
+    run = init_wandb_if_configured(WandbConfig(project="nemotron"))
+    if run is not None:
+        run.log({"loss": 0.5})

@@ -101,17 +101,23 @@ def docs(session: nox.Session) -> None:
     session.run("pytest", "tests/docs", *session.posargs)
 
 
-@nox.session(python=OLDEST, reuse_venv=False)
+@nox.session(venv_backend="none")
 def wheels(session: nox.Session) -> None:
-    """The built wheels, in an empty environment and an empty folder, do the main job."""
-    with tempfile.TemporaryDirectory() as built, tempfile.TemporaryDirectory() as empty:
-        uv(session, "build", "--all-packages", "--wheel", "--quiet", f"--out-dir={built}")
-        session.install(*map(str, sorted(Path(built).glob("*.whl"))))
-        session.chdir(empty)
-        session.run("python", "-c", f"import {', '.join(MODULES.values())}")
-        session.run("nemotron", "--help")
-        session.run("nemotron", "nano3", "data", "prep", "sft", "-c", "sample")
-        session.run("nemotron", "artifacts", "show", "nano3-sft-data-sample")
+    """The built wheels, in an empty environment outside the checkout, do the main job."""
+    with tempfile.TemporaryDirectory() as temporary:
+        outside = Path(temporary)
+        uv(session, "build", "--all-packages", "--wheel", "--quiet", f"--out-dir={outside}/dist")
+        uv(session, "venv", "--quiet", f"--python={OLDEST}", f"{outside}/venv")
+        built = sorted(map(str, outside.glob("dist/*.whl")))
+        uv(session, "pip", "install", "--quiet", f"--python={outside}/venv", *built)
+        programs = outside / "venv" / "bin"
+        session.chdir(outside)
+        session.run(f"{programs}/python", "-c", f"import {', '.join(MODULES.values())}")
+        nemotron = f"{programs}/nemotron"
+        session.run(nemotron, "--help")
+        session.run(nemotron, "nano3", "data", "prep", "sft", "-c", "sample")
+        session.run(nemotron, "artifacts", "show", "nano3-sft-data-sample")
+        session.run(nemotron, "nano3", "sft", "-c", "sample", "--dry-run")
 
 
 @nox.session(python=OLDEST, default=False)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from omegaconf import OmegaConf
 
 from nemo_runspec.artifacts import (
@@ -86,6 +87,32 @@ def finetune(config, forward_step_func):
     ),
 }
 
+NEMO_RL = {
+    "nemo_rl/__init__.py": "",
+    "nemo_rl/utils/__init__.py": "",
+    "nemo_rl/utils/checkpoint.py": """
+import os
+
+class CheckpointManager:
+    def finalize_checkpoint(self, checkpoint_path):
+        self._rename_checkpoint(checkpoint_path)
+
+    def _rename_checkpoint(self, checkpoint_path):
+        os.rename(checkpoint_path, str(checkpoint_path).replace("tmp_step", "step"))
+""",
+    "driver.py": """
+import os, shutil, sys, yaml
+from nemo_rl.utils.checkpoint import CheckpointManager
+
+assert sys.argv[1] == "--config"
+config = yaml.safe_load(open(sys.argv[2]))
+working = os.path.join(config["checkpointing"]["checkpoint_dir"], "tmp_step_5")
+os.makedirs(working)
+shutil.copy(sys.argv[2], "seen.yaml")
+CheckpointManager().finalize_checkpoint(working)
+""",
+}
+
 
 @pytest.fixture
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -158,14 +185,13 @@ def test_without_the_framework_a_script_names_its_container(
 
 
 def run_script(workplace: Path, stage: str, *overrides: str) -> subprocess.CompletedProcess[str]:
-    for name, text in BRIDGE.items():
+    for name, text in {**BRIDGE, **NEMO_RL}.items():
         file = workplace / "frameworks" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
     folder = RECIPES / f"stage{stage}"
     command = [str(folder / "train.py"), "--config", str(folder / "config" / "sample.yaml")]
     settings = [
-        f"checkpoint.save={workplace}/saved",
         f"+artifacts.manifest.root={workplace}/artifacts",
         "+run.output=nano3-model-sample",
         "+run.wandb={project: null, entity: null}",
@@ -179,8 +205,12 @@ def run_script(workplace: Path, stage: str, *overrides: str) -> subprocess.Compl
     )
 
 
+def run_bridge(workplace: Path, stage: str, *overrides: str) -> subprocess.CompletedProcess[str]:
+    return run_script(workplace, stage, f"checkpoint.save={workplace}/saved", *overrides)
+
+
 def test_sft_hands_its_data_over_and_records_the_checkpoint(workplace: Path) -> None:
-    done = run_script(workplace, "1_sft", "run.model=nano3-pretrain-model:latest")
+    done = run_bridge(workplace, "1_sft", "run.model=nano3-pretrain-model:latest")
     assert done.returncode == 0, done.stderr
     seen = json.loads((workplace / "saved" / "seen.json").read_text())
     assert seen["model"]["seq_length"] == 512
@@ -192,7 +222,7 @@ def test_sft_hands_its_data_over_and_records_the_checkpoint(workplace: Path) -> 
 
 
 def test_pretraining_uses_the_splits_of_the_blend(workplace: Path) -> None:
-    done = run_script(workplace, "0_pretrain")
+    done = run_bridge(workplace, "0_pretrain")
     assert done.returncode == 0, done.stderr
     seen = json.loads((workplace / "saved" / "seen.json").read_text())
     assert seen["dataset"] == {
@@ -203,6 +233,23 @@ def test_pretraining_uses_the_splits_of_the_blend(workplace: Path) -> None:
 
 
 def test_a_setting_that_the_framework_lacks_is_an_error(workplace: Path) -> None:
-    done = run_script(workplace, "1_sft", "+train.train_itres=3")
+    done = run_bridge(workplace, "1_sft", "+train.train_itres=3")
     assert done.returncode == 2
     assert done.stderr == "error: Megatron-Bridge has no setting 'config.train.train_itres'.\n"
+
+
+def test_rl_starts_the_frameworks_own_driver_and_records_the_checkpoint(workplace: Path) -> None:
+    done = run_script(
+        workplace,
+        "2_rl",
+        f"nemo_rl.driver={workplace}/frameworks/driver.py",
+        f"checkpointing.checkpoint_dir={workplace}/saved",
+    )
+    assert done.returncode == 0, done.stderr
+    seen = yaml.safe_load((workplace / "seen.yaml").read_text())
+    assert seen["defaults"] == "/opt/nemo-rl/examples/nemo_gym/grpo_nanov3.yaml"
+    assert seen["data"]["train"] == {"data_path": "/r/t.jsonl"}
+    assert not {"run", "artifacts", "nemo_rl"} & seen.keys()
+    manifest = ManifestTracker(workplace / "artifacts").read("nano3-model-sample", 1)
+    assert (manifest.type, manifest.metadata["step"]) == ("ModelArtifact", 5)
+    assert manifest.used_artifacts == ["nano3-rl-data-sample:v1"]

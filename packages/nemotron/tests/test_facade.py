@@ -15,7 +15,7 @@ WANDB = [
     *("WandbConfig", "add_run_tags", "add_wandb_tags", "finish_run", "finish_wandb"),
     *("init_wandb_from_env", "init_wandb_if_configured", "load_wandb_config"),
     *("log_wandb_config", "patch_manifest_checkpoint_logging"),
-    "patch_wandb_runid_for_seeded_random",
+    *("patch_manifest_nemo_rl_checkpoint_logging", "patch_wandb_runid_for_seeded_random"),
 ]
 FACADES = {
     "nemotron.kit": [

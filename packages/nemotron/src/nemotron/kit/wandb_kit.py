@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from nemotron_kit_megatron import (
         patch_manifest_checkpoint_logging as patch_manifest_checkpoint_logging,
     )
+    from nemotron_kit_nemorl import (
+        patch_manifest_nemo_rl_checkpoint_logging as patch_manifest_nemo_rl_checkpoint_logging,
+    )
     from nemotron_kit_wandb import WandbConfig as WandbConfig
     from nemotron_kit_wandb import add_run_tags as add_run_tags
     from nemotron_kit_wandb import add_wandb_tags as add_wandb_tags
@@ -36,6 +39,9 @@ EXPORTS = {
     "load_wandb_config": "nemotron_kit_wandb:load_wandb_config",
     "log_wandb_config": "nemotron_kit_wandb:log_wandb_config",
     "patch_manifest_checkpoint_logging": "nemotron_kit_megatron:patch_manifest_checkpoint_logging",
+    "patch_manifest_nemo_rl_checkpoint_logging": (
+        "nemotron_kit_nemorl:patch_manifest_nemo_rl_checkpoint_logging"
+    ),
     "patch_wandb_runid_for_seeded_random": "nemotron_kit_wandb:patch_wandb_runid_for_seeded_random",
 }
 

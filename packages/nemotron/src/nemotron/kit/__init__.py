@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from nemo_runspec.config import load_omegaconf_yaml as load_omegaconf_yaml
     from nemo_runspec.env_toml import load_env_profile as load_env_profile
     from nemotron.kit import wandb_kit as wandb_kit
-    from nemotron_kit_wandb import add_wandb_tags as add_wandb_tags
-    from nemotron_kit_wandb import finish_wandb as finish_wandb
-    from nemotron_kit_wandb import init_wandb_if_configured as init_wandb_if_configured
+    from nemotron_kit_wandb.run import add_wandb_tags as add_wandb_tags
+    from nemotron_kit_wandb.run import finish_wandb as finish_wandb
+    from nemotron_kit_wandb.run import init_wandb_if_configured as init_wandb_if_configured
 
 EXPORTS = {
     "Artifact": "nemo_runspec.artifacts:Artifact",
@@ -36,11 +36,11 @@ EXPORTS = {
     "PretrainBlendsArtifact": "nemo_runspec.artifacts:PretrainBlendsArtifact",
     "SFTDataArtifact": "nemo_runspec.artifacts:SFTDataArtifact",
     "SplitJsonlDataArtifact": "nemo_runspec.artifacts:SplitJsonlDataArtifact",
-    "add_wandb_tags": "nemotron_kit_wandb:add_wandb_tags",
+    "add_wandb_tags": "nemotron_kit_wandb.run:add_wandb_tags",
     "apply_hydra_overrides": "nemo_runspec.config:apply_hydra_overrides",
     "cli": "nemo_runspec.config:cli",
-    "finish_wandb": "nemotron_kit_wandb:finish_wandb",
-    "init_wandb_if_configured": "nemotron_kit_wandb:init_wandb_if_configured",
+    "finish_wandb": "nemotron_kit_wandb.run:finish_wandb",
+    "init_wandb_if_configured": "nemotron_kit_wandb.run:init_wandb_if_configured",
     "load_env_profile": "nemo_runspec.env_toml:load_env_profile",
     "load_omegaconf_yaml": "nemo_runspec.config:load_omegaconf_yaml",
     "log_artifact": "nemo_runspec.artifacts:log_artifact",

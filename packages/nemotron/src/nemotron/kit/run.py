@@ -10,11 +10,11 @@ from nemo_runspec.exports import lazy_exports
 
 if TYPE_CHECKING:
     from nemo_runspec.env_toml import load_env_profile as load_env_profile
-    from nemotron_kit_wandb import load_wandb_config as load_wandb_config
+    from nemotron_kit_wandb.config import load_wandb_config as load_wandb_config
 
 EXPORTS = {
     "load_env_profile": "nemo_runspec.env_toml:load_env_profile",
-    "load_wandb_config": "nemotron_kit_wandb:load_wandb_config",
+    "load_wandb_config": "nemotron_kit_wandb.config:load_wandb_config",
 }
 
 __getattr__, __dir__ = lazy_exports(__name__, EXPORTS)

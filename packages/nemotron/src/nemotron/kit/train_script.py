@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from nemo_runspec.config import load_omegaconf_yaml as load_omegaconf_yaml
     from nemo_runspec.config import omegaconf_to_dataclass as omegaconf_to_dataclass
     from nemo_runspec.config import parse_config_and_overrides as parse_config_and_overrides
-    from nemotron_kit_wandb import init_wandb_from_env as init_wandb_from_env
+    from nemotron_kit_wandb.run import init_wandb_from_env as init_wandb_from_env
 
 EXPORTS = {
-    "init_wandb_from_env": "nemotron_kit_wandb:init_wandb_from_env",
+    "init_wandb_from_env": "nemotron_kit_wandb.run:init_wandb_from_env",
     "load_omegaconf_yaml": "nemo_runspec.config:load_omegaconf_yaml",
     "omegaconf_to_dataclass": "nemo_runspec.config:omegaconf_to_dataclass",
     "parse_config_and_overrides": "nemo_runspec.config:parse_config_and_overrides",

@@ -9,40 +9,44 @@ from typing import TYPE_CHECKING
 from nemo_runspec.exports import lazy_exports
 
 if TYPE_CHECKING:
-    from nemotron_kit_megatron import (
+    from nemotron_kit_megatron.patches import (
         patch_manifest_checkpoint_logging as patch_manifest_checkpoint_logging,
     )
-    from nemotron_kit_nemorl import (
+    from nemotron_kit_nemorl.patches import (
         patch_manifest_nemo_rl_checkpoint_logging as patch_manifest_nemo_rl_checkpoint_logging,
     )
-    from nemotron_kit_wandb import WandbConfig as WandbConfig
-    from nemotron_kit_wandb import add_run_tags as add_run_tags
-    from nemotron_kit_wandb import add_wandb_tags as add_wandb_tags
-    from nemotron_kit_wandb import finish_run as finish_run
-    from nemotron_kit_wandb import finish_wandb as finish_wandb
-    from nemotron_kit_wandb import init_wandb_from_env as init_wandb_from_env
-    from nemotron_kit_wandb import init_wandb_if_configured as init_wandb_if_configured
-    from nemotron_kit_wandb import load_wandb_config as load_wandb_config
-    from nemotron_kit_wandb import log_wandb_config as log_wandb_config
-    from nemotron_kit_wandb import (
+    from nemotron_kit_wandb.config import WandbConfig as WandbConfig
+    from nemotron_kit_wandb.config import load_wandb_config as load_wandb_config
+    from nemotron_kit_wandb.patches import (
         patch_wandb_runid_for_seeded_random as patch_wandb_runid_for_seeded_random,
     )
+    from nemotron_kit_wandb.run import add_run_tags as add_run_tags
+    from nemotron_kit_wandb.run import add_wandb_tags as add_wandb_tags
+    from nemotron_kit_wandb.run import finish_run as finish_run
+    from nemotron_kit_wandb.run import finish_wandb as finish_wandb
+    from nemotron_kit_wandb.run import init_wandb_from_env as init_wandb_from_env
+    from nemotron_kit_wandb.run import init_wandb_if_configured as init_wandb_if_configured
+    from nemotron_kit_wandb.run import log_wandb_config as log_wandb_config
 
 EXPORTS = {
-    "WandbConfig": "nemotron_kit_wandb:WandbConfig",
-    "add_run_tags": "nemotron_kit_wandb:add_run_tags",
-    "add_wandb_tags": "nemotron_kit_wandb:add_wandb_tags",
-    "finish_run": "nemotron_kit_wandb:finish_run",
-    "finish_wandb": "nemotron_kit_wandb:finish_wandb",
-    "init_wandb_from_env": "nemotron_kit_wandb:init_wandb_from_env",
-    "init_wandb_if_configured": "nemotron_kit_wandb:init_wandb_if_configured",
-    "load_wandb_config": "nemotron_kit_wandb:load_wandb_config",
-    "log_wandb_config": "nemotron_kit_wandb:log_wandb_config",
-    "patch_manifest_checkpoint_logging": "nemotron_kit_megatron:patch_manifest_checkpoint_logging",
-    "patch_manifest_nemo_rl_checkpoint_logging": (
-        "nemotron_kit_nemorl:patch_manifest_nemo_rl_checkpoint_logging"
+    "WandbConfig": "nemotron_kit_wandb.config:WandbConfig",
+    "add_run_tags": "nemotron_kit_wandb.run:add_run_tags",
+    "add_wandb_tags": "nemotron_kit_wandb.run:add_wandb_tags",
+    "finish_run": "nemotron_kit_wandb.run:finish_run",
+    "finish_wandb": "nemotron_kit_wandb.run:finish_wandb",
+    "init_wandb_from_env": "nemotron_kit_wandb.run:init_wandb_from_env",
+    "init_wandb_if_configured": "nemotron_kit_wandb.run:init_wandb_if_configured",
+    "load_wandb_config": "nemotron_kit_wandb.config:load_wandb_config",
+    "log_wandb_config": "nemotron_kit_wandb.run:log_wandb_config",
+    "patch_manifest_checkpoint_logging": (
+        "nemotron_kit_megatron.patches:patch_manifest_checkpoint_logging"
     ),
-    "patch_wandb_runid_for_seeded_random": "nemotron_kit_wandb:patch_wandb_runid_for_seeded_random",
+    "patch_manifest_nemo_rl_checkpoint_logging": (
+        "nemotron_kit_nemorl.patches:patch_manifest_nemo_rl_checkpoint_logging"
+    ),
+    "patch_wandb_runid_for_seeded_random": (
+        "nemotron_kit_wandb.patches:patch_wandb_runid_for_seeded_random"
+    ),
 }
 
 __getattr__, __dir__ = lazy_exports(__name__, EXPORTS)

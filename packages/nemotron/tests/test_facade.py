@@ -62,7 +62,7 @@ def test_a_name_whose_package_is_absent_says_how_to_get_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     facade = importlib.import_module("nemotron.kit.wandb")
-    monkeypatch.delattr(facade, "WandbConfig", raising=False)
+    monkeypatch.delitem(facade.__dict__, "WandbConfig", raising=False)
     found = importlib.util.find_spec
     monkeypatch.setattr(
         "importlib.util.find_spec",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,7 +160,7 @@ def _choice(entry: Mapping[str, Any], key: str, known: tuple[str, ...], where: s
 def _absolute(path: str, folder: Path) -> str:
     if "://" in path:
         return path
-    return str((folder / path).absolute())
+    return os.path.normpath(folder.absolute() / path)
 
 
 def _refuse_duplicates(datasets: tuple[Dataset, ...], where: str) -> None:

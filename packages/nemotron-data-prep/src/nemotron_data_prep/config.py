@@ -159,7 +159,7 @@ def resolve_inputs(config: ConfigT, base: Path) -> ConfigT:
     Raises:
         ConfigError: A path exists in neither place.
     """
-    found = {
+    found: dict[str, Any] = {
         name: _locate(name, getattr(config, name), base)
         for name in ("blend", "tokenizer")
         if hasattr(config, name)

@@ -104,11 +104,11 @@ def _groups(
         if file.dataset != index:
             continue
         for part, part_size in _slices(file_index, file, dataset, size):
-            group.append((part, part_size))
-            filled += part_size
-            if filled >= size:
+            if group and filled + part_size > size:
                 yield group
                 group, filled = [], 0
+            group.append((part, part_size))
+            filled += part_size
     if group:
         yield group
 

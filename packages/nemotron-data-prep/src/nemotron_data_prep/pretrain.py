@@ -25,8 +25,8 @@ from nemotron_data_prep.blend import Dataset, read_blend
 from nemotron_data_prep.config import SPLITS, PretrainPrepConfig
 from nemotron_data_prep.plan import Plan, Shard, make_plan
 from nemotron_data_prep.pretrain_shard import PretrainTask, tokenize_shard
-from nemotron_data_prep.results import PrepResult, base_report, source_datasets
-from nemotron_data_prep.runs import Finished, Run, execute, require_records
+from nemotron_data_prep.results import PrepResult, source_datasets
+from nemotron_data_prep.runs import Finished, Run, execute
 from nemotron_data_prep.sources.files import find_files
 from nemotron_data_prep.staging import link_or_copy
 from nemotron_data_prep.tokenizer import (
@@ -89,8 +89,6 @@ def _eod_token(config: PretrainPrepConfig, tokenizer: TokenizerFiles) -> str:
 def _assemble(
     plan: Plan, folder: Path, staged: Path, shards: Path, receipts: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    report = base_report(plan, receipts)
-    require_records(report, plan)
     splits = {split: _split_counts(split, receipts) for split in SPLITS}
     if not splits["train"]["documents"]:
         raise DataError(
@@ -110,7 +108,7 @@ def _assemble(
         blend[split] = _blend_entries(split, plan, filled, folder)
     text = json.dumps(blend, indent=1, ensure_ascii=False) + "\n"
     (staged / "blend.json").write_text(text, encoding="utf-8")
-    return {**report, "splits": splits}
+    return {"splits": splits}
 
 
 def _split_counts(split: str, receipts: list[dict[str, Any]]) -> dict[str, int]:

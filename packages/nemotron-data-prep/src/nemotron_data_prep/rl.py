@@ -31,8 +31,8 @@ from nemotron_data_prep.blend import Dataset, read_blend
 from nemotron_data_prep.config import SPLITS, RlPrepConfig, SplitRatios
 from nemotron_data_prep.intake import Intake, intakes, receipt_entries
 from nemotron_data_prep.plan import Plan, Shard, make_plan
-from nemotron_data_prep.results import PrepResult, base_report, source_datasets
-from nemotron_data_prep.runs import Finished, Run, execute, require_records
+from nemotron_data_prep.results import PrepResult, source_datasets
+from nemotron_data_prep.runs import Finished, Run, execute
 from nemotron_data_prep.sampling import assign_splits, content_key, copies
 from nemotron_data_prep.sources.files import SourceFile, find_files
 from nemotron_data_prep.sources.records import Slice
@@ -156,8 +156,6 @@ def _problem(record: dict[str, Any]) -> str | None:
 def _assemble(
     plan: Plan, staged: Path, shards: Path, receipts: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    report = base_report(plan, receipts)
-    require_records(report, plan)
     splits = {
         split: {"records": sum(receipt["splits"][split] for receipt in receipts)}
         for split in SPLITS
@@ -181,7 +179,7 @@ def _assemble(
     }
     text = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
     (staged / "manifest.json").write_text(text, encoding="utf-8")
-    return {**report, "splits": splits}
+    return {"splits": splits}
 
 
 def _join(split: str, plan: Plan, staged: Path, shards: Path) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from nemotron_data_prep.config import PrepConfig
 from nemotron_data_prep.engine import ShardFunction, run_shards
 from nemotron_data_prep.plan import Plan
 from nemotron_data_prep.progress import make_progress
+from nemotron_data_prep.results import base_report
 from nemotron_data_prep.staging import (
     directory_lock,
     disk_errors,
@@ -34,7 +35,9 @@ _STALE_AFTER_S = 24 * 3600
 
 TaskT = TypeVar("TaskT")
 Assembly = Callable[[Path, Path, list[dict[str, Any]]], dict[str, Any]]
-"""Fills the staged output folder from the shards' folder and receipts; returns the report."""
+"""Fills the staged output folder from the shards' folder and receipts.
+
+Returns what the report says beside the counts of records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,27 +93,62 @@ def execute(run: Run[TaskT]) -> Finished:
         DataError: The data is unusable, the folder is taken, or the disk is full.
     """
     output_dir = run.config.output_dir.absolute()
-    with disk_errors(output_dir), directory_lock(output_dir, run.config.lock_timeout_s):
-        if read_receipt(run.folder) is not None:
+    with (
+        disk_errors(output_dir),
+        directory_lock(output_dir, run.config.lock_timeout_s),
+        _tidy(run, output_dir),
+    ):
+        if read_receipt(run.folder) is None:
+            if run.folder.exists():
+                logger.warning("%s does not match its receipt and is made again", run.folder)
+            finished = Finished(run.folder, _make(run), cache_hit=False)
+        else:
             report = json.loads((run.folder / REPORT).read_text(encoding="utf-8"))
             logger.info("%s: cache hit, %s is complete", run.label, run.folder)
-            return Finished(run.folder, report, cache_hit=True)
-        if run.folder.exists():
-            logger.warning("%s does not match its receipt and is made again", run.folder)
-        with _tidy(run, output_dir):
-            return Finished(run.folder, _make(run), cache_hit=False)
+            finished = Finished(run.folder, report, cache_hit=True)
+        if not run.keep_shards:
+            _discard(run.shards)
+        return finished
 
 
 def _make(run: Run[TaskT]) -> dict[str, Any]:
     receipts = _run_shards(run)
+    report = {"run_id": run.id, **base_report(run.plan, receipts)}
+    if not report["totals"]["records_out"]:
+        _discard(run.shards)
+        raise _empty(report["totals"], run.plan)
     with staged_directory(run.folder) as staged:
-        report = {"run_id": run.id, **run.assemble(staged, run.shards, receipts)}
+        report |= run.assemble(staged, run.shards, receipts)
         text = json.dumps(report, indent=1, ensure_ascii=False) + "\n"
         (staged / REPORT).write_text(text, encoding="utf-8")
         write_receipt(staged, {"run_id": run.id})
-    if not run.keep_shards:
-        shutil.rmtree(run.shards)
+    _log_totals(run.label, report)
     return report
+
+
+def _log_totals(label: str, report: dict[str, Any]) -> None:
+    totals = report["totals"]
+    logger.info(
+        "%s: %d of %d records, %d tokens",
+        label,
+        totals["records_out"],
+        totals["records_in"],
+        totals["tokens"],
+    )
+    for reason, count in totals["dropped"].items():
+        logger.warning("%s: %d records left out: %s", label, count, reason)
+    packing = report.get("packing")
+    if packing:
+        logger.info(
+            "%s: %d sequences in %d packs of %d tokens, %.2f%% full",
+            label,
+            packing["sequences_out"],
+            packing["packs"],
+            packing["pack_size"],
+            100 * packing["fill"],
+        )
+        for reason, count in packing["dropped"].items():
+            logger.warning("%s: %d sequences left out: %s", label, count, reason)
 
 
 def _run_shards(run: Run[TaskT]) -> list[dict[str, Any]]:
@@ -153,6 +191,11 @@ def _tidy(run: Run[TaskT], output_dir: Path) -> Iterator[None]:
             remove_if_empty(folder)
 
 
+def _discard(folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)
+
+
 def _remove_stale(folder: Path, keep: Path) -> None:
     """Remove the shards of runs that were given up, a day after their last change."""
     if not folder.is_dir():
@@ -162,18 +205,10 @@ def _remove_stale(folder: Path, keep: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def require_records(report: dict[str, Any], plan: Plan) -> None:
-    """Refuse an output without records.
-
-    Raises:
-        DataError: Nothing is left of the input.
-    """
-    totals = report["totals"]
-    if totals["records_out"]:
-        return
+def _empty(totals: dict[str, Any], plan: Plan) -> DataError:
     names = ", ".join(dataset.name for dataset in plan.datasets)
     reasons = ", ".join(f"{count} {reason}" for reason, count in totals["dropped"].items())
-    raise DataError(
+    return DataError(
         f"The dataset is empty: of {totals['records_in']} records none is usable"
         + (f" ({reasons})." if reasons else "."),
         where=names,

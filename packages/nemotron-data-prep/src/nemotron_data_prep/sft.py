@@ -23,8 +23,8 @@ from nemotron_data_prep.blend import read_blend
 from nemotron_data_prep.chat.template import template_digest, template_source
 from nemotron_data_prep.config import SPLITS, SftPrepConfig
 from nemotron_data_prep.plan import Plan, hash_id, make_plan
-from nemotron_data_prep.results import PrepResult, base_report, source_datasets
-from nemotron_data_prep.runs import Finished, Run, execute, require_records
+from nemotron_data_prep.results import PrepResult, source_datasets
+from nemotron_data_prep.runs import Finished, Run, execute
 from nemotron_data_prep.sft_packs import NPY_NAMES, TokenizedShards, write_packs
 from nemotron_data_prep.sft_shard import SftTask, make_sequence_maker, tokenize_conversations
 from nemotron_data_prep.sources.files import find_files
@@ -52,13 +52,11 @@ def prepare_sft(config: SftPrepConfig) -> PrepResult:
     run_id = hash_id({"tokenized": plan.id, **_packing_options(config)})
     folder = config.output_dir.absolute() / run_id
 
-    def assemble(staged: Path, shards: Path, receipts: list[dict[str, Any]]) -> dict[str, Any]:
+    def assemble(staged: Path, shards: Path, _: list[dict[str, Any]]) -> dict[str, Any]:
         tokenized = TokenizedShards([shards / shard.name for shard in plan.shards])
-        report = base_report(plan, receipts)
-        require_records(report, plan)
         packed = write_packs(tokenized, config, plan.datasets, plan.files, staged)
         _write_blend(config, packed["splits"], folder, staged)
-        return {**report, **packed}
+        return packed
 
     run = Run(
         "sft",

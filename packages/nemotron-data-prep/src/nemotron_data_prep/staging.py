@@ -12,8 +12,9 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from nemo_runspec.atomic import write_atomically
 from nemo_runspec.errors import DataError
@@ -93,10 +94,14 @@ def directory_lock(folder: Path, timeout_s: float) -> Iterator[None]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / ".lock"
-    stream = _acquire(path, time.monotonic() + timeout_s)
     try:
-        stream.write(json.dumps({"pid": os.getpid(), "host": os.uname().nodename}))
-        stream.flush()
+        stream = _acquire(path, time.monotonic() + timeout_s)
+    except BaseException:
+        remove_if_empty(folder)
+        raise
+    try:
+        holder = {"pid": os.getpid(), "host": os.uname().nodename}
+        stream.write(json.dumps(holder).encode())
         yield
     finally:
         path.unlink(missing_ok=True)
@@ -178,9 +183,9 @@ def _fingerprint(path: Path) -> dict[str, Any]:
     return {"size_bytes": path.stat().st_size, "sha256": digest}
 
 
-def _acquire(path: Path, deadline: float) -> IO[str]:
+def _acquire(path: Path, deadline: float) -> FileIO:
     while True:
-        stream = path.open("a+", encoding="utf-8")
+        stream = path.open("a+b", buffering=0)
         if _locked(stream, path):
             stream.truncate(0)
             return stream
@@ -195,7 +200,7 @@ def _acquire(path: Path, deadline: float) -> IO[str]:
         time.sleep(_LOCK_POLL_S)
 
 
-def _locked(stream: IO[str], path: Path) -> bool:
+def _locked(stream: FileIO, path: Path) -> bool:
     """Lock the file, and see that it still is the one at the path: holders remove theirs."""
     try:
         fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -204,7 +209,7 @@ def _locked(stream: IO[str], path: Path) -> bool:
         return False
 
 
-def _holder(stream: IO[str]) -> str:
+def _holder(stream: FileIO) -> str:
     stream.seek(0)
     try:
         document = json.loads(stream.read())

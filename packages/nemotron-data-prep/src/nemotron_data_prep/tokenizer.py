@@ -47,6 +47,7 @@ class TextEncoder(Protocol):
         Returns:
             All ids one after the other, and the number of ids of each text.
         """
+        ...
 
 
 class HuggingFaceEncoder:
@@ -99,7 +100,6 @@ def describe_tokenizer(path: Path) -> TokenizerFiles:
     )
 
 
-@lru_cache(maxsize=4)
 def load_tokenizer(path: Path) -> Tokenizer:
     """Load a tokenizer, as this package uses it: no truncation, no padding, exact offsets.
 
@@ -107,17 +107,9 @@ def load_tokenizer(path: Path) -> Tokenizer:
         DataError: The file is no tokenizer, or one whose ids are not reproducible.
     """
     try:
-        document = orjson.loads(path.read_bytes())
-        _refuse_dropout(document, path)
-        # Post-processors add special tokens, which templates write themselves, and trim offsets.
-        tokenizer = Tokenizer.from_str(orjson.dumps({**document, "post_processor": None}).decode())
-    except DataError:
-        raise
-    except Exception as error:
-        raise DataError(f"This is no usable tokenizer: {error}.", where=str(path)) from error
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return tokenizer
+        return _parse(path.read_bytes())
+    except DataError as error:
+        raise DataError(error.what, where=str(path), hint=error.hint) from error
 
 
 def token_id(files: TokenizerFiles, token: str, key: str) -> int:
@@ -157,13 +149,22 @@ def token_dtype(size: int) -> np.dtype[Any]:
     return np.dtype("<u2") if size < LARGEST_UINT16_VOCABULARY else np.dtype("<i4")
 
 
-def _refuse_dropout(document: Any, path: Path) -> None:
-    if isinstance(document, dict) and (document.get("model") or {}).get("dropout"):
+@lru_cache(maxsize=2)
+def _parse(content: bytes) -> Tokenizer:
+    try:
+        document = orjson.loads(content)
+        # Post-processors add special tokens, which templates write themselves, and trim offsets.
+        tokenizer = Tokenizer.from_str(orjson.dumps({**document, "post_processor": None}).decode())
+    except Exception as error:  # the library raises bare exceptions
+        raise DataError(f"This is no usable tokenizer: {error}.") from error
+    if document["model"].get("dropout"):
         raise DataError(
             "The tokenizer has dropout: the same text gets other ids each time.",
-            where=str(path),
             hint="Set model.dropout to null in the tokenizer.json.",
         )
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
 
 
 def _settings(folder: Path) -> dict[str, Any]:

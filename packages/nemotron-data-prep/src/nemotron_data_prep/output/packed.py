@@ -122,14 +122,15 @@ def write_npy(batches: Iterator[PackBatch], path: Path) -> None:
 def _table(batch: PackBatch) -> Any:
     import pyarrow as pa
 
-    lists = {
-        "input_ids": (batch.token_bounds, batch.input_ids),
-        "loss_mask": (batch.token_bounds, batch.loss_mask),
-        "seq_start_id": (batch.sequence_bounds, batch.seq_start_id),
-    }
+    of_tokens = pa.array(batch.token_bounds, type=pa.int32())
+    of_sequences = pa.array(batch.sequence_bounds, type=pa.int32())
+    input_ids = pa.array(batch.input_ids, type=pa.int32())
+    loss_mask = pa.array(batch.loss_mask, type=pa.int8())
+    starts = pa.array(batch.seq_start_id, type=pa.int32())
     columns = {
-        name: pa.ListArray.from_arrays(pa.array(bounds), pa.array(values))
-        for name, (bounds, values) in lists.items()
+        "input_ids": pa.ListArray.from_arrays(of_tokens, input_ids),
+        "loss_mask": pa.ListArray.from_arrays(of_tokens, loss_mask),
+        "seq_start_id": pa.ListArray.from_arrays(of_sequences, starts),
     }
     return pa.table(columns)
 

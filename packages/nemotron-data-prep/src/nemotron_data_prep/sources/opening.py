@@ -35,7 +35,8 @@ def open_raw(uri: str) -> IO[bytes]:
             return Path(uri).open("rb")
         import fsspec
 
-        return cast("IO[bytes]", fsspec.open(uri, "rb").open())
+        filesystem, path = fsspec.core.url_to_fs(uri)
+        return cast("IO[bytes]", filesystem.open(path, "rb"))
     except (OSError, ImportError, ValueError) as error:
         raise unreadable(uri, error) from error
 

@@ -172,6 +172,8 @@ def test_links(tmp_path: Path, text: str, found: int) -> None:
         ("`nemotron artifacts show NAME --json`", 0),
         ("`nemotron artifacts gone`", 1),
         ("`nemotron artifacts ls --gone`", 1),
+        ("Name it `super9/sft` and run `nemotron super9 sft --dry-run`", 0),
+        ("Name it `super9/sft` and run `nemotron super9 rl`", 1),
         ("~~~bash needs=cluster\nnemotron gone\n~~~", 1),
         ("`NEMOTRON_ENV`", 0),
         ("`NEMOTRON_GONE`", 1),

@@ -20,6 +20,7 @@ from nemotron.cli.root import RootGroup
 _TOP_FOLDERS = re.compile(r"(?:packages|recipes|docs|tests|benchmarks|changelog\.d|\.ci)/[\w./-]*")
 _DOTTED = re.compile(r"(?:nemo_runspec|nemotron(?:_data_prep|_kit_\w+)?)(?:\.\w+)+")
 _VARIABLE = re.compile(r"\bNEMOTRON_[A-Z_]+\b")
+_RECIPE_NAME = re.compile(r"[\w.-]+(?:/[\w.-]+)+")
 _COMMAND = re.compile(r"(?:uv run )?nemotron(?: [^`]+)?")
 
 
@@ -41,7 +42,7 @@ def unknown_mentions(page: Page, checkout: Path) -> Iterator[str]:
     for line, text in page.inline_code():
         for problem in _problems_of_code(text, page, checkout):
             yield f"{page.at(line)}: {problem}"
-    for line, command in _unexecuted_commands(page):
+    for line, command in _commands(page):
         missing = unknown_command(command, checkout)
         if missing is not None:
             yield f"{page.at(line)}: {missing}"
@@ -82,19 +83,25 @@ def _problems_of_code(text: str, page: Page, checkout: Path) -> Iterator[str]:
         yield f"there is no file {text}"
     if _DOTTED.fullmatch(text.removesuffix("()")) and not _can_import(text.removesuffix("()")):
         yield f"there is no {text}"
-    if _COMMAND.fullmatch(text):
-        problem = unknown_command(text, checkout)
-        if problem is not None:
-            yield problem
 
 
-def _unexecuted_commands(page: Page) -> Iterator[tuple[int, str]]:
+def _commands(page: Page) -> Iterator[tuple[int, str]]:
+    """The commands that nobody executes, but for those of recipes that the page introduces."""
+    introduced = {text for _, text in page.inline_code() if _RECIPE_NAME.fullmatch(text)}
+    for line, text in page.inline_code():
+        words = text.removeprefix("uv run ").split()[1:]
+        if _COMMAND.fullmatch(text) and not any(_begins(words, name) for name in introduced):
+            yield line, text
     for block in page.blocks:
         if block.language not in SHELLS or "needs" not in block.options:
             continue
-        for line in block.text.replace("\\\n", " ").splitlines():
-            if _COMMAND.fullmatch(line.strip()):
-                yield block.line, line.strip()
+        for row in block.text.replace("\\\n", " ").splitlines():
+            if _COMMAND.fullmatch(row.strip()):
+                yield block.line, row.strip()
+
+
+def _begins(words: list[str], recipe: str) -> bool:
+    return words[: recipe.count("/") + 1] == recipe.split("/")
 
 
 def _exists(text: str, checkout: Path, page: Page) -> bool:

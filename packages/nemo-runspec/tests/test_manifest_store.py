@@ -216,7 +216,7 @@ def test_what_is_not_there_is_named_with_what_is(tracker: ManifestTracker, root:
         tracker.resolve(f"{NAME}:3")
     with pytest.raises(ArtifactNotFoundError, match=r"Its aliases: staging\. Its versions: v1 to"):
         tracker.resolve(f"{NAME}:prod")
-    with pytest.raises(ArtifactNotFoundError, match="has no field 'pack_size'.*It has: .*step"):
+    with pytest.raises(ArtifactNotFoundError, match=r"has no field 'pack_size'.*It has: .*step"):
         tracker.resolve(NAME).value("pack_size")
 
 

@@ -6,8 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from nemo_runspec.errors import ExecutionError
-from nemo_runspec.run_result import RunResult, read_result, record_artifact, record_summary
+from nemo_runspec.errors import DataError, ExecutionError
+from nemo_runspec.run_result import (
+    RunResult,
+    read_result,
+    record_artifact,
+    record_error,
+    record_summary,
+)
 
 
 def test_rows_keep_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,3 +44,13 @@ def test_a_damaged_result_names_its_file(tmp_path: Path, content: str) -> None:
     (tmp_path / "result.json").write_text(content)
     with pytest.raises(ExecutionError, match=rf"{tmp_path}/result.json: The job's result cannot"):
         read_result(tmp_path)
+
+
+def test_a_failed_job_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEMOTRON_RUN_DIR", str(tmp_path))
+    record_error(DataError("No records.", where="a.jsonl:3", hint="Add some."))
+    assert read_result(tmp_path).error == {
+        "what": "No records.",
+        "where": "a.jsonl:3",
+        "hint": "Add some.",
+    }

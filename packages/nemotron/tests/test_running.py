@@ -82,7 +82,7 @@ def test_a_failed_job_is_a_failed_command(
         document = json.loads(done.out)
         assert document["status"] == "failed"
         assert document["manifest"] is None
-        assert document["error"]["what"] == "The job ended with exit code 1."
+        assert document["error"]["what"] == "Line 3 holds no JSON."
     if not mode:
         assert "─ Step Failed (demo-sft-data) ─" in done.out
         assert "│ Manifest:  none: the job failed before it recorded an artifact" in done.out

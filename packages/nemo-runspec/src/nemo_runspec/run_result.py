@@ -9,12 +9,12 @@ import json
 import os
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from nemo_runspec.atomic import write_atomically
-from nemo_runspec.errors import ExecutionError
+from nemo_runspec.errors import ExecutionError, NemotronError
 
 RESULT_FILE = "result.json"
 RUN_DIR_VARIABLE = "NEMOTRON_RUN_DIR"
@@ -31,11 +31,14 @@ class RunResult:
             ``type`` and ``reused`` (True when an identical version was already recorded).
         summary: Rows of the panel, in the order they were recorded.
         manifest_missing: Why no manifest was written, where none was.
+        error: Why the job failed: ``what``, ``where`` and ``hint``; None where it did not, or
+            could not say.
     """
 
     artifacts: list[dict[str, Any]] = field(default_factory=list)
     summary: dict[str, Any] = field(default_factory=dict)
     manifest_missing: str | None = None
+    error: dict[str, str | None] | None = None
 
 
 def record_summary(key: str, value: Any) -> None:
@@ -56,6 +59,12 @@ def record_artifact(entry: Mapping[str, Any]) -> None:
 def record_missing_manifest(reason: str) -> None:
     """Say why the running job writes no manifest."""
     _update(lambda result: result.__setitem__("manifest_missing", reason))
+
+
+def record_error(error: NemotronError) -> None:
+    """Say why the running job failed."""
+    story = {"what": error.what, "where": error.where, "hint": error.hint}
+    _update(lambda result: result.__setitem__("error", story))
 
 
 def read_result(run_dir: str | Path) -> RunResult:
@@ -84,11 +93,7 @@ def _update(change: Callable[[dict[str, Any]], None]) -> None:
         return
     with _write_lock:
         current = read_result(run_dir)
-        document = {
-            "artifacts": current.artifacts,
-            "summary": current.summary,
-            "manifest_missing": current.manifest_missing,
-        }
+        document = asdict(current)
         change(document)
         text = json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n"
         write_atomically(Path(run_dir) / RESULT_FILE, text.encode())

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from nemo_runspec.errors import NemotronError
+from nemo_runspec.run_result import record_error
 
 
 def script_main(main: Callable[[], None]) -> NoReturn:
@@ -24,5 +25,6 @@ def script_main(main: Callable[[], None]) -> NoReturn:
         if os.environ.get("NEMOTRON_DEBUG"):
             traceback.print_exc()
         sys.stderr.write(f"error: {error}\n")
+        record_error(error)
         sys.exit(error.exit_code)
     sys.exit(0)

@@ -279,4 +279,4 @@ def _receipt(manifest: Manifest, location: str) -> LoggedArtifact:
 
 def recorded_path(path: Path | RemotePath) -> str:
     """An artifact's path as manifests hold it: a URI to the letter, a local path absolute."""
-    return str(path.expanduser().absolute()) if isinstance(path, Path) else str(path)
+    return str(path.absolute()) if isinstance(path, Path) else str(path)

@@ -12,7 +12,7 @@ from typing import IO, Any, Protocol
 
 import yaml
 
-from nemo_runspec.errors import ExecutionError
+from nemo_runspec.errors import ExecutionError, NemotronError
 from nemo_runspec.execution import ChildStreams, PreparedRun, RecipePlan, RunOutcome
 from nemotron.cli.app import App, OutputMode
 from nemotron.cli.errors import error_document, error_screen
@@ -127,7 +127,7 @@ class JsonReporter:
             "manifest_missing": outcome.missing_manifest,
             "cache_hit": outcome.reused,
         }
-        failure = {} if outcome.succeeded else {"error": error_document(_failure(outcome))}
+        failure = {} if outcome.succeeded else {"error": error_document(_cause(outcome))}
         self._app.document(document | failure)
 
 
@@ -159,10 +159,17 @@ class QuietReporter:
         if self._log is not None:
             self._log.seek(0)
             self._app.err.write(self._log.read().decode(errors="replace"))
-        self._app.err.write(error_screen(_failure(outcome), screen_of(self._app.err)))
+        self._app.err.write(error_screen(_bad_end(outcome), screen_of(self._app.err)))
 
 
-def _failure(outcome: RunOutcome) -> ExecutionError:
+def _cause(outcome: RunOutcome) -> NemotronError:
+    told = outcome.result.error
+    if told is None:
+        return _bad_end(outcome)
+    return NemotronError(str(told["what"]), where=told["where"], hint=told["hint"])
+
+
+def _bad_end(outcome: RunOutcome) -> ExecutionError:
     return ExecutionError(
         f"The job ended with exit code {outcome.exit_code}.",
         where=str(outcome.run.run_dir),

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nemo_runspec.artifacts.paths import is_uri, local_path
+from nemo_runspec.artifacts.paths import expand_home, local_path
 from nemo_runspec.errors import StoreError
 from nemo_runspec.manifest_tracker.files.base import StoreFiles
 from nemo_runspec.manifest_tracker.files.local import LocalFiles
-from nemo_runspec.manifest_tracker.files.memory import MemoryFiles
 
 _MEMORY_SCHEME = "memory://"
 
@@ -30,6 +29,9 @@ def open_files(root: str | Path) -> StoreFiles:
             hint="Give a folder, or null to turn manifests off.",
         )
     if text.startswith(_MEMORY_SCHEME):
+        # fsspec takes longer to import than a local store takes to answer.
+        from nemo_runspec.manifest_tracker.files.memory import MemoryFiles
+
         return MemoryFiles(text)
     local = local_path(text)
     if local is None:
@@ -39,13 +41,4 @@ def open_files(root: str | Path) -> StoreFiles:
             where=text,
             hint="Use a local or shared folder, or memory:// for tests.",
         )
-    return LocalFiles(Path(local).expanduser().absolute())
-
-
-def same_root(left: str, right: str) -> bool:
-    """Tell whether two texts name the same root."""
-    return _normal(left) == _normal(right)
-
-
-def _normal(root: str) -> str:
-    return root.rstrip("/") if is_uri(root) else str(Path(root).expanduser().absolute())
+    return LocalFiles(expand_home(local).absolute())

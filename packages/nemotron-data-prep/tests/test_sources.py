@@ -96,7 +96,7 @@ def test_folders_and_patterns_list_their_data_files_in_order(tmp_path: Path) -> 
     ("sample_by", "expected"),
     [
         ("document", ["one\ntwo\n\n\nthree\r\n\r\nfour\n"]),
-        ("paragraph", ["one\ntwo", "three", "four\n"]),
+        ("paragraph", ["one\ntwo", "three", "four"]),
         ("line", ["one", "two", "three", "four"]),
     ],
 )

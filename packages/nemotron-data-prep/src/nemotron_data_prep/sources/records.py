@@ -188,7 +188,7 @@ def _whole_text(content: bytes, text_field: str, sample_by: str) -> Batch:
 
 def _add_paragraph(batch: Batch, content: bytes, position: int, text_field: str) -> None:
     if content and not content.isspace():
-        _add_text(batch, content, position, text_field)
+        _add_text(batch, content.rstrip(b"\r\n"), position, text_field)
 
 
 def _add_text(batch: Batch, content: bytes, position: int, text_field: str) -> None:

@@ -133,10 +133,49 @@ def test_the_rank_is_torchruns_else_slurms() -> None:
         once_per_job(
             "t",
             lambda: 1,
-            environ={"RANK": "1", "WORLD_SIZE": "2", "NEMOTRON_RESOLVE_TIMEOUT_S": "soon"},
+            environ={
+                "RANK": "1",
+                "WORLD_SIZE": "2",
+                "SLURM_JOB_ID": "7",
+                "NEMOTRON_RESOLVE_TIMEOUT_S": "soon",
+            },
         )
 
 
 def test_a_job_is_told_from_a_laptop() -> None:
     assert in_scheduled_job({"SLURM_JOB_ID": "7"})
     assert not in_scheduled_job({"HOME": "/root"})
+
+
+def test_slurm_ranks_of_several_machines_meet_in_the_working_directory(tmp_path: Path) -> None:
+    job = {"SLURM_JOB_ID": "7", "SLURM_NTASKS": "2", "NEMOTRON_RESOLVE_TIMEOUT_S": "0.1"}
+    assert once_per_job("t", lambda: "v1", environ={**job, "SLURM_PROCID": "0"}) == "v1"
+    assert list((tmp_path / ".nemotron" / "coordination").iterdir())
+    assert once_per_job("t", lambda: "v2", environ={**job, "SLURM_PROCID": "1"}) == "v1"
+
+
+@pytest.mark.parametrize("job_id", [{}, {"TORCHELASTIC_RUN_ID": "none"}])
+def test_a_job_without_an_id_never_takes_over_an_earlier_result(job_id: dict[str, str]) -> None:
+    environ = {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "1", **job_id}
+    with pytest.raises(CoordinationError, match="Set NEMOTRON_RUN_DIR to a folder of this job"):
+        once_per_job("t", lambda: "v1", environ=environ)
+
+
+def test_a_result_that_cannot_be_published_is_a_failure_of_every_rank(tmp_path: Path) -> None:
+    job = {"WORLD_SIZE": "2", "NEMOTRON_RUN_DIR": str(tmp_path / "run")}
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        once_per_job("t", object, environ={**job, "RANK": "0"})
+    with pytest.raises(CoordinationError, match="Rank 0 failed: TypeError"):
+        once_per_job("t", object, environ={**job, "RANK": "1"})
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_a_run_directory_that_is_none_is_one_sentence(tmp_path: Path, rank: str) -> None:
+    (tmp_path / "run").touch()
+    job = {"RANK": rank, "WORLD_SIZE": "2", "NEMOTRON_RUN_DIR": str(tmp_path / "run")}
+    with pytest.raises(CoordinationError, match="The ranks cannot share a result: Not a direc"):
+        once_per_job("t", lambda: 1, environ=job)
+
+
+def test_empty_variables_are_no_job() -> None:
+    assert Rank.from_environment({"RANK": "", "WORLD_SIZE": ""}) == Rank(0, 1)

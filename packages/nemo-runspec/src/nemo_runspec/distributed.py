@@ -27,6 +27,7 @@ _DEFAULT_TIMEOUT_S = 1800.0
 _FIRST_POLL_S = 0.02
 _LONGEST_POLL_S = 0.5
 _JOB_VARIABLES = ("SLURM_JOB_ID", "SLURM_ARRAY_TASK_ID", "RAY_JOB_ID", "TORCHELASTIC_RUN_ID")
+_NO_ID = "none"  # what torchrun calls a job that was given no id
 _ATTEMPT_VARIABLES = (
     "SLURM_RESTART_COUNT",
     "TORCHELASTIC_RESTART_COUNT",
@@ -60,7 +61,7 @@ class Rank:
         """
         variables = os.environ if environ is None else environ
         for rank_key, size_key in (("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_NTASKS")):
-            if rank_key in variables and size_key in variables:
+            if variables.get(rank_key) and variables.get(size_key):
                 return cls(_number(variables, rank_key), _number(variables, size_key))
         return cls()
 
@@ -119,11 +120,17 @@ class _Exchange:
         self.failure.unlink(missing_ok=True)
         try:
             value = work()
+            self._publish_result(value)
         except BaseException as error:
             self._publish_failure(error)
             raise
-        write_atomically(self.result, json.dumps({"value": value}).encode())
         return value
+
+    def _publish_result(self, value: Any) -> None:
+        try:
+            write_atomically(self.result, json.dumps({"value": value}).encode())
+        except OSError as error:
+            raise _unusable_folder(self.result, error) from error
 
     def wait(self, timeout_s: float, place: Rank) -> Any:
         deadline = time.monotonic() + timeout_s
@@ -160,8 +167,15 @@ def _shared_folder(environ: Mapping[str, str]) -> Path:
     run_dir = environ.get("NEMOTRON_RUN_DIR") or environ.get("NEMO_RUN_DIR")
     if run_dir:
         return Path(run_dir) / ".coordination"
-    if environ.get("WORLD_SIZE") == environ.get("LOCAL_WORLD_SIZE"):
+    local_size = environ.get("LOCAL_WORLD_SIZE")
+    if local_size is not None and environ.get("WORLD_SIZE") == local_size:
         return _private_folder()
+    if not any(environ.get(key, _NO_ID) != _NO_ID for key in _JOB_VARIABLES):
+        raise CoordinationError(
+            "Nothing tells this job from an earlier one, whose result its ranks could take over.",
+            where=", ".join(_JOB_VARIABLES),
+            hint="Set NEMOTRON_RUN_DIR to a folder of this job that every rank can write to.",
+        )
     return Path.cwd() / ".nemotron" / "coordination"
 
 
@@ -195,7 +209,17 @@ def _read(path: Path) -> dict[str, Any] | None:
         document: dict[str, Any] = json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise _unusable_folder(path, error) from error
     return document
+
+
+def _unusable_folder(path: Path, error: OSError) -> CoordinationError:
+    return CoordinationError(
+        f"The ranks cannot share a result: {error.strerror or error}.",
+        where=str(path),
+        hint="Set NEMOTRON_RUN_DIR to a folder that every rank can write to.",
+    )
 
 
 def _number(environ: Mapping[str, str], key: str) -> int:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import random
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ import pytest
 from nemo_runspec.artifacts import ModelArtifact
 from nemo_runspec.artifacts.tracker import Lineage
 from nemo_runspec.errors import (
+    ArtifactError,
     ArtifactNotFoundError,
     InvalidReferenceError,
     ManifestFormatError,
@@ -342,3 +344,61 @@ def fail_sync(patch: pytest.MonkeyPatch, failing: int) -> None:
         real_fsync(descriptor)
 
     patch.setattr("os.fsync", fsync)
+
+
+@pytest.mark.parametrize("name", ["sp ace", "per%20cent", "ha#sh", "que?ry", "ünïcode"])
+def test_a_file_url_is_taken_to_the_letter(tmp_path: Path, name: str) -> None:
+    log(ManifestTracker(f"file://{tmp_path}/{name}"))
+    assert whole_versions(tmp_path / name) == [1]
+
+
+def test_the_home_of_nobody_is_one_sentence() -> None:
+    with pytest.raises(ArtifactError, match="The home folder is not known"):
+        ManifestTracker("~no-such-user/artifacts")
+
+
+def test_folders_that_are_no_artifacts_are_no_names(root: Path, tracker: ManifestTracker) -> None:
+    log(tracker)
+    (root / "lost+found" / "v1").mkdir(parents=True)
+    (root / "lost+found" / "v1" / "manifest.json").touch()
+    assert tracker.names() == [NAME]
+
+
+def test_what_others_left_behind_and_cannot_be_removed_stops_no_writer(root: Path) -> None:
+    staging = root / ".nemotron" / "staging"
+    staging.mkdir(parents=True)
+    (staging / "loop").symlink_to(staging / "loop")
+    assert log(ManifestTracker(root)) == f"{NAME}:v1"
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_a_root_that_a_team_shares_stays_shared(root: Path, umask: int) -> None:
+    root.mkdir()
+    root.chmod(0o2775)
+    before = os.umask(umask)
+    try:
+        tracker = ManifestTracker(root)
+        log(tracker)
+        tracker.set_alias(NAME, 1, "production")
+    finally:
+        os.umask(before)
+    found = list(root.rglob("*"))
+    folders = {path.stat().st_mode & 0o777 for path in found if path.is_dir()}
+    files = {path.stat().st_mode & 0o777 for path in found if path.is_file()}
+    assert (folders, files) == ({0o775}, {0o644})
+
+
+def test_a_root_of_ones_own_stays_closed(root: Path, tracker: ManifestTracker) -> None:
+    root.mkdir(mode=0o700)
+    log(tracker)
+    assert {path.stat().st_mode & 0o077 for path in root.rglob("*")} == {0}
+
+
+def test_writers_leave_the_random_state_of_a_training_alone(
+    root: Path, tracker: ManifestTracker
+) -> None:
+    write_versions(root, 40)
+    state = random.getstate()
+    (root / NAME / "latest").write_text("v3")
+    assert log(tracker) == f"{NAME}:v41"
+    assert random.getstate() == state

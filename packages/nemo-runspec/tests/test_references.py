@@ -105,3 +105,8 @@ def test_paths_are_told_from_references(path: str) -> None:
 @pytest.mark.parametrize("reference", ["name", "name:v1", "art://name", "team/project/name:v1"])
 def test_references_are_told_from_paths(reference: str) -> None:
     assert not looks_like_path(reference)
+
+
+def test_a_version_of_absurd_length_is_refused() -> None:
+    with pytest.raises(InvalidReferenceError, match=r"has 5000 digits\. Use at most 18"):
+        ArtifactReference.parse(f"data:v{'9' * 5000}")

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic_core import core_schema
 
+from nemo_runspec.errors import ArtifactError
+
 _SCHEME_SEPARATOR = "://"
+_FILE_SCHEME = "file://"
+_THIS_HOST = "localhost/"
 
 
 class RemotePath:
@@ -45,7 +48,8 @@ class RemotePath:
     @property
     def name(self) -> str:
         """The last part of the URI's path."""
-        return urlsplit(self._uri).path.rstrip("/").rpartition("/")[2]
+        path = self._uri.partition(_SCHEME_SEPARATOR)[2].rstrip("/")
+        return path.rpartition("/")[2] if "/" in path else ""
 
     @property
     def parent(self) -> RemotePath:
@@ -96,9 +100,25 @@ def is_uri(text: str) -> bool:
 def local_path(uri_or_path: str | Path | RemotePath) -> Path | None:
     """The local path that a text means, or None where it lies on remote storage."""
     text = str(uri_or_path)
-    if text.startswith("file://"):
-        return Path(urlsplit(text).path)
+    if text.startswith(_FILE_SCHEME):
+        # As fsspec reads it: nothing is decoded, and '#' and '?' are letters of the path.
+        rest = text.removeprefix(_FILE_SCHEME)
+        return Path(f"/{rest.removeprefix(_THIS_HOST)}" if rest.startswith(_THIS_HOST) else rest)
     return None if is_uri(text) else Path(text)
+
+
+def expand_home(path: Path) -> Path:
+    """Replace a leading ``~`` by the home folder that it stands for.
+
+    Raises:
+        ArtifactError: It names a user who does not exist.
+    """
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ArtifactError(
+            "The home folder is not known.", where=str(path), hint="Write the path in full."
+        ) from error
 
 
 def as_artifact_path(value: str | os.PathLike[str] | RemotePath) -> Path | RemotePath:

@@ -18,6 +18,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _VERSION = re.compile(r"v?(\d+)")
 _QUALIFIED = re.compile(r"(?P<entity>[^/:\s]+)/(?P<project>[^/:\s]+)/(?P<rest>[^/\s]+)")
 _MAX_NAME_LENGTH = 128
+_MAX_VERSION_DIGITS = 18
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class ArtifactReference:
                 hint=f"Write {name}:latest, {name}:v3 or {name}:ALIAS.",
             )
         check_artifact_name(name, where=text)
-        return cls(name, _normal_selector(selector, text) if colon else LATEST, owner)
+        return cls(name, _normal_selector(selector, text, name) if colon else LATEST, owner)
 
     @property
     def version(self) -> int | None:
@@ -99,6 +100,12 @@ def check_artifact_name(name: str, *, where: str | None = None) -> str:
             hint="Write NAME:VERSION, for example nano3-sft-data:v3.",
         )
     return name
+
+
+def is_artifact_name(name: str) -> bool:
+    """Tell whether a text can be an artifact's name."""
+    valid = _NAME.fullmatch(name) is not None and len(name) <= _MAX_NAME_LENGTH
+    return valid and not _is_reserved(name)
 
 
 def check_alias(alias: str) -> str:
@@ -146,8 +153,14 @@ def looks_like_path(text: str) -> bool:
     )
 
 
-def _normal_selector(selector: str, text: str) -> str:
+def _normal_selector(selector: str, text: str, name: str) -> str:
     version = _VERSION.fullmatch(selector)
+    if version and len(version.group(1)) > _MAX_VERSION_DIGITS:
+        raise InvalidReferenceError(
+            f"The version {selector[:20]!r}… has {len(version.group(1))} digits.",
+            where=name,
+            hint=f"Use at most {_MAX_VERSION_DIGITS}.",
+        )
     if version:
         return f"v{int(version.group(1))}"
     if selector == LATEST:

@@ -103,6 +103,16 @@ def redact(config: DictConfig, environ: Mapping[str, str] | None = None) -> Dict
     return OmegaConf.create(content)
 
 
+def redact_values(content: Any, environ: Mapping[str, str] | None = None) -> Any:
+    """Replace every secret in plain mappings and lists by ``***``.
+
+    Args:
+        content: JSON values; they are not changed.
+        environ: The environment whose secrets are looked for; by default the process's own.
+    """
+    return _redacted(content, (), known_secrets(environ))
+
+
 def redact_text(text: str, environ: Mapping[str, str] | None = None) -> str:
     """Replace every secret in a line of text by ``***``.
 

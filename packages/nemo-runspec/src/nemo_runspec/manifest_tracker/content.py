@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,8 @@ from nemo_runspec.artifacts.metadata_file import METADATA_FILE
 from nemo_runspec.artifacts.paths import RemotePath, local_path
 from nemo_runspec.manifest_tracker.schema import Content
 
+logger = logging.getLogger(__name__)
+
 
 def measure_content(path: Path | RemotePath) -> Content | None:
     """Count the bytes and files below a local path.
@@ -17,10 +20,21 @@ def measure_content(path: Path | RemotePath) -> Content | None:
     The ``metadata.json`` that we write ourselves is left out; links are counted, not followed.
 
     Returns:
-        None for remote storage and for a path that does not exist.
+        None for remote storage, for a path that does not exist, and where something below it
+        cannot be read.
     """
     local = local_path(path)
-    if local is None or not local.exists():
+    if local is None:
+        return None
+    try:
+        return _measured(local)
+    except OSError as error:
+        logger.warning("The size of %s is not recorded: %s", local, error)
+        return None
+
+
+def _measured(local: Path) -> Content | None:
+    if not local.exists():
         return None
     if local.is_file():
         return Content(bytes=local.stat().st_size, files=1)

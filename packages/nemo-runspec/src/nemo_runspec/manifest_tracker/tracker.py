@@ -8,6 +8,7 @@ import re
 import uuid
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from nemo_runspec.artifacts.base import Artifact
 from nemo_runspec.artifacts.paths import RemotePath
@@ -16,8 +17,10 @@ from nemo_runspec.artifacts.reference import (
     ArtifactReference,
     check_alias,
     check_artifact_name,
+    is_artifact_name,
 )
 from nemo_runspec.artifacts.tracker import Lineage, LoggedArtifact, ResolvedArtifact
+from nemo_runspec.config.secrets import redact_values
 from nemo_runspec.errors import ArtifactNotFoundError, ManifestFormatError, StoreError
 from nemo_runspec.json_values import json_text, json_value
 from nemo_runspec.manifest_tracker.content import measure_content
@@ -165,7 +168,8 @@ class ManifestTracker:
 
     def names(self) -> list[str]:
         """Every name with at least one version, sorted. Lists the root."""
-        return sorted(name for name in self._files.folders("") if self.versions(name))
+        folders = filter(is_artifact_name, self._files.folders(""))
+        return sorted(name for name in folders if self.versions(name))
 
     def versions(self, name: str) -> list[int]:
         """The versions of a name that exist, ascending. Lists the name's folder."""
@@ -246,7 +250,7 @@ class ManifestTracker:
 
 
 def _draft(artifact: Artifact, name: str, lineage: Lineage) -> Manifest:
-    typed = artifact.typed_fields()
+    metadata = recorded_metadata(artifact)
     return Manifest(
         format_version=FORMAT_VERSION,
         name=name,
@@ -256,8 +260,8 @@ def _draft(artifact: Artifact, name: str, lineage: Lineage) -> Manifest:
         path=recorded_path(artifact.path),
         created_at=datetime.now().astimezone().replace(microsecond=0),
         producer=artifact.producer or producer_id(),
-        metadata=json_value({**artifact.metadata, **typed}),
-        fields=typed,
+        metadata=metadata,
+        fields={key: metadata[key] for key in artifact.typed_fields()},
         inputs=lineage.inputs,
         input_revisions=lineage.input_revisions,
         used_artifacts=lineage.used_artifacts,
@@ -279,4 +283,11 @@ def _receipt(manifest: Manifest, location: str) -> LoggedArtifact:
 
 def recorded_path(path: Path | RemotePath) -> str:
     """An artifact's path as manifests hold it: a URI to the letter, a local path absolute."""
-    return str(path.absolute()) if isinstance(path, Path) else str(path)
+    place: str = redact_values(str(path.absolute()) if isinstance(path, Path) else str(path))
+    return place
+
+
+def recorded_metadata(artifact: Artifact) -> dict[str, Any]:
+    """An artifact's free-form values and typed fields as manifests hold them."""
+    flat: dict[str, Any] = redact_values(json_value(artifact.metadata) | artifact.typed_fields())
+    return flat

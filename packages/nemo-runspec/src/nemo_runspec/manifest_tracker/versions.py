@@ -8,8 +8,8 @@ listing: the cost does not depend on how many versions there are.
 from __future__ import annotations
 
 import logging
-import random
 import re
+import secrets
 import time
 from collections.abc import Callable
 
@@ -22,6 +22,7 @@ _HINT = re.compile(rb"v(\d{1,18})")
 _MAX_ATTEMPTS = 400
 _FIRST_PAUSE_S = 0.002
 _LONGEST_PAUSE_S = 0.25
+_PAUSE_STEPS = 1000
 
 
 def manifest_path(name: str, version: int) -> str:
@@ -123,5 +124,6 @@ def _advance_hint(files: StoreFiles, name: str, version: int) -> None:
 
 
 def _pause_s(attempt: int) -> float:
-    longest = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** min(attempt, 10))
-    return random.uniform(0, longest)  # noqa: S311 - spreads writers; nothing secret
+    # Not from the random module: its state is the training's, which seeds it alike on all ranks.
+    longest: float = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** min(attempt, 10))
+    return longest * secrets.randbelow(_PAUSE_STEPS) / _PAUSE_STEPS

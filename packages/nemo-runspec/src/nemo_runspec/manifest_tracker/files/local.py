@@ -18,6 +18,7 @@ import logging
 import os
 import shutil
 import socket
+import stat
 import time
 import uuid
 from collections.abc import Iterator
@@ -32,6 +33,9 @@ PublishMode = Literal["link", "rename"]
 
 _CONTROL = ".nemotron"
 _SETTINGS = "store.json"
+_FOLDER_ACCESS = 0o2777
+_FILE_ACCESS = 0o044
+_OWN_FILE = 0o600
 _LEFTOVER_AGE_S = 24 * 3600
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 _TAKEN = frozenset({errno.EEXIST, errno.ENOTEMPTY})
@@ -88,7 +92,7 @@ class LocalFiles:
         """Put a whole file in place of whatever is there."""
         with self._explained("write", path), self._staged(data) as staged:
             target = self._root / path
-            target.parent.mkdir(parents=True, exist_ok=True)
+            self._make_folders(target.parent.parent, target.parent)
             staged.replace(target)
 
     def folders(self, path: str) -> list[str]:
@@ -110,9 +114,7 @@ class LocalFiles:
 
     def _link(self, target: Path, data: bytes) -> bool:
         with self._staged(data) as staged:
-            for folder in (target.parent.parent, target.parent):
-                with contextlib.suppress(FileExistsError):
-                    folder.mkdir()
+            self._make_folders(target.parent.parent, target.parent)
             try:
                 os.link(staged, target)
             except FileExistsError:
@@ -122,10 +124,10 @@ class LocalFiles:
 
     def _rename(self, target: Path, data: bytes) -> bool:
         staging = self._new_staging_path()
-        staging.mkdir()
+        self._make_folders(staging)
         try:
-            _write_synced(staging / target.name, data)
-            target.parent.parent.mkdir(exist_ok=True)
+            self._write_synced(staging / target.name, data)
+            self._make_folders(target.parent.parent)
             staging.rename(target.parent)
         except OSError as error:
             if error.errno in _TAKEN:
@@ -141,7 +143,7 @@ class LocalFiles:
         self._publish_mode()
         staged = self._new_staging_path()
         try:
-            _write_synced(staged, data)
+            self._write_synced(staged, data)
             yield staged
         finally:
             staged.unlink(missing_ok=True)
@@ -172,11 +174,12 @@ class LocalFiles:
 
     def _choose_mode(self) -> PublishMode:
         control = self._root / _CONTROL
-        (control / "staging").mkdir(parents=True, exist_ok=True)
+        self._root.mkdir(parents=True, exist_ok=True)
+        self._make_folders(control, control / "staging")
         mode: PublishMode = "link" if self._links_work() else "rename"
         staged = self._new_staging_path()
         try:
-            _write_synced(staged, json.dumps({"format_version": 1, "publish": mode}).encode())
+            self._write_synced(staged, json.dumps({"format_version": 1, "publish": mode}).encode())
             staged.replace(control / _SETTINGS)
         finally:
             staged.unlink(missing_ok=True)
@@ -185,7 +188,7 @@ class LocalFiles:
     def _links_work(self) -> bool:
         source, target = self._new_staging_path(), self._new_staging_path()
         try:
-            _write_synced(source, b"probe")
+            self._write_synced(source, b"probe")
             os.link(source, target)
         except OSError as error:
             if error.errno in _NO_LINKS:
@@ -199,11 +202,29 @@ class LocalFiles:
     def _remove_leftovers(self) -> None:
         oldest = time.time() - _LEFTOVER_AGE_S
         staging = self._root / _CONTROL / "staging"
-        staging.mkdir(parents=True, exist_ok=True)
+        self._make_folders(staging.parent, staging)
         for leftover in staging.iterdir():
-            with contextlib.suppress(FileNotFoundError):
+            try:
                 if leftover.stat().st_mtime < oldest:
                     _remove(leftover)
+            except OSError as error:
+                logger.debug("The leftover %s stays: %s", leftover, error)
+
+    def _make_folders(self, *folders: Path) -> None:
+        for folder in folders:
+            with contextlib.suppress(FileExistsError):
+                folder.mkdir()
+                _grant(folder, self._access() & _FOLDER_ACCESS)
+
+    def _write_synced(self, path: Path, data: bytes) -> None:
+        with path.open("xb") as stream:
+            _grant(stream.fileno(), _OWN_FILE | (self._access() & _FILE_ACCESS))
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+
+    def _access(self) -> int:
+        return self._root.stat().st_mode
 
     def _sync_folders(self, target: Path) -> None:
         for folder in (target.parent, target.parent.parent, self._root):
@@ -236,11 +257,14 @@ def _cure(error: OSError) -> str:
     return cures.get(error.errno or 0, default)
 
 
-def _write_synced(path: Path, data: bytes) -> None:
-    with path.open("xb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
+def _grant(target: Path | int, access: int) -> None:
+    """Open what was made to those whom the root is open to, whatever the writer's umask."""
+    if stat.S_IMODE(os.stat(target).st_mode) == access:  # noqa: PTH116 - a descriptor too
+        return
+    try:
+        os.chmod(target, access)  # noqa: PTH101 - a descriptor too
+    except OSError as error:
+        logger.debug("The access to %s stays as it is: %s", target, error)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -174,3 +174,8 @@ def test_a_folder_that_cannot_be_written_is_told(
     artifact = Artifact(path=tmp_path / "file" / "below")
     assert artifact.write_metadata() is None
     assert "No metadata.json beside" in caplog.text
+
+
+def test_a_uri_keeps_every_letter_of_its_last_part() -> None:
+    assert RemotePath("s3://bucket/run#1?x").name == "run#1?x"
+    assert RemotePath("s3://bucket").name == ""

@@ -155,3 +155,25 @@ def test_a_defect_keeps_its_traceback(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert "ZeroDivisionError" in done.stderr
+
+
+def test_a_scripts_error_hides_secrets_and_survives_a_broken_run_directory(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "run").touch()
+    script = tmp_path / "train.py"
+    script.write_text(
+        "from nemo_runspec.errors import DataError\n"
+        "from nemo_runspec.script import script_main\n"
+        "def main():\n"
+        "    raise DataError('Cannot read https://user:hunter22@host/x.')\n"
+        "script_main(main)\n"
+    )
+    environment = {**os.environ, "NEMOTRON_RUN_DIR": str(tmp_path / "run")}
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, check=False, env=environment
+    )
+    assert done.returncode == 1
+    first, second = done.stderr.splitlines()
+    assert first == "error: Cannot read https://user:***@host/x."
+    assert second.startswith("warning: ")

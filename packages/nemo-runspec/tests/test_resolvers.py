@@ -264,3 +264,21 @@ def test_a_mount_that_is_refused(source: str, target: str, message: str) -> None
 def test_a_mount_over_ssh() -> None:
     mount = parse_auto_mount("git+ssh://git@host.example/o/n.git@abc123", "/opt/n")
     assert (mount.url, mount.ref) == ("ssh://git@host.example/o/n.git", "abc123")
+
+
+def test_a_pinned_reference_resolves_in_a_list_of_its_own(tmp_path: Path) -> None:
+    config = config_for(store(tmp_path / "artifacts"), run={"data": "nano3-sft-data:v1"})
+    setup_artifact_tracking(config)
+    detached = OmegaConf.create(["${art:'nano3-sft-data:v1',pack_size}", "${art:data}"])
+    assert detached[0] == 4096
+    with pytest.raises(InterpolationResolutionError, match=r"needs run\.data, which"):
+        detached[1]
+
+
+def test_the_current_tracking_forgets_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = store(tmp_path / "artifacts")
+    monkeypatch.setenv("NEMOTRON_ARTIFACTS_ROOT", str(root))
+    assert ModelArtifact.from_uri("art://nano3-pretrain-model:latest").version == 1
+    store(root)
+    clear_artifact_cache()
+    assert ModelArtifact.from_uri("art://nano3-pretrain-model:latest").version == 2

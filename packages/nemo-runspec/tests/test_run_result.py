@@ -54,3 +54,24 @@ def test_a_failed_job_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         "where": "a.jsonl:3",
         "hint": "Add some.",
     }
+
+
+def test_a_result_that_cannot_be_written_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "run").touch()
+    monkeypatch.setenv("NEMOTRON_RUN_DIR", str(tmp_path / "run"))
+    with pytest.raises(ExecutionError, match="The job's result cannot be written: File exists"):
+        record_summary("tokens", 12)
+
+
+def test_a_result_is_strict_json_without_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NEMOTRON_RUN_DIR", str(tmp_path))
+    record_summary("loss", float("nan"))
+    record_summary("source", "https://user:hunter22@host/data")
+    assert read_result(tmp_path).summary == {
+        "loss": "NaN",
+        "source": "https://user:***@host/data",
+    }

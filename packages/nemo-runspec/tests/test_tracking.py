@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ from nemo_runspec.artifacts import (
     Artifact,
     InputDatasetInfo,
     ModelArtifact,
+    PretrainBlendsArtifact,
     SFTDataArtifact,
     current_tracking,
     log_artifact,
@@ -288,3 +292,164 @@ def test_relative_paths_are_recorded_absolute(root: Path, tmp_path: Path) -> Non
     log_artifact(sft_data(Path("data")), tracking, name="data")
     assert read(root, "data").path == str(tmp_path / "data")
     assert json.loads((tmp_path / "data" / "metadata.json").read_bytes())["version"] == 1
+
+
+def test_a_with_block_makes_its_tracking_current_and_goes_back(tmp_path: Path) -> None:
+    first = setup_artifact_tracking(config_for(tmp_path / "first"))
+    second = setup_artifact_tracking(config_for(tmp_path / "second"))
+    for version in (1, 2):
+        with first:
+            sft_data(tmp_path / "data").save(name="inside")
+        assert current_tracking() is second
+        assert read(tmp_path / "first", "inside", version).name == "inside"
+
+
+def test_what_is_loaded_from_its_folder_is_a_pinned_input(root: Path, tmp_path: Path) -> None:
+    with setup_artifact_tracking(config_for(root)):
+        sft_data(tmp_path / "data").save(name="nano3-sft-data")
+    with setup_artifact_tracking(config_for(root)):
+        SFTDataArtifact.load(tmp_path / "data")
+        ModelArtifact(path=tmp_path / "model", step=1).save(name="by-load")
+    with setup_artifact_tracking(config_for(root, run={"data": "./data"}, x="${art:data}")):
+        ModelArtifact(path=tmp_path / "model", step=1).save(name="by-path")
+    for name in ("by-load", "by-path"):
+        manifest = read(root, name)
+        assert (manifest.used_artifacts, manifest.inputs) == (["nano3-sft-data:v1"], [])
+
+
+def test_a_folder_that_the_store_does_not_know_is_a_raw_input(root: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    document = {"pack_size": 8, "name": "nano3-sft-data", "version": 7}
+    (folder / "metadata.json").write_text(json.dumps(document))
+    with setup_artifact_tracking(config_for(root)):
+        loaded = SFTDataArtifact.load("data")
+        ModelArtifact(path=tmp_path / "model", step=1).save(name="model")
+        loaded.save(name="again")
+    assert read(root, "model").inputs == [str(folder)]
+    assert read(root, "again").inputs == []
+
+
+def test_a_path_that_does_not_exist_is_not_loaded(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactNotFoundError, match="missing: The path does not exist"):
+        PretrainBlendsArtifact.load(tmp_path / "missing")
+
+
+@pytest.mark.parametrize("uri", ["foo://bucket/data", "unknown+scheme://x"])
+def test_storage_that_cannot_be_read_is_one_sentence(uri: str) -> None:
+    with pytest.raises(ArtifactError, match="The metadata cannot be read: Protocol not known"):
+        setup_artifact_tracking(config_for(None, run={"data": uri}, x="${art:data}"))
+
+
+def test_a_path_speaks_of_versions_as_a_reference_does(root: Path, tmp_path: Path) -> None:
+    with setup_artifact_tracking(config_for(root)):
+        sft_data(tmp_path / "data").save(name="nano3-sft-data")
+    config = config_for(None, run={"data": "./data"}, version="${art:data,version}")
+    setup_artifact_tracking(config)
+    assert config.version == "v1"
+
+
+class Scalar:
+    """What numpy's and torch's numbers have in common."""
+
+    def item(self) -> float:
+        return 0.5
+
+
+def test_values_that_json_lacks_are_converted_and_recorded_once(root: Path, tmp_path: Path) -> None:
+    values = {
+        "score": Scalar(),
+        "day": date(2026, 3, 11),
+        "folder": Path("x"),
+        "pair": (1, 2),
+        "city": os.fsdecode(b"caf\xe9"),
+    }
+    tracking = setup_artifact_tracking(config_for(root))
+    model = ModelArtifact(path=tmp_path / "model", step=1, metadata=values)
+    receipts = [log_artifact_once(model, tracking, name="model") for _ in range(2)]
+    assert [receipt.reused for receipt in receipts] == [False, True]
+    recorded = read(root, "model").metadata
+    assert (
+        recorded.items()
+        >= {
+            "score": 0.5,
+            "day": "2026-03-11",
+            "folder": "x",
+            "pair": [1, 2],
+            "city": "caf\udce9",
+        }.items()
+    )
+    assert ModelArtifact.load(tmp_path / "model").metadata["score"] == 0.5
+
+
+def test_a_value_without_a_form_in_json_is_refused_before_anything_is_written(
+    root: Path, tmp_path: Path
+) -> None:
+    model = ModelArtifact(path=tmp_path / "model", step=1, metadata={"net": object()})
+    tracking = setup_artifact_tracking(config_for(root))
+    with pytest.raises(ArtifactError, match="A value of type object cannot be recorded"):
+        log_artifact(model, tracking, name="model")
+    assert not root.exists()
+    with pytest.raises(ArtifactError, match="A field of Artifact cannot be recorded"):
+        log_artifact(Artifact(path=tmp_path, net=object()), tracking, name="model")
+
+
+def test_no_secret_reaches_a_manifest(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "a-token-of-mine")
+    url = "https://user:hunter22@host/raw.jsonl"
+    source = InputDatasetInfo(name="raw", uri=url, revision="sha256:0")
+    artifact = sft_data(
+        tmp_path / "data",
+        source_datasets=[source],
+        metadata={"api_key": "abcdefgh", "note": "read with a-token-of-mine"},
+    )
+    provenance = {"argv": ["x", "a-token-of-mine"]}
+    tracking = setup_artifact_tracking(config_for(root, run={"provenance": provenance}))
+    log_artifact_once(artifact, tracking, name="data")
+    assert log_artifact_once(artifact, tracking, name="data").reused
+    assert list(read(root, "data").input_revisions) == ["https://user:***@host/raw.jsonl"]
+    written = [path.read_text() for path in tmp_path.rglob("*.json")]
+    assert len(written) > 2
+    for text in written:
+        assert not re.search("hunter22|abcdefgh|a-token-of-mine", text)
+
+
+def test_the_home_folder_is_meant_by_a_tilde(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    log_artifact(sft_data(Path("~/data")), setup_artifact_tracking(config_for(root)), name="data")
+    assert read(root, "data").path == str(tmp_path / "home" / "data")
+    assert (tmp_path / "home" / "data" / "metadata.json").is_file()
+
+
+def test_data_that_cannot_be_measured_is_recorded_all_the_same(root: Path, tmp_path: Path) -> None:
+    tracking = setup_artifact_tracking(config_for(root))
+    log_artifact(sft_data(tmp_path / ("long" * 100)), tracking, name="data")
+    assert read(root, "data").content is None
+
+
+@pytest.mark.parametrize(
+    ("sections", "key"),
+    [
+        ({"run": {"data": "${oc.env:NO_SUCH_VARIABLE}"}}, "run.data"),
+        ({"run": {"data": "${nothing.there}"}}, "run.data"),
+        ({"artifacts": {"manifest": {"root": "${oc.env:NO_SUCH}"}}}, "artifacts.manifest.root"),
+    ],
+)
+def test_an_interpolation_that_fails_is_named_by_its_key(
+    root: Path, sections: dict[str, Any], key: str
+) -> None:
+    config = OmegaConf.create({"artifacts": {"manifest": {"root": str(root)}}, **sections})
+    with pytest.raises(ConfigError, match=rf"^{key}: The value .*cannot be resolved"):
+        setup_artifact_tracking(config)
+
+
+def test_a_job_without_a_root_says_that_nothing_is_recorded(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    assert not current_tracking().manifest
+    assert "this job has no artifacts.manifest.root" in caplog.text

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from nemo_runspec.atomic import write_atomically
+from nemo_runspec.config.secrets import redact_values
 from nemo_runspec.errors import ExecutionError, NemotronError
+from nemo_runspec.json_values import json_text
 
 RESULT_FILE = "result.json"
 RUN_DIR_VARIABLE = "NEMOTRON_RUN_DIR"
@@ -95,5 +97,15 @@ def _update(change: Callable[[dict[str, Any]], None]) -> None:
         current = read_result(run_dir)
         document = asdict(current)
         change(document)
-        text = json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n"
-        write_atomically(Path(run_dir) / RESULT_FILE, text.encode())
+        _write(Path(run_dir) / RESULT_FILE, document)
+
+
+def _write(file: Path, document: dict[str, Any]) -> None:
+    try:
+        write_atomically(file, json_text(redact_values(document)))
+    except OSError as error:
+        raise ExecutionError(
+            f"The job's result cannot be written: {error.strerror or error}.",
+            where=str(file),
+            hint=f"Free some space there, or unset {RUN_DIR_VARIABLE}.",
+        ) from error

@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
+from nemo_runspec.config.secrets import redact_text
 from nemo_runspec.errors import NemotronError
 from nemo_runspec.run_result import record_error
 
@@ -24,7 +25,14 @@ def script_main(main: Callable[[], None]) -> NoReturn:
     except NemotronError as error:
         if os.environ.get("NEMOTRON_DEBUG"):
             traceback.print_exc()
-        sys.stderr.write(f"error: {error}\n")
-        record_error(error)
+        sys.stderr.write(f"error: {redact_text(str(error))}\n")
+        _tell_starter(error)
         sys.exit(error.exit_code)
     sys.exit(0)
+
+
+def _tell_starter(error: NemotronError) -> None:
+    try:
+        record_error(error)
+    except NemotronError as unrecorded:
+        sys.stderr.write(f"warning: {unrecorded}\n")

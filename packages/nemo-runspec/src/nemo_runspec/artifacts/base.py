@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticSerializationError
 
-from nemo_runspec.artifacts.metadata_file import read_metadata, write_metadata
-from nemo_runspec.artifacts.paths import RemotePath, as_artifact_path
+from nemo_runspec.artifacts.metadata_file import write_metadata
+from nemo_runspec.artifacts.paths import RemotePath, as_artifact_path, expand_home
+from nemo_runspec.config.secrets import redact_values
 from nemo_runspec.errors import ArtifactError
 from nemo_runspec.json_values import json_value
 
@@ -61,7 +63,8 @@ class Artifact(BaseModel):
     @field_validator("path", mode="before")
     @classmethod
     def _keep_uri(cls, value: Any) -> Any:
-        return as_artifact_path(value) if isinstance(value, str) else value
+        place = as_artifact_path(value) if isinstance(value, str) else value
+        return expand_home(place) if isinstance(place, Path) else place
 
     @model_validator(mode="before")
     @classmethod
@@ -93,13 +96,22 @@ class Artifact(BaseModel):
 
     def typed_fields(self) -> dict[str, Any]:
         """The values of the fields that the artifact's own type adds, as JSON values."""
-        own: dict[str, Any] = json_value(self.model_dump(mode="json", exclude=set(_CORE_FIELDS)))
-        return own
+        return self._dump(exclude=_CORE_FIELDS)
 
     def to_metadata(self) -> dict[str, Any]:
         """The flat dump that ``metadata.json`` holds and resolvers read."""
-        flat: dict[str, Any] = json_value({**self.metadata, **self.model_dump(mode="json")})
-        return flat
+        free: dict[str, Any] = json_value(self.metadata)
+        return {**free, **self._dump(exclude=frozenset({"metadata"})), "metadata": free}
+
+    def _dump(self, *, exclude: frozenset[str]) -> dict[str, Any]:
+        try:
+            dumped: dict[str, Any] = json_value(self.model_dump(mode="json", exclude=set(exclude)))
+        except PydanticSerializationError as error:
+            raise ArtifactError(
+                f"A field of {type(self).__name__} cannot be recorded: {error}.",
+                hint="Use numbers, texts, lists and mappings.",
+            ) from error
+        return dumped
 
     def save(self, name: str | None = None) -> None:
         """Write ``metadata.json`` beside the data, and record a version in the active tracking.
@@ -121,22 +133,25 @@ class Artifact(BaseModel):
         Returns:
             The file, or None where the folder is remote or cannot be written.
         """
-        return write_metadata(self.path, self.to_metadata())
+        return write_metadata(self.path, redact_values(self.to_metadata()))
 
     @classmethod
     def load(cls, path: str | Path | RemotePath) -> Self:
         """Load an artifact from the folder that it points to, through its ``metadata.json``.
+
+        The folder is noted as an input of the current tracking.
 
         Args:
             path: The artifact's folder, or a folder without metadata where the type has no
                 required field.
 
         Raises:
+            ArtifactNotFoundError: The path does not exist.
             ArtifactError: The metadata is missing, damaged or of another type.
         """
-        place = as_artifact_path(str(path)) if isinstance(path, str) else path
-        document = read_metadata(place) or {}
-        return cls.from_document({**document, "path": str(place)}, where=str(place))
+        from nemo_runspec.artifacts.tracking import load_place
+
+        return load_place(str(path), cls)
 
     @classmethod
     def from_uri(cls, uri: str) -> Self:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from nemo_runspec.artifacts.metadata_file import read_metadata
-from nemo_runspec.artifacts.paths import as_artifact_path, local_path
+from nemo_runspec.artifacts.paths import as_artifact_path, expand_home, local_path
 from nemo_runspec.artifacts.tracker import ResolvedArtifact
-from nemo_runspec.errors import ArtifactNotFoundError
+from nemo_runspec.errors import ArtifactError, ArtifactNotFoundError
 
 
 def resolve_path(text: str) -> ResolvedArtifact:
@@ -20,8 +22,8 @@ def resolve_path(text: str) -> ResolvedArtifact:
     """
     local = local_path(text)
     if local is not None:
-        local = local.expanduser().absolute()
-        if not local.exists():
+        local = expand_home(local).absolute()
+        if not _exists(local):
             raise ArtifactNotFoundError(
                 "The path does not exist.", where=str(local), hint="Prepare the data first."
             )
@@ -36,3 +38,14 @@ def resolve_path(text: str) -> ResolvedArtifact:
         document={**document, "path": str(place)},
         where=str(place),
     )
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        raise ArtifactError(
+            f"The path cannot be read: {error.strerror}.",
+            where=str(path),
+            hint="Check its spelling, and that you may read it.",
+        ) from error

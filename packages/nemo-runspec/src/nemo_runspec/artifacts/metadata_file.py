@@ -34,9 +34,13 @@ def read_metadata(place: Path | RemotePath) -> dict[str, Any] | None:
     if local is None:
         return _parse(_read_remote(place / METADATA_FILE), str(place / METADATA_FILE))
     file = local / METADATA_FILE if local.is_dir() else local.parent / METADATA_FILE
-    if not file.is_file():
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
         return None
-    return _parse(file.read_bytes(), str(file))
+    except OSError as error:
+        raise _unreadable(error, file) from error
+    return _parse(content, str(file))
 
 
 def write_metadata(place: Path | RemotePath, document: Mapping[str, Any]) -> Path | None:
@@ -50,10 +54,12 @@ def write_metadata(place: Path | RemotePath, document: Mapping[str, Any]) -> Pat
         The file, or None where nothing could be written there.
     """
     local = local_path(place)
-    if local is None or local.is_file():
+    if local is None:
         return None
     file = local / METADATA_FILE
     try:
+        if local.is_file():
+            return None
         write_atomically(file, json_text(document))
     except OSError as error:
         logger.warning("No metadata.json beside %s: %s.", local, error.strerror or error)
@@ -64,11 +70,21 @@ def write_metadata(place: Path | RemotePath, document: Mapping[str, Any]) -> Pat
 def _read_remote(file: Path | RemotePath) -> bytes | None:
     import fsspec
 
-    filesystem, path = fsspec.core.url_to_fs(str(file))
     try:
+        filesystem, path = fsspec.core.url_to_fs(str(file))
         return bytes(filesystem.cat_file(path))
     except FileNotFoundError:
         return None
+    except (ImportError, ValueError, OSError) as error:
+        raise _unreadable(error, file) from error
+
+
+def _unreadable(error: Exception, file: Path | RemotePath) -> ArtifactError:
+    return ArtifactError(
+        f"The metadata cannot be read: {str(error).rstrip('.')}.",
+        where=str(file),
+        hint="Check that the storage can be reached from here and that its package is installed.",
+    )
 
 
 def _parse(content: bytes | None, where: str) -> dict[str, Any] | None:

@@ -25,10 +25,10 @@ from nemo_runspec.artifacts.reference import (
 from nemo_runspec.artifacts.scope import CURRENT
 from nemo_runspec.artifacts.settings import TrackingSettings
 from nemo_runspec.artifacts.tracker import Lineage, LoggedArtifact, ResolvedArtifact, Tracker
-from nemo_runspec.errors import ArtifactError, ArtifactNotFoundError
-from nemo_runspec.json_values import json_value
+from nemo_runspec.config.secrets import redact_values
+from nemo_runspec.errors import ArtifactError, ArtifactNotFoundError, NemotronError
 from nemo_runspec.manifest_tracker import ManifestTracker
-from nemo_runspec.manifest_tracker.tracker import recorded_path
+from nemo_runspec.manifest_tracker.tracker import recorded_metadata, recorded_path
 from nemo_runspec.provenance import collect_host, collect_provenance
 
 logger = logging.getLogger(__name__)
@@ -95,6 +95,8 @@ class ArtifactTrackingResult:
             return list(self._inputs)
 
     def __enter__(self) -> Self:
+        if CURRENT.get() is not self:
+            self.make_current()
         return self
 
     def __exit__(
@@ -125,14 +127,20 @@ class ArtifactTrackingResult:
             found = self._resolved.get(text)
             if found is None:
                 found = self._look_up(text)
-            self.adopt(text, found)
+                self.adopt(text, found)
             return found
 
     def adopt(self, text: str, resolved: ResolvedArtifact) -> None:
         """Take over a resolution that this or another rank made, as an input."""
         with self._lock:
             self._resolved[text] = resolved
-            self._inputs[resolved.ref or resolved.path] = None
+            self.note_input(resolved)
+
+    def note_input(self, resolved: ResolvedArtifact) -> None:
+        """Make something that was resolved or loaded an input of whatever is recorded here."""
+        ref = resolved.ref or self._ref_of_place(resolved)
+        with self._lock:
+            self._inputs[ref or resolved.path] = None
 
     def has_resolved(self, text: str) -> bool:
         """Whether this very reference was resolved here before."""
@@ -168,7 +176,7 @@ class ArtifactTrackingResult:
         same = (
             latest.type == artifact.type
             and latest.path == recorded_path(artifact.path)
-            and latest.metadata == json_value({**artifact.metadata, **artifact.typed_fields()})
+            and latest.metadata == recorded_metadata(artifact)
             and latest.inputs == lineage.inputs
             and latest.input_revisions == lineage.input_revisions
             and latest.used_artifacts == lineage.used_artifacts
@@ -199,6 +207,18 @@ class ArtifactTrackingResult:
         except ArtifactNotFoundError:
             return self.wandb_tracker.resolve(reference)
 
+    def _ref_of_place(self, resolved: ResolvedArtifact) -> str | None:
+        """The version that lies at a path: what its metadata says, where the store agrees."""
+        name, version = resolved.document.get("name"), resolved.document.get("version")
+        if self.manifest_tracker is None or not name or version is None:
+            return None
+        try:
+            recorded = self.manifest_tracker.resolve(f"{name}:v{version}")
+        except NemotronError as error:
+            logger.debug("%s is an input by its path: %s", resolved.path, error)
+            return None
+        return recorded.ref if recorded.path == resolved.path else None
+
     def _look_up_in_wandb(self, reference: ArtifactReference) -> ResolvedArtifact:
         if self.wandb_tracker is None:
             raise ArtifactError(
@@ -222,12 +242,16 @@ class ArtifactTrackingResult:
             pinned = self._pin(uri)
             target = raw if pinned is None else used
             target[pinned or _recorded_uri(uri)] = None
-        revisions = {_recorded_uri(k): v for k, v in artifact.get_input_revisions().items()}
+        raw.pop(recorded_path(artifact.path), None)
+        revisions = {
+            redact_values(_recorded_uri(uri)): revision
+            for uri, revision in artifact.get_input_revisions().items()
+        }
         return Lineage(
-            inputs=list(raw),
+            inputs=redact_values(list(raw)),
             input_revisions=revisions,
             used_artifacts=list(used),
-            provenance=self._full_provenance(),
+            provenance=redact_values(self._full_provenance()),
         )
 
     def _pin(self, uri: str) -> str | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from nemo_runspec.env_toml import load_env_toml
 from nemo_runspec.errors import ConfigError
@@ -67,7 +68,7 @@ def _section(value: Any) -> dict[str, Any]:
     if value is None:
         return {}
     if isinstance(value, DictConfig):
-        value = OmegaConf.to_container(value, resolve=True)
+        value = _resolved(value)
     if not isinstance(value, Mapping):
         raise ConfigError(
             f"The section must be a mapping, not {value!r}.",
@@ -76,6 +77,16 @@ def _section(value: Any) -> dict[str, Any]:
         )
     _refuse_unknown(value, _SECTION_KEYS, "artifacts")
     return {str(key): item for key, item in value.items()}
+
+
+def _resolved(section: DictConfig) -> Any:
+    try:
+        return OmegaConf.to_container(section, resolve=True)
+    except OmegaConfBaseException as error:
+        sentence = str(error).partition("\n")[0].rstrip(".")
+        raise ConfigError(
+            f"The value cannot be resolved: {sentence}.", where=error.full_key or "artifacts"
+        ) from error
 
 
 def _manifest(section: Mapping[str, Any]) -> dict[str, Any]:

@@ -97,8 +97,11 @@ class ResolvedArtifact:
             ArtifactNotFoundError: There is no such field; the message lists those there are.
         """
         special: dict[str, Any] = {"path": self.path, "type": self.kind}
-        if self.version is not None:
-            special |= {"version": f"v{self.version}", "name": self.name}
+        version = self.document.get("version") if self.version is None else self.version
+        if version is not None:
+            special["version"] = f"v{version}"
+        if self.name is not None:
+            special["name"] = self.name
         if key in special:
             return special[key]
         if key == "iteration" and "iteration" not in self.document and "step" in self.document:

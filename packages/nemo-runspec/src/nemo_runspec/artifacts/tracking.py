@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from nemo_runspec import run_result
 from nemo_runspec.artifacts.base import Artifact
+from nemo_runspec.artifacts.local import resolve_path
 from nemo_runspec.artifacts.reference import check_artifact_name
 from nemo_runspec.artifacts.scope import CURRENT
 from nemo_runspec.artifacts.session import ArtifactTrackingResult, open_tracking
@@ -145,13 +146,33 @@ def load_artifact(uri: str, artifact_type: type[A]) -> A:
     return artifact_type.from_document(dict(resolved.document), where=resolved.where)
 
 
+def load_place(path: str, artifact_type: type[A]) -> A:
+    """Load an artifact from a path or URI, and note it as an input of the current tracking.
+
+    Args:
+        path: The artifact's folder.
+        artifact_type: The class that is expected.
+
+    Raises:
+        ArtifactNotFoundError: The path does not exist.
+        ArtifactError: The metadata is missing, damaged or of another type.
+    """
+    found = resolve_path(path)
+    loaded = artifact_type.from_document({**found.document, "path": path}, where=path)
+    current_tracking().note_input(found)
+    return loaded
+
+
 def _as_config(config: DictConfig | Mapping[str, Any]) -> DictConfig:
     return config if isinstance(config, DictConfig) else OmegaConf.create(dict(config))
 
 
 def _default_settings() -> TrackingSettings:
     settings = environment_settings()
-    if settings.root is not None or settings.wandb or in_scheduled_job():
+    if settings.root is not None or settings.wandb:
+        return settings
+    if in_scheduled_job():
+        logger.warning("Nothing is recorded: this job has no artifacts.manifest.root.")
         return settings
     root = Path.cwd() / _EMBEDDED_ROOT
     logger.info("No artifact root is configured; using %s.", root)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from nemo_runspec.artifacts.session import ArtifactTrackingResult
 from nemo_runspec.artifacts.settings import read_settings
@@ -14,7 +14,7 @@ from nemo_runspec.resolvers.owners import OWNERS
 from nemo_runspec.resolvers.references import RESERVED_KEYS, is_direct, run_value
 
 
-def resolve_art(name: Any, field: Any = "path", *, _root_: DictConfig) -> Any:
+def resolve_art(name: Any, field: Any = "path", *, _root_: DictConfig | ListConfig) -> Any:
     """Read a field of an artifact.
 
     Args:
@@ -35,21 +35,23 @@ def resolve_art(name: Any, field: Any = "path", *, _root_: DictConfig) -> Any:
     return owner.resolve(_reference_of(_root_, key)).value(str(field))
 
 
-def _owner(root: DictConfig) -> ArtifactTrackingResult:
+def _owner(root: DictConfig | ListConfig) -> ArtifactTrackingResult:
     owner = OWNERS.find(root)
     if owner is not None:
         return owner
-    if OmegaConf.select(root, "artifacts") is not None:
+    if isinstance(root, DictConfig) and OmegaConf.select(root, "artifacts") is not None:
         return OWNERS.find_or_open(read_settings(root))
     return current_tracking()
 
 
-def _reference_of(root: DictConfig, key: str) -> str:
+def _reference_of(root: DictConfig | ListConfig, key: str) -> str:
     artifacts_key = OWNERS.artifacts_key(root)
-    text = run_value(root, artifacts_key, key)
+    # A list that was detached from its configuration is a root without sections.
+    sections = root if isinstance(root, DictConfig) else OmegaConf.create({})
+    text = run_value(sections, artifacts_key, key)
     if text is not None:
         return text
-    section = OmegaConf.select(root, artifacts_key)
+    section = OmegaConf.select(sections, artifacts_key)
     keys = sorted(str(k) for k in section) if isinstance(section, DictConfig) else []
     known = ", ".join(k for k in keys if k not in RESERVED_KEYS) or "none"
     raise ConfigError(

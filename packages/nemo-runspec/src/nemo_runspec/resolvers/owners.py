@@ -11,7 +11,7 @@ import threading
 import uuid
 from dataclasses import dataclass
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from nemo_runspec.artifacts.scope import CURRENT
 from nemo_runspec.artifacts.session import ArtifactTrackingResult, open_tracking
@@ -44,12 +44,12 @@ class TrackingOwners:
         with self._lock:
             self._by_token[token] = _Owner(tracking, artifacts_key)
 
-    def find(self, config: DictConfig) -> ArtifactTrackingResult | None:
+    def find(self, config: DictConfig | ListConfig) -> ArtifactTrackingResult | None:
         """The tracking that a configuration, or the one it was copied from, belongs to."""
         owner = self._find(config)
         return None if owner is None else owner.tracking
 
-    def artifacts_key(self, config: DictConfig) -> str:
+    def artifacts_key(self, config: DictConfig | ListConfig) -> str:
         """The section of a configuration's references."""
         owner = self._find(config)
         return _DEFAULT_KEY if owner is None else owner.artifacts_key
@@ -83,7 +83,7 @@ class TrackingOwners:
             owned = [owner.tracking for owner in self._by_token.values()]
             return [*self._by_settings.values(), *owned]
 
-    def _find(self, config: DictConfig) -> _Owner | None:
+    def _find(self, config: DictConfig | ListConfig) -> _Owner | None:
         cached = OmegaConf.get_cache(config).get(_CACHE_KEY)
         token = cached.get("token") if cached else None
         with self._lock:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from nemo_runspec.artifacts.reference import is_explicit_reference, looks_like_path
 from nemo_runspec.errors import ConfigError
@@ -60,7 +61,15 @@ def run_value(config: DictConfig, artifacts_key: str, key: str) -> str | None:
             where=f"{artifacts_key}.{key}",
             hint="Write the artifact's name and version there.",
         )
-    value = section[key] if isinstance(text, str) and text != "???" else None
+    if not isinstance(text, str) or text == "???":
+        return None
+    try:
+        value = section[key]
+    except OmegaConfBaseException as error:
+        sentence = str(error).partition("\n")[0].rstrip(".")
+        raise ConfigError(
+            f"The value {text!r} cannot be resolved: {sentence}.", where=f"{artifacts_key}.{key}"
+        ) from error
     return value if isinstance(value, str) else None
 
 

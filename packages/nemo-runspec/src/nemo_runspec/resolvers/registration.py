@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 
 from omegaconf import DictConfig, OmegaConf
 
+from nemo_runspec.artifacts.scope import CURRENT
 from nemo_runspec.artifacts.session import ArtifactTrackingResult, open_tracking
 from nemo_runspec.artifacts.settings import TrackingSettings, read_settings
 from nemo_runspec.artifacts.tracker import ResolvedArtifact
@@ -87,7 +88,8 @@ def register_resolvers() -> None:
 
 def clear_artifact_cache() -> None:
     """Look every reference up again when it is next used, ``latest`` among them."""
-    for tracking in OWNERS.all():
+    current = CURRENT.get()
+    for tracking in [*OWNERS.all(), *([] if current is None else [current])]:
         tracking.forget_resolutions()
 
 

@@ -3,14 +3,8 @@ from __future__ import annotations
 import pytest
 from omegaconf import OmegaConf
 
-from nemo_runspec.config.secrets import (
-    find_secrets,
-    is_secret_key,
-    known_secrets,
-    redact,
-    redact_text,
-    redact_words,
-)
+from nemo_runspec.config.secrets import find_secrets, redact
+from nemo_runspec.redaction import is_secret_key, known_secrets, redact_text, redact_words
 
 TOKEN = "hf_" + "a1B2" * 8
 ENVIRON = {"WANDB_API_KEY": "w" * 40, "HOME": "/home/someone", "SHORT_TOKEN": "abc"}

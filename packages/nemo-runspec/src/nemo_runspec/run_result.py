@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from nemo_runspec.atomic import write_atomically
-from nemo_runspec.config.secrets import redact_values
 from nemo_runspec.errors import ExecutionError, NemotronError
 from nemo_runspec.json_values import json_text
+from nemo_runspec.redaction import redact_values
 
 RESULT_FILE = "result.json"
 RUN_DIR_VARIABLE = "NEMOTRON_RUN_DIR"

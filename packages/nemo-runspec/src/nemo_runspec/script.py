@@ -8,8 +8,8 @@ import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
-from nemo_runspec.config.secrets import redact_text
 from nemo_runspec.errors import NemotronError
+from nemo_runspec.redaction import redact_text
 from nemo_runspec.run_result import record_error
 
 

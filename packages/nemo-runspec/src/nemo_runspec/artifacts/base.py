@@ -20,9 +20,9 @@ from pydantic_core import PydanticSerializationError
 
 from nemo_runspec.artifacts.metadata_file import write_metadata
 from nemo_runspec.artifacts.paths import RemotePath, as_artifact_path, expand_home
-from nemo_runspec.config.secrets import redact_values
 from nemo_runspec.errors import ArtifactError
 from nemo_runspec.json_values import json_value
+from nemo_runspec.redaction import redact_values
 
 logger = logging.getLogger(__name__)
 

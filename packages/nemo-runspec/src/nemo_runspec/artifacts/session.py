@@ -25,11 +25,11 @@ from nemo_runspec.artifacts.reference import (
 from nemo_runspec.artifacts.scope import CURRENT
 from nemo_runspec.artifacts.settings import TrackingSettings
 from nemo_runspec.artifacts.tracker import Lineage, LoggedArtifact, ResolvedArtifact, Tracker
-from nemo_runspec.config.secrets import redact_values
 from nemo_runspec.errors import ArtifactError, ArtifactNotFoundError, NemotronError
 from nemo_runspec.manifest_tracker import ManifestTracker
 from nemo_runspec.manifest_tracker.tracker import recorded_metadata, recorded_path
 from nemo_runspec.provenance import collect_host, collect_provenance
+from nemo_runspec.redaction import redact_values
 
 logger = logging.getLogger(__name__)
 

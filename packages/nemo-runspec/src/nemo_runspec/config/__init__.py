@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from nemo_runspec.config.saving import save_configs as save_configs
     from nemo_runspec.config.script_cli import cli as cli
     from nemo_runspec.config.secrets import redact as redact
-    from nemo_runspec.config.secrets import redact_text as redact_text
     from nemo_runspec.config.train import extract_train_config as extract_train_config
     from nemo_runspec.config.typed import omegaconf_to_dataclass as omegaconf_to_dataclass
     from nemo_runspec.env_toml import find_env_toml as find_env_toml
     from nemo_runspec.env_toml import load_env_profile as load_env_profile
     from nemo_runspec.env_toml import load_env_toml as load_env_toml
     from nemo_runspec.env_toml import load_wandb_settings as load_wandb_settings
+    from nemo_runspec.redaction import redact_text as redact_text
 
 EXPORTS = {
     "apply_hydra_overrides": "nemo_runspec.config.overrides:apply_hydra_overrides",
@@ -45,7 +45,7 @@ EXPORTS = {
     "omegaconf_to_dataclass": "nemo_runspec.config.typed:omegaconf_to_dataclass",
     "parse_config_and_overrides": "nemo_runspec.config.arguments:parse_config_and_overrides",
     "redact": "nemo_runspec.config.secrets:redact",
-    "redact_text": "nemo_runspec.config.secrets:redact_text",
+    "redact_text": "nemo_runspec.redaction:redact_text",
     "save_configs": "nemo_runspec.config.saving:save_configs",
 }
 

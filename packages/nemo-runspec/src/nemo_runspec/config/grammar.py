@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NoReturn
 
-from nemo_runspec.config.secrets import redact_word
 from nemo_runspec.errors import ConfigError
+from nemo_runspec.redaction import redact_word
 
 _INT_TEXT = r"(?:0|[1-9](?:_?[0-9])*)"
 _POINT = rf"(?:{_INT_TEXT}\.|(?:{_INT_TEXT})?\.[0-9](?:_?[0-9])*)"

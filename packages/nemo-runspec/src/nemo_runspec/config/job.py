@@ -15,10 +15,11 @@ from nemo_runspec.config.compose import compose_with, find_config, merge_values
 from nemo_runspec.config.escaping import escape_values
 from nemo_runspec.config.grammar import parse_override
 from nemo_runspec.config.overrides import apply_overrides
-from nemo_runspec.config.secrets import find_secrets, redact, redact_words
+from nemo_runspec.config.secrets import find_secrets, redact
 from nemo_runspec.env_toml import EnvProfile, EnvToml, load_env_profile, load_env_toml
 from nemo_runspec.errors import ConfigError
 from nemo_runspec.naming import config_stem, output_artifact_name
+from nemo_runspec.redaction import redact_words
 from nemo_runspec.runspec.model import Runspec
 
 ROOT_VARIABLE = "NEMOTRON_ARTIFACTS_ROOT"

@@ -13,10 +13,10 @@ from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
 
 from nemo_runspec.config.files import first_line
 from nemo_runspec.config.locate import key_line
-from nemo_runspec.config.secrets import is_secret_key
 from nemo_runspec.config.shape import Shape, fit, shape_of
 from nemo_runspec.config.source import source_file
 from nemo_runspec.errors import ConfigError
+from nemo_runspec.redaction import is_secret_key
 
 T = TypeVar("T")
 

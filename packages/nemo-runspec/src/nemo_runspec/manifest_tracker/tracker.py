@@ -20,7 +20,6 @@ from nemo_runspec.artifacts.reference import (
     is_artifact_name,
 )
 from nemo_runspec.artifacts.tracker import Lineage, LoggedArtifact, ResolvedArtifact
-from nemo_runspec.config.secrets import redact_values
 from nemo_runspec.errors import ArtifactNotFoundError, ManifestFormatError, StoreError
 from nemo_runspec.json_values import json_text, json_value
 from nemo_runspec.manifest_tracker.content import measure_content
@@ -33,6 +32,7 @@ from nemo_runspec.manifest_tracker.versions import (
     metadata_path,
 )
 from nemo_runspec.provenance import producer_id
+from nemo_runspec.redaction import redact_values
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,152 @@
+"""Keep secrets out of everything that is written or shown."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+REDACTED = "***"
+
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+")
+_ALWAYS = {"password", "passwd", "passphrase", "secret", "secrets", "apikey", "credential"}
+_PATHLIKE = {"credentials"}
+_KEY_OF = {"api", "secret", "private", "access", "encryption", "signing", "ssh"}
+_TOKEN_OF = {
+    *("access", "api", "auth", "authentication", "bearer", "bot", "client", "gh", "git", "github"),
+    *("gitlab", "hf", "hub", "huggingface", "id", "jwt", "ngc", "oauth", "personal", "read"),
+    *("refresh", "secret", "security", "service", "session", "user", "wandb", "write"),
+}
+_SHAPES = re.compile(
+    r"\b(?:hf_[A-Za-z0-9]{20,}|gh[pousr]_[A-Za-z0-9]{30,}|github_pat_\w{30,}|glpat-[\w-]{20,}"
+    r"|sk-[A-Za-z0-9_-]{24,}|nvapi-[\w-]{24,}|xox[abprs]-[\w-]{20,})"
+)
+_URL_PASSWORD = re.compile(r"(?<=://)([^/\s:@]+):([^/\s@]+)@")
+_PAIR = re.compile(r"([\w.$-]+)(=|:\s*)(?:\$\{[^}]*\}|'[^']*'|\"[^\"]*\"|[^\s,}\]]+)")
+_INTERPOLATION_ONLY = re.compile(
+    r"\s*\$\{\s*(?:oc\.env\s*:\s*\w+(?:\s*,\s*(?:null|''|\"\")?)?|[\w.\[\]]+)\s*\}\s*"
+)
+_SHORTEST_KNOWN = 8
+
+
+def is_secret_key(key: str) -> bool:
+    """Tell by its name whether a key holds a secret: ``HF_TOKEN`` does, ``eos_token`` does not.
+
+    Args:
+        key: The last part of a key, or an environment variable's name.
+    """
+    words = [word.lower() for word in _WORDS.findall(key)]
+    if not words:
+        return False
+    last, before = words[-1], words[-2] if len(words) > 1 else None
+    if last in _ALWAYS or last in _PATHLIKE:
+        return True
+    if last == "key":
+        return before in _KEY_OF
+    return last == "token" and (before is None or before in _TOKEN_OF)
+
+
+def known_secrets(environ: Mapping[str, str] | None = None) -> list[str]:
+    """List the values of the environment variables that hold secrets, the longest first."""
+    variables = os.environ if environ is None else environ
+    values = {
+        value
+        for name, value in variables.items()
+        if is_secret_key(name) and len(value) >= _SHORTEST_KNOWN and not value.startswith("/")
+    }
+    return sorted(values, key=lambda value: (-len(value), value))
+
+
+def redact_values(content: Any, environ: Mapping[str, str] | None = None) -> Any:
+    """Replace every secret in plain mappings and lists by ``***``.
+
+    Args:
+        content: JSON values; they are not changed.
+        environ: The environment whose secrets are looked for; by default the process's own.
+    """
+    return _redacted(content, (), known_secrets(environ))
+
+
+def redact_value(path: Sequence[str], value: Any, known: Sequence[str]) -> Any:
+    """Replace the secret in one value by ``***``.
+
+    Args:
+        path: The keys that lead to it.
+        value: Anything; what is no text is returned as it is.
+        known: Values that are secrets, see :func:`known_secrets`.
+    """
+    if not isinstance(value, str) or value in ("", "???", REDACTED):
+        return value
+    name = next((part for part in reversed(path) if not part.isdecimal()), "")
+    if is_secret_key(name) and not _is_harmless(name, value):
+        return REDACTED
+    return _redact_known(value, known)
+
+
+def redact_text(text: str, environ: Mapping[str, str] | None = None) -> str:
+    """Replace every secret in a line of text by ``***``.
+
+    Args:
+        text: A command-line word, a log line, a message.
+        environ: The environment whose secrets are looked for; by default the process's own.
+    """
+    return _PAIR.sub(_redact_pair, _redact_known(text, known_secrets(environ)))
+
+
+def redact_word(word: str, environ: Mapping[str, str] | None = None) -> str:
+    """Replace the secrets in one word of a command line by ``***``.
+
+    Args:
+        word: An override or option; of ``x.api_key=…`` everything after the sign is hidden.
+        environ: The environment whose secrets are looked for; by default the process's own.
+    """
+    key, equals, value = word.partition("=")
+    name = key.rpartition(".")[2]
+    if equals and value and is_secret_key(name) and not _is_harmless(name, value.strip("'\"")):
+        return f"{key}={REDACTED}"
+    return redact_text(word, environ)
+
+
+def redact_words(words: Sequence[str], environ: Mapping[str, str] | None = None) -> list[str]:
+    """Replace every secret in a command line by ``***``.
+
+    Args:
+        words: The command line; ``--api-key VALUE`` hides the value.
+        environ: The environment whose secrets are looked for; by default the process's own.
+    """
+    redacted: list[str] = []
+    hide_next = False
+    for word in words:
+        redacted.append(REDACTED if hide_next else redact_word(word, environ))
+        hide_next = word.startswith("-") and "=" not in word and is_secret_key(word)
+    return redacted
+
+
+def _redacted(value: Any, path: tuple[str, ...], known: Sequence[str]) -> Any:
+    if isinstance(value, dict):
+        return {key: _redacted(item, (*path, str(key)), known) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_redacted(item, (*path, str(at)), known) for at, item in enumerate(value)]
+    return redact_value(path, value, known)
+
+
+def _is_harmless(name: str, value: str) -> bool:
+    if _INTERPOLATION_ONLY.fullmatch(value):
+        return True
+    return name.lower().rpartition("_")[2] in _PATHLIKE and value.startswith(("/", "~", "."))
+
+
+def _redact_known(text: str, known: Sequence[str]) -> str:
+    for secret in known:
+        text = text.replace(secret, REDACTED)
+    text = _SHAPES.sub(REDACTED, text)
+    return _URL_PASSWORD.sub(rf"\1:{REDACTED}@", text)
+
+
+def _redact_pair(match: re.Match[str]) -> str:
+    name = match[1].rpartition(".")[2]
+    value = match[0][len(match[1]) + len(match[2]) :]
+    if not is_secret_key(name) or _is_harmless(name, value.strip("'\"")) or value == REDACTED:
+        return match[0]
+    return f"{match[1]}{match[2]}{REDACTED}"

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from nemo_runspec.artifacts import Lineage, ModelArtifact, SFTDataArtifact, current_tracking
 from nemo_runspec.config import cli, parse_config_and_overrides
 from nemo_runspec.errors import ConfigError
+from nemo_runspec.manifest_tracker import ManifestTracker
 
 SCRIPT = """\
 from dataclasses import asdict, dataclass
@@ -174,3 +176,37 @@ def test_the_process_arguments_are_the_default(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(sys, "argv", ["train.py", "--config", "x.yaml", "a=1"])
 
     assert parse_config_and_overrides() == (Path("x.yaml"), ["a=1"])
+
+
+@dataclass
+class Reader:
+    data_path: Path
+    tokens: int
+
+
+@pytest.fixture
+def reading(tmp_path: Path) -> Path:
+    data = SFTDataArtifact(path=tmp_path / "data", pack_size=4096)
+    ManifestTracker(tmp_path / "team").log(data, name="sft", lineage=Lineage())
+    text = (
+        "run: {data: none}\ndata_path: ${art:data,path}\ntokens: ${mul:${art:data,pack_size},2}\n"
+    )
+    (tmp_path / "config.yaml").write_text(text)
+    return tmp_path / "config.yaml"
+
+
+def test_artifacts_are_resolved_and_become_inputs(
+    tmp_path: Path, reading: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NEMOTRON_ARTIFACTS_ROOT", str(tmp_path / "team"))
+    config = cli(Reader, reading, ["--art.data", "sft:latest"])
+    assert config == Reader(data_path=tmp_path / "data", tokens=8192)
+    assert current_tracking().inputs == ["sft:v1"]
+
+
+def test_the_artifacts_section_says_where_a_script_records(tmp_path: Path, reading: Path) -> None:
+    with reading.open("a") as file:
+        file.write(f"artifacts: {{manifest: {{root: {tmp_path / 'team'}}}}}\n")
+    cli(Reader, reading, ["run.data=sft:v1"])
+    ModelArtifact(path=tmp_path / "model", step=1).save(name="model")
+    assert ManifestTracker(tmp_path / "team").read("model", 1).used_artifacts == ["sft:v1"]

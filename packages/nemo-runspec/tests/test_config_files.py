@@ -125,3 +125,10 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "binary.yaml").write_bytes(b"a: \xff\xfe")
     with pytest.raises(ConfigError, match=r"not UTF-8"):
         load_config_file(tmp_path / "binary.yaml")
+
+
+def test_a_file_nested_too_deeply_is_one_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "deep.json"
+    file.write_text("[" * 100_000)
+    with pytest.raises(ConfigError, match=r"deep\.json: The file is nested too deeply"):
+        load_config_file(file)

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
+
 import pytest
 from omegaconf import OmegaConf
 
+from nemo_runspec.config import apply_hydra_overrides, omegaconf_to_dataclass
 from nemo_runspec.config.secrets import find_secrets, redact
+from nemo_runspec.errors import ConfigError
 from nemo_runspec.redaction import is_secret_key, known_secrets, redact_text, redact_words
 
 TOKEN = "hf_" + "a1B2" * 8
@@ -106,3 +111,27 @@ def test_redaction_of_a_command_line() -> None:
 
 def test_known_secrets_are_long_enough_to_be_told_from_words() -> None:
     assert known_secrets(ENVIRON) == ["w" * 40]
+
+
+@pytest.mark.parametrize(
+    "override", ["api_key.x=1", "~api_key=something-else", "~note=something-else"]
+)
+def test_an_override_that_fails_shows_no_secret(
+    override: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "a-token-of-mine")
+    config = OmegaConf.create({"api_key": "literal-secret", "note": "a-token-of-mine"})
+    with pytest.raises(ConfigError, match=r"is (the value )?'\*\*\*'") as caught:
+        apply_hydra_overrides(config, [override])
+    assert not re.search("literal-secret|a-token-of-mine", str(caught.value))
+
+
+def test_a_value_that_does_not_fit_shows_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "a-token-of-mine")
+
+    @dataclass
+    class Config:
+        steps: int
+
+    with pytest.raises(ConfigError, match=r"'steps' is '\*\*\*'"):
+        omegaconf_to_dataclass(OmegaConf.create({"steps": "a-token-of-mine"}), Config)

@@ -47,7 +47,10 @@ def read_mapping(file: Path) -> dict[Any, Any]:
             where=str(file),
             hint=f"Use one of the suffixes {', '.join(SUFFIXES)}.",
         )
-    content = reader(_read_text(file), file)
+    try:
+        content = reader(_read_text(file), file)
+    except RecursionError as error:
+        raise ConfigError("The file is nested too deeply.", where=str(file)) from error
     if content is None:
         return {}
     if not isinstance(content, dict):

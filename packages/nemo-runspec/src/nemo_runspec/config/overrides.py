@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from nemo_runspec.config.files import first_line
 from nemo_runspec.config.grammar import Override, OverrideKind, parse_override
 from nemo_runspec.errors import ConfigError
+from nemo_runspec.redaction import known_secrets, redact_value
 from nemo_runspec.suggest import did_you_mean
 
 OPEN_SECTIONS = ("run", "artifacts")
@@ -134,7 +135,7 @@ def _child(
     child = parent[key]
     if not isinstance(child, (DictConfig, ListConfig)):
         raise ConfigError(
-            f"'{shown}' is the value {child!r}, so it has no key below it.",
+            f"'{shown}' is the value {_shown(path, child)}, so it has no key below it.",
             where=override.text,
             hint=f"Write {shown}={{…}} to replace it by a section.",
         )
@@ -151,7 +152,8 @@ def _delete(config: DictConfig, override: Override) -> None:
         raise _unknown(parent, path, override)
     if override.has_value and (found := _raw(parent, key)) != override.value:
         raise ConfigError(
-            f"'{override.key}' is {found!r}, not {override.value!r}; it was not removed.",
+            f"'{override.key}' is {_shown(path, found)}, not {_shown(path, override.value)}; "
+            "it was not removed.",
             where=override.text,
         )
     if isinstance(parent, ListConfig):
@@ -159,6 +161,10 @@ def _delete(config: DictConfig, override: Override) -> None:
         return
     with open_dict(parent):
         del parent[key]
+
+
+def _shown(path: tuple[str, ...], value: Any) -> str:
+    return repr(redact_value(path, value, known_secrets()))
 
 
 def _existing_key(parent: DictConfig | ListConfig, part: str) -> Any:

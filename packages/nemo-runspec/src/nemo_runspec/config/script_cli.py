@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from nemo_runspec.config.arguments import locate_default, split_arguments
 from nemo_runspec.config.compose import compose_with
@@ -19,11 +19,16 @@ from nemo_runspec.config.typed import to_typed
 
 T = TypeVar("T")
 
+_SECTION = "artifacts"
+
 
 def cli(
     cls: type[T], config_file: str | Path | None = None, argv: Sequence[str] | None = None
 ) -> T:
     """Load a script's configuration from a file and its command line.
+
+    ``${art:…}`` and ``${mul:…}`` are resolved; where the file has an ``artifacts`` section, it
+    becomes the current tracking.
 
     Args:
         cls: A dataclass or a pydantic model.
@@ -39,13 +44,26 @@ def cli(
 
     Raises:
         ConfigError: The file, an override or a value cannot be used.
+        ArtifactNotFoundError: A reference means nothing.
     """
     arguments = split_arguments(sys.argv[1:] if argv is None else argv)
     file = _file(arguments.config, config_file)
     overrides = [parse_override(text) for text in arguments.overrides]
     content, for_keys = ({}, overrides) if file is None else compose_with(file, overrides)
     config = apply_overrides(OmegaConf.create(content), for_keys, is_known=partial(declares, cls))
+    _serve_artifacts(config, cls)
     return to_typed(config, cls, source=None if file is None else str(file))
+
+
+def _serve_artifacts(config: DictConfig, cls: type) -> None:
+    if _SECTION in config and not declares(cls, (_SECTION,)):
+        from nemo_runspec.artifacts.tracking import setup_artifact_tracking
+
+        setup_artifact_tracking(config)
+    elif "${" in OmegaConf.to_yaml(config):
+        from nemo_runspec.resolvers import register_resolvers
+
+        register_resolvers()
 
 
 def _file(chosen: str | None, default: str | Path | None) -> Path | None:

@@ -16,7 +16,7 @@ from nemo_runspec.config.locate import key_line
 from nemo_runspec.config.shape import Shape, fit, shape_of
 from nemo_runspec.config.source import source_file
 from nemo_runspec.errors import ConfigError
-from nemo_runspec.redaction import is_secret_key
+from nemo_runspec.redaction import is_secret_key, redact_text
 
 T = TypeVar("T")
 
@@ -137,7 +137,7 @@ def _problem(item: Any, values: Mapping[str, Any]) -> str:
     message = message[:1].lower() + message[1:]
     if item["type"] == "value_error" and not key:
         return message
-    shown = repr(item["input"])
+    shown = redact_text(repr(item["input"]))
     if len(shown) > _SHOWN_LENGTH:
         shown = f"{shown[:_SHOWN_LENGTH]}…"
     if is_secret_key(key.rpartition(".")[2]):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
@@ -319,10 +319,31 @@ def test_a_public_template_without_thinking(
     ]
 
 
+def test_white_space_that_a_tokenizer_counts_to_the_end_of_turn_is_no_harm(
+    blend: Blend, tokenizer_dir: Path, tmp_path: Path
+) -> None:
+    document = json.loads((tokenizer_dir / "tokenizer.json").read_text())
+    for token in document["added_tokens"]:
+        token["rstrip"] = token["content"] == "<|im_end|>"
+    (tmp_path / "tokenizer.json").write_text(json.dumps(document))
+    record = {"messages": [user("q"), answer("a"), user("q"), answer("b")]}
+    result, _ = prepare(
+        blend(chat=[record]), tmp_path, tmp_path / "out", chat_template=CHATML, workers=1
+    )
+    stripping = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    assert packed_texts(result.path, stripping) == [
+        (
+            "<|im_start|>user\nq<|im_end|><|im_start|>assistant\n⟦a<|im_end|>⟧"
+            "<|im_start|>user\nq<|im_end|><|im_start|>assistant\n⟦b<|im_end|>⟧"
+        )
+    ]
+
+
 words = st.text(st.characters(codec="utf-8", exclude_characters="⟦⟧<\ufdd0\ufdd1"), max_size=30)
 turns = st.lists(st.tuples(words, words, st.none() | words), min_size=1, max_size=4)
 
 
+@settings(max_examples=25)
 @given(turns=turns)
 def test_any_conversation_trains_each_answer_once_and_nothing_else(
     turns: list[tuple[str, str, str | None]],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +16,9 @@ import pytest
 
 from nemo_runspec.errors import ConfigError, DataError
 from nemotron_data_prep import PrepResult, RlPrepConfig, SplitRatios, prepare_rl, resolve_inputs
+from nemotron_data_prep.engine import run_shards
+from nemotron_data_prep.plan import Shard
+from nemotron_data_prep.progress import SilentProgress
 from nemotron_data_prep.staging import directory_lock
 
 Blend = Callable[..., Path]
@@ -37,6 +41,11 @@ CHATS = [
     }
     for number in range(25)
 ]
+
+
+def die(_task: None, _shard: Shard, _folder: Path) -> dict[str, Any]:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return {}
 
 
 def prepare(blend: Path, output: Path, **options: Any) -> PrepResult:
@@ -119,6 +128,22 @@ def test_on_a_real_small_disk_the_run_ends_in_one_sentence_and_resumes(
     assert done.stderr.count("error: ") == 1
     assert "The disk is full" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_workers_end_when_the_run_is_killed(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(LAB / "orphans.py"), str(tmp_path)],
+        check=False,
+        capture_output=True,  # returns when the last process that holds the pipes is gone
+        timeout=60,
+    )
+    assert done.returncode == -9
+
+
+def test_a_worker_that_dies_is_one_sentence(tmp_path: Path) -> None:
+    shards = [Shard(index, 0, (), 0) for index in range(2)]
+    with pytest.raises(DataError, match=r"A worker process died.*workers=1"):
+        run_shards(die, None, shards, tmp_path, workers=2, progress=SilentProgress())
 
 
 def test_a_damaged_output_is_made_again(blend: Blend, tmp_path: Path) -> None:

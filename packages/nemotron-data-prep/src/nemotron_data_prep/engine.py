@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -125,7 +126,16 @@ def _result(future: Future[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _start_worker(processes: int) -> None:
-    """Keep the tokenizer's own threads from competing with the other processes."""
+    """Share the cores among the processes, and tie each to the run that started it."""
     threads = max(1, len(os.sched_getaffinity(0)) // processes)
     os.environ["RAYON_NUM_THREADS"] = str(threads)
     os.environ["TOKENIZERS_PARALLELISM"] = "true" if threads > 1 else "false"
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Leave when the run is killed: a pool's workers would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -72,7 +72,9 @@ def prepare_pretrain(config: PretrainPrepConfig) -> PrepResult:
 
     run = Run("pretrain", config, plan, plan.id, tokenize_shard, task, assemble, ".work")
     finished = execute(run)
-    return PrepResult(_artifact(finished, plan, tokenizer), finished.cache_hit, finished.report)
+    return PrepResult(
+        _artifact(finished, config, plan, tokenizer), finished.cache_hit, finished.report
+    )
 
 
 def _eod_token(config: PretrainPrepConfig, tokenizer: TokenizerFiles) -> str:
@@ -145,13 +147,15 @@ def _blend_entries(
     return entries or None
 
 
-def _artifact(finished: Finished, plan: Plan, tokenizer: TokenizerFiles) -> PretrainBlendsArtifact:
+def _artifact(
+    finished: Finished, config: PretrainPrepConfig, plan: Plan, tokenizer: TokenizerFiles
+) -> PretrainBlendsArtifact:
     totals = finished.report["totals"]
     return PretrainBlendsArtifact(
         path=finished.folder,
         total_tokens=totals["tokens"],
         num_documents=totals["records_out"],
-        tokenizer=str(tokenizer.path),
+        tokenizer=str(config.tokenizer.absolute()),
         vocab_size=vocabulary_size(load_tokenizer(tokenizer.path)),
         splits=finished.report["splits"],
         source_datasets=source_datasets(plan, finished.report),

@@ -156,7 +156,7 @@ def _artifact(
         validation_path=paths["valid"],
         test_path=paths["test"],
         num_packs=packing["packs"],
-        tokenizer=str(tokenizer.path),
+        tokenizer=str(config.tokenizer.absolute()),
         chat_template=f"sha256:{template_digest(source)}",
         source_datasets=source_datasets(plan, report),
         metadata={

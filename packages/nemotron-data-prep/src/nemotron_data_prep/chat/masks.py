@@ -32,8 +32,8 @@ def trained_mask(
     length = len(sequence.text)
     for start, end in sequence.spans:
         first = _token_from(encoding, start, length)
-        stop = _token_from(encoding, end, length)
-        _check_edges(encoding, first, stop, start, end)
+        stop = _token_behind(encoding, end, length)
+        _check_edges(encoding, sequence.text, (first, stop), (start, end))
         mask[first:stop] = 1
     trained = int(mask.sum())
     if not trained:
@@ -52,12 +52,26 @@ def _token_from(encoding: Encoding, position: int, length: int) -> int:
     return len(encoding)
 
 
-def _check_edges(encoding: Encoding, first: int, stop: int, start: int, end: int) -> None:
+def _token_behind(encoding: Encoding, position: int, length: int) -> int:
+    """The token after the last one that begins before a character."""
+    token = _token_from(encoding, position, length)
+    characters = encoding.token_to_chars(token) if token < len(encoding) else None
+    return token + 1 if characters is not None and characters[0] < position else token
+
+
+def _check_edges(
+    encoding: Encoding, text: str, tokens: tuple[int, int], span: tuple[int, int]
+) -> None:
+    first, stop = tokens
+    start, end = span
     if first >= stop:
         raise RejectedError("untrained_end_of_turn", f"no token for characters {start}-{end}")
     begins = encoding.token_to_chars(first)
     ends = encoding.token_to_chars(stop - 1)
-    if begins is None or ends is None or begins[0] < start or ends[1] > end:
+    if begins is None or ends is None or begins[0] < start:
         raise RejectedError("unaligned_span", f"characters {start}-{end}: {begins}, {ends}")
-    if ends[1] != end:
+    if ends[1] < end:
         raise RejectedError("untrained_end_of_turn", f"characters {start}-{end} end at {ends[1]}")
+    # Some tokenizers count the white space behind a special token as part of it.
+    if not (ends[1] == end or text[end : ends[1]].isspace()):
+        raise RejectedError("unaligned_span", f"characters {start}-{end}: {begins}, {ends}")

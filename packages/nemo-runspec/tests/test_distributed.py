@@ -179,3 +179,42 @@ def test_a_run_directory_that_is_none_is_one_sentence(tmp_path: Path, rank: str)
 
 def test_empty_variables_are_no_job() -> None:
     assert Rank.from_environment({"RANK": "", "WORLD_SIZE": ""}) == Rank(0, 1)
+
+
+KILLED = """
+import sys
+from nemo_runspec.distributed import once_per_job
+
+def work():
+    sys.stdout.write("working\\n")
+    sys.stdout.flush()
+    sys.stdin.read()
+
+sys.stdout.write("started\\n")
+sys.stdout.flush()
+once_per_job("t", work)
+"""
+
+
+def test_when_rank_0_is_killed_no_rank_waits_for_it(tmp_path: Path) -> None:
+    def start(rank: int) -> subprocess.Popen[str]:
+        job = {"RANK": str(rank), "WORLD_SIZE": "2", "NEMOTRON_RUN_DIR": str(tmp_path / "run")}
+        pipe = subprocess.PIPE
+        command = [sys.executable, "-c", KILLED]
+        return subprocess.Popen(
+            command, env=os.environ | job, stdin=pipe, stdout=pipe, stderr=pipe, text=True
+        )
+
+    heartbeats = tmp_path / "run" / ".coordination"
+    with start(0) as first, start(1) as second:
+        assert first.stdout is not None
+        assert second.stdout is not None
+        assert [first.stdout.readline() for _ in range(2)] == ["started\n", "working\n"]
+        assert second.stdout.readline() == "started\n"
+        seen = set[str]()
+        while len(seen) < 4:
+            seen |= {file.read_text() for file in heartbeats.glob("*.heartbeat")}
+        first.kill()
+        _, errors = second.communicate(timeout=60)
+    assert second.returncode == 1
+    assert "Rank 0 has given no sign of life" in errors

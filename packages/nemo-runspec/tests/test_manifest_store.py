@@ -402,3 +402,14 @@ def test_writers_leave_the_random_state_of_a_training_alone(
     (root / NAME / "latest").write_text("v3")
     assert log(tracker) == f"{NAME}:v41"
     assert random.getstate() == state
+
+
+def test_an_unknown_name_is_told_apart_from_a_broken_neighbour(
+    root: Path, tracker: ManifestTracker
+) -> None:
+    log(tracker)
+    broken = root / "broken" / "v1" / "manifest.json"
+    broken.parent.mkdir(parents=True)
+    broken.symlink_to(broken)
+    with pytest.raises(ArtifactNotFoundError, match=rf"Did you mean '{NAME}'"):
+        tracker.resolve(NAME.replace("model", "modle"))

@@ -1,18 +1,22 @@
 """One rank works, the others wait for its result, or for its failure.
 
 Rank 0 publishes a result file on the run directory that all ranks share; the file is written
-whole and is unique to the job. A failure is published too, so that no rank waits for a dead one.
+whole and is unique to the job. A failure is published too, and while rank 0 works it shows that
+it lives, so that no rank waits for a dead one.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import itertools
 import json
 import logging
 import os
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +30,8 @@ _TIMEOUT_VARIABLE = "NEMOTRON_RESOLVE_TIMEOUT_S"
 _DEFAULT_TIMEOUT_S = 1800.0
 _FIRST_POLL_S = 0.02
 _LONGEST_POLL_S = 0.5
+_BEAT_S = 1.0
+_SILENCE_S = 15.0
 _JOB_VARIABLES = ("SLURM_JOB_ID", "SLURM_ARRAY_TASK_ID", "RAY_JOB_ID", "TORCHELASTIC_RUN_ID")
 _NO_ID = "none"  # what torchrun calls a job that was given no id
 _ATTEMPT_VARIABLES = (
@@ -89,7 +95,8 @@ def once_per_job(
         environ: The environment to read; by default the process's own.
 
     Raises:
-        CoordinationError: Rank 0 failed, or did not answer in ``NEMOTRON_RESOLVE_TIMEOUT_S``.
+        CoordinationError: Rank 0 failed or was killed, or did not answer in
+            ``NEMOTRON_RESOLVE_TIMEOUT_S``.
     """
     variables = os.environ if environ is None else environ
     place = Rank.from_environment(variables)
@@ -105,13 +112,18 @@ def once_per_job(
 class _Exchange:
     result: Path
     failure: Path
+    heartbeat: Path
 
     @classmethod
     def for_job(cls, topic: str, environ: Mapping[str, str]) -> _Exchange:
         job = _digest([topic, *(environ.get(key, "") for key in _JOB_VARIABLES)])
         attempt = _digest([environ.get(key, "") for key in _ATTEMPT_VARIABLES])
         folder = _shared_folder(environ)
-        return cls(folder / f"{job}.json", folder / f"{job}.{attempt}.failed.json")
+        return cls(
+            folder / f"{job}.json",
+            folder / f"{job}.{attempt}.failed.json",
+            folder / f"{job}.{attempt}.heartbeat",
+        )
 
     def publish(self, work: Callable[[], Any]) -> Any:
         existing = _read(self.result)
@@ -119,12 +131,36 @@ class _Exchange:
             return existing["value"]
         self.failure.unlink(missing_ok=True)
         try:
-            value = work()
+            with self._heartbeat():
+                value = work()
             self._publish_result(value)
         except BaseException as error:
             self._publish_failure(error)
             raise
         return value
+
+    @contextlib.contextmanager
+    def _heartbeat(self) -> Iterator[None]:
+        """Let the other ranks see that this one lives: a killed process publishes no failure."""
+        finished = threading.Event()
+        thread = threading.Thread(target=self._beat, args=(finished,), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            finished.set()
+            thread.join()
+
+    def _beat(self, finished: threading.Event) -> None:
+        # In place: NFS shows a file that is opened anew as it is, but a renamed one a minute late.
+        for beat in itertools.count():
+            try:
+                self.heartbeat.parent.mkdir(parents=True, exist_ok=True)
+                self.heartbeat.write_bytes(str(beat).encode())
+            except OSError as error:
+                logger.debug("No heartbeat of rank 0: %s", error)
+            if finished.wait(_BEAT_S):
+                return
 
     def _publish_result(self, value: Any) -> None:
         try:
@@ -135,6 +171,7 @@ class _Exchange:
     def wait(self, timeout_s: float, place: Rank) -> Any:
         deadline = time.monotonic() + timeout_s
         pause_s = _FIRST_POLL_S
+        pulse = _Pulse(self.heartbeat)
         while time.monotonic() < deadline:
             result = _read(self.result)
             if result is not None:
@@ -143,6 +180,12 @@ class _Exchange:
             if failure is not None:
                 raise CoordinationError(
                     f"Rank 0 failed: {failure['error']}", where=f"rank {place.rank}"
+                )
+            if pulse.has_stopped():
+                raise CoordinationError(
+                    f"Rank 0 has given no sign of life for {_SILENCE_S:g} s.",
+                    where=f"rank {place.rank}, {self.heartbeat}",
+                    hint="It was probably killed; look at its log and at the machine's memory.",
                 )
             time.sleep(pause_s)
             pause_s = min(pause_s * 1.5, _LONGEST_POLL_S)
@@ -161,6 +204,35 @@ class _Exchange:
             write_atomically(self.failure, json.dumps({"error": text}).encode())
         except OSError as unpublished:
             logger.warning("The other ranks cannot be told of the failure: %s", unpublished)
+
+
+class _Pulse:
+    """Watches rank 0's heartbeat by this process's own clock.
+
+    What an earlier attempt left there never changes, and so counts for nothing.
+
+    Args:
+        path: The file whose content changes while rank 0 lives.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._beat = _content(path)
+        self._changed_at: float | None = None
+
+    def has_stopped(self) -> bool:
+        """Whether it was seen to change, and has not for a while."""
+        beat = _content(self._path)
+        if beat != self._beat:
+            self._beat, self._changed_at = beat, time.monotonic()
+        return self._changed_at is not None and time.monotonic() - self._changed_at > _SILENCE_S
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
 
 
 def _shared_folder(environ: Mapping[str, str]) -> Path:

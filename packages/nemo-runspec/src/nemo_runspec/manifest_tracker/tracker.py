@@ -225,7 +225,8 @@ class ManifestTracker:
     def _unknown_name(self, name: str) -> ArtifactNotFoundError:
         import difflib
 
-        names = self.names()
+        folders = self._files.folders("")
+        names = sorted(found for found in folders if is_artifact_name(found) and found != name)
         close = difflib.get_close_matches(name, names, n=1)
         if close:
             hint = f"Did you mean {close[0]!r}?"

@@ -99,6 +99,15 @@ def split_shard(task: RlTask, shard: Shard, folder: Path) -> dict[str, Any]:
     return {**receipt_entries(sources, gate), "splits": writer.records}
 
 
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A checked record, its key whatever the order of its fields, and where it stands."""
+
+    content: bytes
+    key: int
+    position: int
+
+
 class _SplitWriter:
     """Writes checked records to the files of their splits."""
 
@@ -110,32 +119,34 @@ class _SplitWriter:
         }
         self.records = dict.fromkeys(SPLITS, 0)
 
-    def write(self, source: Intake, lines: list[tuple[bytes, int]]) -> None:
+    def write(self, source: Intake, lines: list[_Line]) -> None:
         """Write lines, each as often as its dataset's weight says."""
         task, ledger = self._task, source.ledger
-        keys = np.array([content_key(line) for line, _ in lines], dtype=np.uint64)
+        keys = np.array([line.key for line in lines], dtype=np.uint64)
         splits = assign_splits(keys, task.split, task.seed, self._dataset.split).tolist()
         times = copies(keys, self._dataset.weight, task.seed).tolist()
-        for (line, position), index, repeated in zip(lines, splits, times, strict=True):
+        for line, index, repeated in zip(lines, splits, times, strict=True):
             if not repeated:
-                source.reject("sampled_out", "", position)
+                source.reject("sampled_out", "", line.position)
                 continue
             ledger.records_out += 1
             ledger.sequences += repeated
             if repeated > 1:
                 ledger.notes["repeats"] += repeated - 1
             self.records[SPLITS[index]] += repeated
-            self._outputs[SPLITS[index]].write((line + b"\n") * repeated)
+            self._outputs[SPLITS[index]].write((line.content + b"\n") * repeated)
 
 
-def _batches(source: Intake, part: Slice) -> Iterator[list[tuple[bytes, int]]]:
-    lines: list[tuple[bytes, int]] = []
+def _batches(source: Intake, part: Slice) -> Iterator[list[_Line]]:
+    lines: list[_Line] = []
     for record, position in source.records(part, None):
         problem = _problem(record)
         if problem is not None:
             source.reject("invalid_prompt", problem, position)
             continue
-        lines.append((orjson.dumps(record, default=str), position))
+        content = orjson.dumps(record, default=str)
+        canonical = orjson.dumps(record, default=str, option=orjson.OPT_SORT_KEYS)
+        lines.append(_Line(content, content_key(canonical), position))
         if len(lines) >= _LINES_PER_BATCH:
             yield lines
             lines = []

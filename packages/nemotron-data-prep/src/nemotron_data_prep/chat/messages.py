@@ -23,8 +23,8 @@ class Conversation:
     tools: list[Any] | None
 
     def as_bytes(self) -> bytes:
-        """The content, for its key and for the search for special tokens."""
-        return orjson.dumps([self.messages, self.tools], default=str)
+        """The content, whatever the order of keys: for its key, and to search it."""
+        return orjson.dumps([self.messages, self.tools], default=str, option=orjson.OPT_SORT_KEYS)
 
 
 class RejectedError(Exception):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nemo_runspec.artifacts import Artifact, Lineage
+from nemo_runspec.artifacts import Artifact, Lineage, ModelArtifact
 from nemo_runspec.errors import ArtifactNotFoundError
 from nemo_runspec.lineage import RawInput, trace_lineage
 from nemo_runspec.manifest_tracker import ManifestTracker
@@ -70,3 +70,28 @@ def test_a_circle_in_edited_manifests_ends(tracker: ManifestTracker) -> None:
 def test_the_start_must_exist(tracker: ManifestTracker) -> None:
     with pytest.raises(ArtifactNotFoundError, match="No artifact is named 'absent'"):
         trace_lineage(tracker, "absent")
+
+
+def log_step(tracker: ManifestTracker, step: int, used: list[str]) -> str:
+    artifact = ModelArtifact(path=Path("/checkpoints"), step=step)
+    return tracker.log(artifact, name="step", lineage=Lineage(used_artifacts=used)).ref
+
+
+def test_a_lineage_longer_than_can_be_shown_ends_with_a_word() -> None:
+    tracker = ManifestTracker("memory://lineage-long")
+    used: list[str] = []
+    for step in range(1_500):
+        used = [log_step(tracker, step, used)]
+    nodes = list(trace_lineage(tracker, "step:latest").walk())
+    assert len(nodes) == 201
+    assert nodes[-1].ref == "step:v1300"
+    assert nodes[-1].problem == "more than 200 steps back: trace it from here"
+
+
+def test_what_is_used_twice_is_walked_once() -> None:
+    tracker = ManifestTracker("memory://lineage-woven")
+    refs = [log_step(tracker, 0, []), log_step(tracker, 1, [])]
+    for step in range(2, 60):
+        refs.append(log_step(tracker, step, refs[-2:]))
+    nodes = [node.ref for node in trace_lineage(tracker, "step:latest").walk()]
+    assert sorted(nodes) == sorted(refs)

@@ -10,6 +10,8 @@ from nemo_runspec.artifacts.reference import ArtifactReference
 from nemo_runspec.errors import ArtifactNotFoundError, ManifestFormatError
 from nemo_runspec.manifest_tracker import Manifest, ManifestTracker
 
+_DEEPEST = 200
+
 
 @dataclass(frozen=True)
 class RawInput:
@@ -57,10 +59,16 @@ class LineageNode:
         }
 
     def walk(self) -> Iterator[LineageNode]:
-        """This node and all below it, each before its inputs."""
-        yield self
-        for node in self.used:
-            yield from node.walk()
+        """This node and all below it, each once, before its inputs."""
+        seen: set[int] = set()
+        ahead = [self]
+        while ahead:
+            node = ahead.pop()
+            if id(node) in seen:
+                continue
+            seen.add(id(node))
+            yield node
+            ahead += reversed(node.used)
 
 
 def trace_lineage(tracker: ManifestTracker, reference: str) -> LineageNode:
@@ -87,6 +95,8 @@ class _Walk:
     def node(self, ref: str, below: tuple[str, ...]) -> LineageNode:
         if ref in below:
             return LineageNode(ref, problem="the lineage goes in a circle")
+        if len(below) >= _DEEPEST and ref not in self._known:
+            return LineageNode(ref, problem=f"more than {_DEEPEST} steps back: trace it from here")
         if ref not in self._known:
             self._known[ref] = self._read(ref, (*below, ref))
         return self._known[ref]

@@ -61,14 +61,14 @@ class LineageNode:
     def walk(self) -> Iterator[LineageNode]:
         """This node and all below it, each once, before its inputs."""
         seen: set[int] = set()
-        ahead = [self]
+        ahead: list[LineageNode] = [self]
         while ahead:
             node = ahead.pop()
             if id(node) in seen:
                 continue
             seen.add(id(node))
             yield node
-            ahead += reversed(node.used)
+            ahead.extend(reversed(node.used))
 
 
 def trace_lineage(tracker: ManifestTracker, reference: str) -> LineageNode:

@@ -154,8 +154,10 @@ class LocalFiles:
 
     def _publish_mode(self) -> PublishMode:
         if self._mode is None:
-            self._mode = self._recorded_mode() or self._choose_mode()
+            mode = self._recorded_mode() or self._choose_mode()
             self._remove_leftovers()
+            # Last: another thread that sees the mode relies on the staging folder being there.
+            self._mode = mode
         return self._mode
 
     def _recorded_mode(self) -> PublishMode | None:

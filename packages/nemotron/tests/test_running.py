@@ -198,8 +198,8 @@ def test_ctrl_c_reaches_the_job_once_and_ends_with_130(workplace: Path) -> None:
     script = workplace / "recipes" / "demo" / "prep.py"
     header = script.read_text().partition("\nfrom pathlib")[0]
     script.write_text(
-        f"{header}\nimport time\nprint('ready', flush=True)\n"
-        "try:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n"
+        f"{header}\nimport time\n"
+        "try:\n    print('ready', flush=True)\n    time.sleep(60)\nexcept KeyboardInterrupt:\n"
         "    print('stopping', flush=True)\n    raise SystemExit(130) from None\n"
     )
     code = "import sys; from nemotron.cli.main import main; sys.exit(main(sys.argv[1:]))"

@@ -16,7 +16,7 @@ from nemo_runspec.errors import ConfigError
 ROOT_VARIABLE = "NEMOTRON_ARTIFACTS_ROOT"
 
 _SECTION_KEYS = frozenset({"manifest", "wandb"})
-_MANIFEST_KEYS = frozenset({"root", "single_writer"})
+_MANIFEST_KEYS = frozenset({"root"})
 
 
 @dataclass(frozen=True)

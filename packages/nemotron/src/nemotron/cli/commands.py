@@ -20,7 +20,7 @@ QUIET = click.Option(["--quiet"], is_flag=True, help="Print errors and the final
 ROOT = click.Option(
     ["--root"],
     metavar="URL",
-    help="Where artifacts are recorded: a folder, or a URL that fsspec reads.",
+    help="Where artifacts are recorded: a local or shared folder, or a memory:// URL.",
 )
 _HELP = {"help_option_names": ["-h", "--help"]}
 _NOT_YET = ("--run", "--batch", "--stage")

@@ -36,13 +36,14 @@ def nemotron(*words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
 
 def on_a_terminal(*words: str, columns: int = 100) -> str:
     """Run a command on a pseudo-terminal and return what it shows, without colours."""
+    environ = {key: value for key, value in os.environ.items() if key != "NO_COLOR"}
     parent, child = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "nemotron", *words],
         stdin=child,
         stdout=child,
         stderr=child,
-        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": str(columns)},
+        env=environ | {"TERM": "xterm-256color", "COLUMNS": str(columns)},
     )
     os.close(child)
     shown = _read_all(lambda: os.read(parent, 65536))

@@ -78,6 +78,14 @@ class StoreError(ArtifactError):
     """The storage that holds manifests refused an operation."""
 
 
+class UnknownOutcomeError(StoreError):
+    """The reply to a write was lost: the storage may have made it or not."""
+
+
+class ArtifactWithdrawnError(ArtifactError):
+    """The version exists and must not be used any more."""
+
+
 class CoordinationError(NemotronError):
     """A rank failed, or did not answer, while artifacts were resolved for a distributed job."""
 

@@ -285,11 +285,17 @@ def open_tracking(
     """
     return ArtifactTrackingResult(
         settings,
-        manifest_tracker=None if settings.root is None else ManifestTracker(settings.root),
+        manifest_tracker=_manifest_tracker(settings),
         wandb_tracker=open_tracker("wandb") if settings.wandb else None,
         output_name=_text(config, f"{artifacts_key}.output"),
         provenance=_recorded_provenance(config, artifacts_key),
     )
+
+
+def _manifest_tracker(settings: TrackingSettings) -> ManifestTracker | None:
+    if settings.root is None:
+        return None
+    return ManifestTracker(settings.root, single_writer=settings.single_writer)
 
 
 def _recorded_provenance(config: DictConfig, artifacts_key: str) -> dict[str, Any] | None:

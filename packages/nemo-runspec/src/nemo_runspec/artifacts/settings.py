@@ -16,7 +16,7 @@ from nemo_runspec.errors import ConfigError
 ROOT_VARIABLE = "NEMOTRON_ARTIFACTS_ROOT"
 
 _SECTION_KEYS = frozenset({"manifest", "wandb"})
-_MANIFEST_KEYS = frozenset({"root"})
+_MANIFEST_KEYS = frozenset({"root", "single_writer"})
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,12 @@ class TrackingSettings:
     Attributes:
         root: The manifest root; None turns manifests off.
         wandb: Whether W&B is asked for.
+        single_writer: That nothing else writes to the root at the same time.
     """
 
     root: str | None
     wandb: bool = False
+    single_writer: bool = False
 
 
 def read_settings(config: DictConfig) -> TrackingSettings:
@@ -53,15 +55,23 @@ def read_settings(config: DictConfig) -> TrackingSettings:
             f"The artifact root must be a path, a URL or null, not {root!r}.",
             where="artifacts.manifest.root",
         )
-    wandb = section.get("wandb", defaults.get("wandb", False))
-    if not isinstance(wandb, bool | None):
-        raise ConfigError(f"It must be true or false, not {wandb!r}.", where="artifacts.wandb")
-    return TrackingSettings(root=root, wandb=bool(wandb))
+    single_writer = {**_manifest(defaults), **manifest}.get("single_writer")
+    return TrackingSettings(
+        root=root,
+        wandb=_switch(section.get("wandb", defaults.get("wandb")), "artifacts.wandb"),
+        single_writer=_switch(single_writer, "artifacts.manifest.single_writer"),
+    )
 
 
 def environment_settings() -> TrackingSettings:
     """The backends that the environment alone asks for."""
     return read_settings(OmegaConf.create({}))
+
+
+def _switch(value: Any, where: str) -> bool:
+    if not isinstance(value, bool | None):
+        raise ConfigError(f"It must be true or false, not {value!r}.", where=where)
+    return bool(value)
 
 
 def _section(value: Any) -> dict[str, Any]:

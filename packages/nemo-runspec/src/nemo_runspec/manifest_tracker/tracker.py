@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
 import uuid
 from datetime import datetime
@@ -20,24 +19,34 @@ from nemo_runspec.artifacts.reference import (
     is_artifact_name,
 )
 from nemo_runspec.artifacts.tracker import Lineage, LoggedArtifact, ResolvedArtifact
-from nemo_runspec.errors import ArtifactNotFoundError, ManifestFormatError, StoreError
+from nemo_runspec.errors import (
+    ArtifactError,
+    ArtifactNotFoundError,
+    ArtifactWithdrawnError,
+    ManifestFormatError,
+)
 from nemo_runspec.json_values import json_text, json_value
 from nemo_runspec.manifest_tracker.content import measure_content
-from nemo_runspec.manifest_tracker.files import open_files
+from nemo_runspec.manifest_tracker.files import StoreFiles, open_files
 from nemo_runspec.manifest_tracker.schema import FORMAT_VERSION, Manifest, parse_manifest
+from nemo_runspec.manifest_tracker.tombstone import Withdrawal, parse_withdrawal
 from nemo_runspec.manifest_tracker.versions import (
+    Draft,
+    alias_path,
     claim_version,
+    gallop,
+    hint_path,
     last_version,
     manifest_path,
-    metadata_path,
+    parse_version_text,
+    read_hint,
+    tombstone_path,
+    version_text,
 )
 from nemo_runspec.provenance import producer_id
 from nemo_runspec.redaction import redact_values
 
-logger = logging.getLogger(__name__)
-
 _VERSION_FOLDER = re.compile(r"v([1-9]\d*|0)")
-_VERSION_TEXT = re.compile(r"v(\d+)")
 _LISTED = 20
 
 
@@ -45,18 +54,26 @@ class ManifestTracker:
     """Artifacts in a manifest store.
 
     Args:
-        root: A local or shared folder, or a ``memory://`` URL.
+        root: A local or shared folder, or an ``s3://``, ``gs://``, ``hf://`` or ``memory://``
+            URL.
+        single_writer: That no other process writes below the root while this one does: only
+            then a storage that ignores create-only writes is accepted.
     """
 
     backend = "manifest"
 
-    def __init__(self, root: str | Path) -> None:
-        self._files = open_files(root)
+    def __init__(self, root: str | Path, *, single_writer: bool = False) -> None:
+        self._files = open_files(root, single_writer=single_writer)
 
     @property
     def root(self) -> str:
         """The store's root, absolute where it is local."""
         return self._files.root
+
+    @property
+    def files(self) -> StoreFiles:
+        """The file operations of the store."""
+        return self._files
 
     def log(self, artifact: Artifact, *, name: str, lineage: Lineage) -> LoggedArtifact:
         """Record a new version of an artifact.
@@ -73,18 +90,18 @@ class ManifestTracker:
             StoreError: The storage refused; no half-written version is left.
         """
         check_artifact_name(name)
-        draft = _draft(artifact, name, lineage)
+        template = _template(artifact, name, lineage)
 
-        def write(version: int) -> bytes:
-            return draft.model_copy(update={"version": version}).to_json()
+        def manifest(version: int) -> Manifest:
+            return template.model_copy(update={"version": version})
 
-        def is_own(found: bytes) -> bool:
-            return f'"{draft.claim_id}"'.encode() in found
-
-        version = claim_version(self._files, name, write, is_own)
-        manifest = draft.model_copy(update={"version": version})
-        self._write_metadata(manifest)
-        return _receipt(manifest, self.manifest_location(name, version))
+        draft = Draft(
+            manifest=lambda version: manifest(version).to_json(),
+            metadata=lambda version: json_text(manifest(version).document()),
+            claim_id=str(template.claim_id),
+        )
+        version = claim_version(self._files, name, draft)
+        return _receipt(manifest(version), self.manifest_location(name, version))
 
     def resolve(self, reference: ArtifactReference | str) -> ResolvedArtifact:
         """Find the version that a reference means.
@@ -94,7 +111,9 @@ class ManifestTracker:
             ManifestFormatError: Its manifest is damaged or newer than this release.
         """
         wanted = ArtifactReference.parse(reference) if isinstance(reference, str) else reference
-        manifest = self.read(wanted.name, self.find_version(wanted))
+        manifest = self.find(wanted)
+        if wanted.selector != LATEST:
+            self._refuse_withdrawn(manifest)
         return ResolvedArtifact(
             name=manifest.name,
             version=manifest.version,
@@ -106,28 +125,49 @@ class ManifestTracker:
             qualified_name=manifest.ref,
         )
 
+    def find(self, reference: ArtifactReference | str) -> Manifest:
+        """Read the manifest that a reference means, a withdrawn one too.
+
+        Raises:
+            ArtifactNotFoundError: There is no such name, version or alias.
+            ManifestFormatError: It is damaged or newer than this release.
+        """
+        wanted = ArtifactReference.parse(reference) if isinstance(reference, str) else reference
+        version = self.find_version(wanted)
+        if wanted.selector == LATEST and not self._files.exists(
+            manifest_path(wanted.name, version)
+        ):
+            version = self._last_in_use(wanted.name, gallop(self._files, wanted.name, 0))
+        return self.read(wanted.name, version)
+
     def find_version(self, reference: ArtifactReference) -> int:
         """The number that ``latest``, an alias or a version selects.
+
+        For ``latest`` this takes the hint's word where nothing follows it; :meth:`find` and
+        :meth:`resolve` verify it.
 
         Raises:
             ArtifactNotFoundError: There is no such name or alias.
         """
         if reference.version is not None:
             return reference.version
-        if reference.selector == LATEST:
-            return self.latest_version(reference.name)
-        return self._aliased_version(reference)
+        if reference.selector != LATEST:
+            return self._aliased_version(reference)
+        name = check_artifact_name(reference.name)
+        hint = read_hint(self._files, name)
+        if not self._files.exists(manifest_path(name, hint + 1)):
+            if hint == 0:
+                raise self._unknown_name(name)
+            return hint
+        return self._last_in_use(name, gallop(self._files, name, hint + 1))
 
     def latest_version(self, name: str) -> int:
-        """The number of the last version.
+        """The number of the last version that is not withdrawn.
 
         Raises:
             ArtifactNotFoundError: The name has no version.
         """
-        version = last_version(self._files, check_artifact_name(name))
-        if version == 0:
-            raise self._unknown_name(name)
-        return version
+        return self.find(ArtifactReference(check_artifact_name(name))).version
 
     def read(self, name: str, version: int) -> Manifest:
         """Read the manifest of one version.
@@ -181,9 +221,9 @@ class ManifestTracker:
         """The aliases of a name and the versions they mean."""
         found: dict[str, int] = {}
         for alias in sorted(self._files.names(f"{name}/aliases")):
-            match = _VERSION_TEXT.fullmatch(self._alias_text(name, alias))
-            if match:
-                found[alias] = int(match.group(1))
+            version = self._alias_target(name, alias)
+            if version:
+                found[alias] = version
         return found
 
     def set_alias(self, name: str, version: int, alias: str) -> None:
@@ -195,13 +235,104 @@ class ManifestTracker:
         """
         check_alias(alias)
         self.read(name, version)
-        self._files.replace(f"{name}/aliases/{alias}", f"v{version}".encode())
+        self._files.replace(alias_path(name, alias), version_text(version))
+
+    def remove_alias(self, name: str, alias: str) -> None:
+        """Remove an alias; the version that it meant stays.
+
+        Raises:
+            ArtifactNotFoundError: There is no such alias.
+        """
+        check_alias(alias)
+        self._aliased_version(ArtifactReference(check_artifact_name(name), alias))
+        self._files.remove(alias_path(name, alias))
+
+    def withdraw(self, name: str, version: int, *, reason: str) -> Withdrawal:
+        """Take a version out of use: it stays recorded, and no reference finds it any more.
+
+        Args:
+            name: The artifact's name.
+            version: Its number.
+            reason: Why, for whoever asks for it later.
+
+        Raises:
+            ArtifactNotFoundError: There is no such version.
+            ArtifactError: An alias means it.
+        """
+        self.read(name, version)
+        held = [alias for alias, number in self.aliases(name).items() if number == version]
+        if held:
+            raise ArtifactError(
+                f"{name}:v{version} cannot be withdrawn: {', '.join(held)} means it.",
+                where=self.root,
+                hint="Move or remove the alias first.",
+            )
+        withdrawal = Withdrawal(reason=reason, withdrawn_at=_now(), withdrawn_by=producer_id())
+        self._files.replace(tombstone_path(name, version), withdrawal.to_json())
+        self._step_hint_back(name, version)
+        return withdrawal
+
+    def restore(self, name: str, version: int) -> None:
+        """Take a version into use again.
+
+        Raises:
+            ArtifactNotFoundError: There is no such version.
+        """
+        self.read(name, version)
+        self._files.remove(tombstone_path(name, version))
+        if read_hint(self._files, name) < version:
+            self._files.replace(hint_path(name), version_text(version))
+
+    def withdrawal(self, name: str, version: int) -> Withdrawal | None:
+        """The notice of a version's withdrawal; None where it is in use."""
+        path = tombstone_path(check_artifact_name(name), version)
+        data = self._files.read(path)
+        return None if data is None else parse_withdrawal(data, where=self._files.locate(path))
+
+    def _step_hint_back(self, name: str, version: int) -> None:
+        # Readers look at tombstones only where the hint is not the last version.
+        if read_hint(self._files, name) != version:
+            return
+        earlier = self._last_not_withdrawn(name, version - 1)
+        if earlier == 0:
+            self._files.remove(hint_path(name))
+            return
+        self._files.replace(hint_path(name), version_text(earlier))
+
+    def _last_in_use(self, name: str, last: int) -> int:
+        if last == 0:
+            raise self._unknown_name(name)
+        version = self._last_not_withdrawn(name, last)
+        if version == 0:
+            raise ArtifactNotFoundError(
+                f"Every version of {name!r} was withdrawn.",
+                where=self.root,
+                hint=f"Restore one: nemotron artifacts restore {name}:v{last}",
+            )
+        return version
+
+    def _last_not_withdrawn(self, name: str, last: int) -> int:
+        for version in range(last, 0, -1):
+            if not self._files.exists(tombstone_path(name, version)):
+                return version
+        return 0
+
+    def _refuse_withdrawn(self, manifest: Manifest) -> None:
+        withdrawal = self.withdrawal(manifest.name, manifest.version)
+        if withdrawal is None:
+            return
+        raise ArtifactWithdrawnError(
+            f"{manifest.ref} was withdrawn on {withdrawal.withdrawn_at:%Y-%m-%d}: "
+            f"{withdrawal.reason.rstrip('.')}.",
+            where=self._files.locate(tombstone_path(manifest.name, manifest.version)),
+            hint="Use another version, or take it back into use: "
+            f"nemotron artifacts restore {manifest.ref}",
+        )
 
     def _aliased_version(self, reference: ArtifactReference) -> int:
-        text = self._alias_text(reference.name, reference.selector)
-        match = _VERSION_TEXT.fullmatch(text)
-        if match:
-            return int(match.group(1))
+        version = self._alias_target(reference.name, reference.selector)
+        if version:
+            return version
         if last_version(self._files, reference.name) == 0:
             raise self._unknown_name(reference.name)
         known = ", ".join(self.aliases(reference.name)) or "none"
@@ -211,16 +342,8 @@ class ManifestTracker:
             hint=f"Its aliases: {known}. Its versions: {self._version_list(reference.name)}.",
         )
 
-    def _alias_text(self, name: str, alias: str) -> str:
-        data = self._files.read(f"{name}/aliases/{alias}")
-        return (data or b"").decode("utf-8", "replace").strip()
-
-    def _write_metadata(self, manifest: Manifest) -> None:
-        data = json_text(manifest.document())
-        try:
-            self._files.replace(metadata_path(manifest.name, manifest.version), data)
-        except StoreError as error:
-            logger.warning("%s is recorded, but its metadata.json is not: %s", manifest.ref, error)
+    def _alias_target(self, name: str, alias: str) -> int:
+        return parse_version_text(self._files.read(alias_path(name, alias)))
 
     def _unknown_name(self, name: str) -> ArtifactNotFoundError:
         import difflib
@@ -250,7 +373,7 @@ class ManifestTracker:
         return "v1" if last == 1 else f"v1 to v{last}"
 
 
-def _draft(artifact: Artifact, name: str, lineage: Lineage) -> Manifest:
+def _template(artifact: Artifact, name: str, lineage: Lineage) -> Manifest:
     metadata = recorded_metadata(artifact)
     return Manifest(
         format_version=FORMAT_VERSION,
@@ -259,7 +382,7 @@ def _draft(artifact: Artifact, name: str, lineage: Lineage) -> Manifest:
         type=artifact.type,
         kind=artifact.kind,
         path=recorded_path(artifact.path),
-        created_at=datetime.now().astimezone().replace(microsecond=0),
+        created_at=_now(),
         producer=artifact.producer or producer_id(),
         metadata=metadata,
         fields={key: metadata[key] for key in artifact.typed_fields()},
@@ -270,6 +393,10 @@ def _draft(artifact: Artifact, name: str, lineage: Lineage) -> Manifest:
         content=measure_content(artifact.path),
         claim_id=uuid.uuid4().hex,
     )
+
+
+def _now() -> datetime:
+    return datetime.now().astimezone().replace(microsecond=0)
 
 
 def _receipt(manifest: Manifest, location: str) -> LoggedArtifact:

@@ -1,8 +1,8 @@
 """Versions of a name: claimed by creating their manifest, found without listing.
 
-A writer starts after the ``latest`` hint and creates the next manifest. On a conflict it looks
-forward from there (galloping, then bisecting) and tries again after a random pause. No lock, no
-listing: the cost does not depend on how many versions there are.
+A writer starts after the ``latest`` hint and creates the next manifest. On a conflict it pauses
+for a random moment, looks forward (hint, gallop, bisect) and tries again. No lock, no listing:
+the cost does not depend on how many versions there are.
 """
 
 from __future__ import annotations
@@ -12,17 +12,21 @@ import re
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from nemo_runspec.errors import StoreError
+from nemo_runspec.errors import StoreError, UnknownOutcomeError
 from nemo_runspec.manifest_tracker.files import StoreFiles
+from nemo_runspec.manifest_tracker.files.base import replace_all
 
 logger = logging.getLogger(__name__)
 
 _HINT = re.compile(rb"v(\d{1,18})")
 _MAX_ATTEMPTS = 400
-_FIRST_PAUSE_S = 0.002
-_LONGEST_PAUSE_S = 0.25
+_MAX_LOST_REPLIES = 5
+_SHORTEST_PAUSE_S = 0.002
+_LONGEST_PAUSE_S = 5.0
 _PAUSE_STEPS = 1000
+_WIDEST = 6
 
 
 def manifest_path(name: str, version: int) -> str:
@@ -35,20 +39,61 @@ def metadata_path(name: str, version: int) -> str:
     return f"{name}/v{version}/metadata.json"
 
 
-def claim_version(
-    files: StoreFiles,
-    name: str,
-    write: Callable[[int], bytes],
-    is_own: Callable[[bytes], bool],
-) -> int:
+def tombstone_path(name: str, version: int) -> str:
+    """Where the notice of a version's withdrawal lies below the root."""
+    return f"{name}/v{version}/withdrawn.json"
+
+
+def hint_path(name: str) -> str:
+    """Where the hint at a name's last version lies below the root."""
+    return f"{name}/latest"
+
+
+def alias_path(name: str, alias: str) -> str:
+    """Where an alias of a name lies below the root."""
+    return f"{name}/aliases/{alias}"
+
+
+def version_text(version: int) -> bytes:
+    """What a hint or alias file holds."""
+    return f"v{version}".encode()
+
+
+def parse_version_text(text: bytes | None) -> int:
+    """Read a hint or alias file; 0 where it is missing or no version."""
+    match = _HINT.fullmatch(text.strip()) if text else None
+    return int(match.group(1)) if match else 0
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A manifest that is complete but for its version.
+
+    Attributes:
+        manifest: Makes the manifest's bytes for a version.
+        metadata: Makes the flat dump's bytes for a version.
+        claim_id: The random id by which this writer knows its own manifest again.
+    """
+
+    manifest: Callable[[int], bytes]
+    metadata: Callable[[int], bytes]
+    claim_id: str
+
+    def companions(self, name: str, version: int) -> dict[str, bytes]:
+        """What is written beside the manifest, by path."""
+        return {
+            metadata_path(name, version): self.metadata(version),
+            hint_path(name): version_text(version),
+        }
+
+
+def claim_version(files: StoreFiles, name: str, draft: Draft) -> int:
     """Publish a manifest under the next free version.
 
     Args:
         files: The store.
         name: A valid artifact name.
-        write: Makes the manifest for a version.
-        is_own: Knows a manifest that this claim wrote: the reply to a successful claim can be
-            lost, and the retry then meets its own work.
+        draft: The manifest.
 
     Returns:
         The version claimed.
@@ -56,23 +101,58 @@ def claim_version(
     Raises:
         StoreError: The storage failed, or others took every version that was tried.
     """
-    candidate = _verified_hint(files, name) + 1
+    candidate = _presumed_last(files, name) + 1
     for attempt in range(_MAX_ATTEMPTS):
-        if files.create(manifest_path(name, candidate), write(candidate)):
-            break
-        found = files.read(manifest_path(name, candidate))
-        if found is not None and is_own(found):
-            break
-        time.sleep(_pause_s(attempt))
+        started = time.monotonic()
+        if _claim(files, name, candidate, draft):
+            return candidate
+        _pause(attempt, time.monotonic() - started)
         candidate = last_version(files, name, at_least=candidate) + 1
-    else:
-        raise StoreError(
-            f"No version of {name!r} could be claimed in {_MAX_ATTEMPTS} attempts.",
-            where=files.root,
-            hint="Is something else creating versions of this name in a loop?",
-        )
-    _advance_hint(files, name, candidate)
-    return candidate
+    raise StoreError(
+        f"No version of {name!r} could be claimed in {_MAX_ATTEMPTS} attempts.",
+        where=files.root,
+        hint="Is something else creating versions of this name in a loop?",
+    )
+
+
+def _claim(files: StoreFiles, name: str, candidate: int, draft: Draft) -> bool:
+    """Try one version; a manifest of our own that is already there is a success.
+
+    The reply to a successful claim can be lost. Where the storage's client then tries again by
+    itself, it meets its own work as a conflict; where it gives up, the outcome is unknown.
+    """
+    path = manifest_path(name, candidate)
+    for lost_replies in range(_MAX_LOST_REPLIES):
+        try:
+            companions = draft.companions(name, candidate)
+            if files.publish(path, draft.manifest(candidate), companions):
+                return True
+            found = files.read(path)
+        except UnknownOutcomeError as error:
+            logger.warning("It is not known whether %s was written: %s", path, error)
+            found = _read_after_lost_reply(files, path, lost_replies, error)
+            if found is None:
+                continue
+        if found is None or draft.claim_id.encode() not in found:
+            return False
+        replace_all(files, companions)
+        return True
+    raise StoreError(
+        f"The storage did not answer; {name}:v{candidate} may have been recorded or not.",
+        where=files.locate(path),
+        hint=f"Before you record it again, look whether that file has claim_id {draft.claim_id}.",
+    )
+
+
+def _read_after_lost_reply(
+    files: StoreFiles, path: str, attempt: int, lost: UnknownOutcomeError
+) -> bytes | None:
+    _pause(attempt + 1, _SHORTEST_PAUSE_S)
+    try:
+        return files.read(path)
+    except StoreError as error:
+        logger.warning("Nor can it be read (after: %s): %s", lost.what, error)
+        return None
 
 
 def last_version(files: StoreFiles, name: str, *, at_least: int = 0) -> int:
@@ -83,10 +163,14 @@ def last_version(files: StoreFiles, name: str, *, at_least: int = 0) -> int:
         name: A valid artifact name.
         at_least: A version that is known to exist.
     """
-    return _gallop(files, name, max(at_least, _verified_hint(files, name)))
+    hint = read_hint(files, name)
+    if hint > at_least and not files.exists(manifest_path(name, hint)):
+        return gallop(files, name, at_least)
+    return gallop(files, name, max(at_least, hint))
 
 
-def _gallop(files: StoreFiles, name: str, known: int) -> int:
+def gallop(files: StoreFiles, name: str, known: int) -> int:
+    """Look forward from a version that exists (or 0) to the last one without a gap."""
     step = 1
     while files.exists(manifest_path(name, known + step)):
         known += step
@@ -101,29 +185,21 @@ def _gallop(files: StoreFiles, name: str, known: int) -> int:
     return known
 
 
-def _verified_hint(files: StoreFiles, name: str) -> int:
-    hint = _hint(files, name)
-    if hint == 0 or files.exists(manifest_path(name, hint)):
+def read_hint(files: StoreFiles, name: str) -> int:
+    """What the hint says; 0 where there is none or it is damaged."""
+    return parse_version_text(files.read(hint_path(name)))
+
+
+def _presumed_last(files: StoreFiles, name: str) -> int:
+    hint = read_hint(files, name)
+    if hint == 0 or files.presumes(manifest_path(name, hint)):
         return hint
-    return _gallop(files, name, 0)
+    return gallop(files, name, 0)
 
 
-def _hint(files: StoreFiles, name: str) -> int:
-    text = files.read(f"{name}/latest")
-    match = _HINT.fullmatch(text.strip()) if text else None
-    return int(match.group(1)) if match else 0
-
-
-def _advance_hint(files: StoreFiles, name: str, version: int) -> None:
-    try:
-        hint = _hint(files, name)
-        if hint < version or not files.exists(manifest_path(name, hint)):
-            files.replace(f"{name}/latest", f"v{version}".encode())
-    except StoreError as error:
-        logger.warning("%s:v%d is recorded, but its hint is not: %s", name, version, error)
-
-
-def _pause_s(attempt: int) -> float:
+def _pause(attempt: int, one_try_s: float) -> None:
+    """Wait for a random moment, longer with every conflict, in units of what one try takes."""
     # Not from the random module: its state is the training's, which seeds it alike on all ranks.
-    longest: float = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** min(attempt, 10))
-    return longest * secrets.randbelow(_PAUSE_STEPS) / _PAUSE_STEPS
+    unit = max(_SHORTEST_PAUSE_S, one_try_s)
+    longest = min(_LONGEST_PAUSE_S, unit * 2 ** min(attempt + 1, _WIDEST))
+    time.sleep(longest * secrets.randbelow(_PAUSE_STEPS) / _PAUSE_STEPS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nemo_runspec.manifest_tracker.files.base import StoreFiles
+from nemo_runspec.manifest_tracker.files.base import StoreFiles, StoreReport
 from nemo_runspec.manifest_tracker.files.opening import open_files
 
-__all__ = ["StoreFiles", "open_files"]
+__all__ = ["StoreFiles", "StoreReport", "open_files"]

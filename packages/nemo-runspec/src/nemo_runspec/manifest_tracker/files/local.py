@@ -21,11 +21,12 @@ import socket
 import stat
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
 from nemo_runspec.errors import StoreError
+from nemo_runspec.manifest_tracker.files.base import StoreReport, publish_in_order
 
 logger = logging.getLogger(__name__)
 
@@ -79,6 +80,14 @@ class LocalFiles:
                 return False
         return True
 
+    def presumes(self, path: str) -> bool:
+        """Whether the file exists: looking costs nothing here."""
+        return self.exists(path)
+
+    def publish(self, path: str, data: bytes, companions: Mapping[str, bytes]) -> bool:
+        """Publish a whole file, durably, unless it exists; then put others in place."""
+        return publish_in_order(self, path, data, companions)
+
     def create(self, path: str, data: bytes) -> bool:
         """Publish a whole file, durably, unless it exists."""
         with self._explained("write", path):
@@ -94,6 +103,26 @@ class LocalFiles:
             target = self._root / path
             self._make_folders(target.parent.parent, target.parent)
             staged.replace(target)
+
+    def remove(self, path: str) -> None:
+        """Remove a file, if it exists."""
+        with self._explained("write", path):
+            (self._root / path).unlink(missing_ok=True)
+
+    def examine(self) -> StoreReport:
+        """Try out how a version is published here, and look for leftovers."""
+        with self._explained("write", _CONTROL):
+            mode = self._publish_mode()
+            staging = self._root / _CONTROL / "staging"
+            leftovers = sorted(str(entry) for entry in staging.iterdir())
+        return StoreReport(mode, create_only=self._refuses_second(), leftovers=leftovers)
+
+    def _refuses_second(self) -> bool:
+        probe = f"{_CONTROL}/probe-{uuid.uuid4().hex}/manifest.json"
+        try:
+            return self.create(probe, b"first") and not self.create(probe, b"second")
+        finally:
+            shutil.rmtree((self._root / probe).parent, ignore_errors=True)
 
     def folders(self, path: str) -> list[str]:
         """The names of the folders below a path."""

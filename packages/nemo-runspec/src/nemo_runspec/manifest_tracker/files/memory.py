@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 import fsspec
+
+from nemo_runspec.manifest_tracker.files.base import StoreReport, publish_in_order
 
 _access = threading.Lock()
 
@@ -47,6 +50,14 @@ class MemoryFiles:
         with _access:
             return bool(self._filesystem.isfile(self._full(path)))
 
+    def presumes(self, path: str) -> bool:
+        """Whether the file exists: looking costs nothing here."""
+        return self.exists(path)
+
+    def publish(self, path: str, data: bytes, companions: Mapping[str, bytes]) -> bool:
+        """Publish a whole file unless it exists; then put others in place."""
+        return publish_in_order(self, path, data, companions)
+
     def create(self, path: str, data: bytes) -> bool:
         """Publish a whole file unless it exists."""
         with _access:
@@ -60,6 +71,15 @@ class MemoryFiles:
         """Put a whole file in place of whatever is there."""
         with _access:
             self._filesystem.pipe_file(self._full(path), data)
+
+    def remove(self, path: str) -> None:
+        """Remove a file, if it exists."""
+        with _access:
+            self._filesystem.store.pop(self._full(path), None)
+
+    def examine(self) -> StoreReport:
+        """All access goes through one lock; nothing is left behind."""
+        return StoreReport("lock", create_only=True)
 
     def folders(self, path: str) -> list[str]:
         """The names of the folders below a path."""

@@ -12,11 +12,12 @@ from nemo_runspec.manifest_tracker.files.local import LocalFiles
 _MEMORY_SCHEME = "memory://"
 
 
-def open_files(root: str | Path) -> StoreFiles:
+def open_files(root: str | Path, *, single_writer: bool = False) -> StoreFiles:  # noqa: ARG001
     """Open the storage under a root: a local path, ``file://…`` or ``memory://…``.
 
     Args:
         root: The artifact root.
+        single_writer: Accept a storage that ignores create-only writes.
 
     Raises:
         StoreError: The root is empty or its scheme is not supported.

@@ -4,10 +4,11 @@ import errno
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -17,11 +18,14 @@ from nemo_runspec.artifacts.tracker import Lineage
 from nemo_runspec.errors import (
     ArtifactError,
     ArtifactNotFoundError,
+    ArtifactWithdrawnError,
     InvalidReferenceError,
     ManifestFormatError,
     StoreError,
+    UnknownOutcomeError,
 )
 from nemo_runspec.manifest_tracker import ManifestTracker
+from nemo_runspec.manifest_tracker.files.local import LocalFiles
 
 DRIVERS = Path(__file__).parent / "drivers"
 NAME = "nano3-sft-model"
@@ -58,6 +62,16 @@ def write_versions(root: Path, count: int, name: str = NAME) -> None:
         folder = root / name / f"v{version}"
         folder.mkdir()
         (folder / "manifest.json").write_text(json.dumps(document | {"version": version}))
+
+
+@pytest.fixture(params=["link", "rename"])
+def publish_mode(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def record_publish_mode(root: Path, mode: str) -> None:
+    (root / ".nemotron").mkdir(parents=True)
+    (root / ".nemotron" / "store.json").write_text(json.dumps({"publish": mode}))
 
 
 @pytest.fixture
@@ -102,6 +116,25 @@ def test_a_writer_killed_at_any_call_leaves_whole_versions_only(root: Path) -> N
     assert reader.resolve(NAME).version == versions[-1]
 
 
+def test_racing_writers_killed_at_random_moments_lose_and_double_nothing(
+    root: Path, publish_mode: str
+) -> None:
+    seed = int(os.environ.get("NEMOTRON_TEST_SEED") or time.time_ns() % 1_000_000)
+    kills = int(os.environ.get("NEMOTRON_TEST_KILLS") or 60)
+    print(f"{kills} kills, NEMOTRON_TEST_SEED={seed}")  # noqa: T201 - to repeat a failure
+    record_publish_mode(root, publish_mode)
+    result = json.loads(drive("killed_at_random.py", root, NAME, kills, seed))
+    versions = whole_versions(root)
+    assert versions == list(range(1, len(versions) + 1))
+    recorded = {
+        ref: ManifestTracker(root).resolve(ref).value("step")
+        for ref in (f"{NAME}:v{version}" for version in versions)
+    }
+    assert len(set(recorded.values())) == len(recorded)
+    assert {ref: recorded[ref] for ref, _ in result["acknowledged"]} == dict(result["acknowledged"])
+    assert ManifestTracker(root).resolve(NAME).version == versions[-1]
+
+
 def test_the_cost_of_a_log_does_not_grow_with_the_versions(root: Path) -> None:
     counts = {}
     for versions in (0, 1_000, 10_000):
@@ -141,6 +174,110 @@ def test_a_lost_reply_does_not_double_a_version(
     monkeypatch.setattr("os.link", link_then_fail)
     assert log(tracker) == f"{NAME}:v2"
     assert whole_versions(root) == [1, 2]
+
+
+class LostReplies(LocalFiles):
+    """Storage whose first few replies are lost, after the write or before it."""
+
+    def __init__(self, root: Path, *, lost: int, written: bool) -> None:
+        super().__init__(root)
+        self._lost = lost
+        self._written = written
+
+    def publish(self, path: str, data: bytes, companions: Mapping[str, bytes]) -> bool:
+        if self._lost == 0:
+            return super().publish(path, data, companions)
+        self._lost -= 1
+        if self._written:
+            super().create(path, data)
+        raise UnknownOutcomeError("The reply was lost.", where=self.locate(path))
+
+
+@pytest.mark.parametrize("written", [True, False])
+@pytest.mark.parametrize("lost", [1, 3])
+def test_an_unknown_outcome_is_looked_up(
+    root: Path, monkeypatch: pytest.MonkeyPatch, *, lost: int, written: bool
+) -> None:
+    log(ManifestTracker(root))
+    tracker = ManifestTracker(root)
+    monkeypatch.setattr(tracker, "_files", LostReplies(root, lost=lost, written=written))
+    assert log(tracker, step=2) == f"{NAME}:v2"
+    assert whole_versions(root) == [1, 2]
+    assert (root / NAME / "latest").read_text() == "v2"
+    assert (root / NAME / "v2" / "metadata.json").exists()
+
+
+def test_a_storage_that_never_answers_is_named_with_the_version_in_doubt(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracker = ManifestTracker(root)
+    monkeypatch.setattr(tracker, "_files", LostReplies(root, lost=99, written=False))
+    with pytest.raises(
+        StoreError, match=rf"{root}.*{NAME}:v1 may have been recorded or not.*claim_id \w{{32}}"
+    ):
+        log(tracker)
+
+
+def test_latest_passes_over_what_is_withdrawn(tracker: ManifestTracker, root: Path) -> None:
+    for step in (10, 20, 30):
+        log(tracker, step)
+    tracker.withdraw(NAME, 3, reason="diverged")
+    assert tracker.resolve(NAME).version == 2
+    assert (root / NAME / "latest").read_text() == "v2"
+    assert tracker.versions(NAME) == [1, 2, 3]
+    assert log(tracker, 40) == f"{NAME}:v4"
+    assert tracker.resolve(NAME).version == 4
+    tracker.withdraw(NAME, 4, reason="diverged as well")
+    assert tracker.latest_version(NAME) == 2
+
+
+def test_a_withdrawn_version_is_refused_with_its_reason_and_can_come_back(
+    tracker: ManifestTracker,
+) -> None:
+    log(tracker)
+    tracker.withdraw(NAME, 1, reason="trained on the test split.")
+    with pytest.raises(
+        ArtifactWithdrawnError,
+        match=rf"{NAME}:v1 was withdrawn on \d{{4}}-\d\d-\d\d: trained on the test split\. .*"
+        rf"nemotron artifacts restore {NAME}:v1",
+    ):
+        tracker.resolve(f"{NAME}:v1")
+    with pytest.raises(ArtifactNotFoundError, match="Every version of 'nano3-sft-model' was"):
+        tracker.resolve(NAME)
+    assert tracker.find(f"{NAME}:v1").ref == f"{NAME}:v1"
+    tracker.restore(NAME, 1)
+    assert tracker.resolve(NAME).version == tracker.resolve(f"{NAME}:v1").version == 1
+
+
+def test_a_version_that_an_alias_means_is_not_withdrawn(tracker: ManifestTracker) -> None:
+    log(tracker)
+    tracker.set_alias(NAME, 1, "production")
+    with pytest.raises(ArtifactError, match="cannot be withdrawn: production means it"):
+        tracker.withdraw(NAME, 1, reason="old")
+    tracker.remove_alias(NAME, "production")
+    with pytest.raises(ArtifactNotFoundError, match="has no alias 'production'"):
+        tracker.remove_alias(NAME, "production")
+    tracker.withdraw(NAME, 1, reason="old")
+
+
+def test_a_damaged_notice_of_withdrawal_is_named(tracker: ManifestTracker, root: Path) -> None:
+    log(tracker)
+    tracker.withdraw(NAME, 1, reason="old")
+    (root / NAME / "v1" / "withdrawn.json").write_text("{")
+    with pytest.raises(ManifestFormatError, match=r"v1/withdrawn\.json.*notice of withdrawal is"):
+        tracker.resolve(f"{NAME}:v1")
+
+
+def test_an_alias_of_a_version_that_is_gone(tracker: ManifestTracker, root: Path) -> None:
+    log(tracker)
+    log(tracker)
+    tracker.set_alias(NAME, 2, "production")
+    shutil.rmtree(root / NAME / "v2")
+    with pytest.raises(
+        ArtifactNotFoundError, match=r"aliases/production: .*:production means v2, which does not"
+    ):
+        tracker.resolve(f"{NAME}:production")
+    assert tracker.resolve(NAME).version == 1
 
 
 def test_a_store_without_links_is_remembered(

@@ -134,11 +134,14 @@ class ManifestTracker:
         """
         wanted = ArtifactReference.parse(reference) if isinstance(reference, str) else reference
         version = self.find_version(wanted)
-        if wanted.selector == LATEST and not self._files.exists(
-            manifest_path(wanted.name, version)
-        ):
+        data = self._files.read(manifest_path(wanted.name, version))
+        if data is None and wanted.selector == LATEST:
+            # The hint tells of a version that is gone.
             version = self._last_in_use(wanted.name, gallop(self._files, wanted.name, 0))
-        return self.read(wanted.name, version)
+            data = self._files.read(manifest_path(wanted.name, version))
+        if data is None and wanted.version is None:
+            raise self._dangling(wanted, version)
+        return self._parse(wanted.name, version, data)
 
     def find_version(self, reference: ArtifactReference) -> int:
         """The number that ``latest``, an alias or a version selects.
@@ -176,18 +179,8 @@ class ManifestTracker:
             ArtifactNotFoundError: There is no such version.
             ManifestFormatError: It is damaged or newer than this release.
         """
-        path = manifest_path(check_artifact_name(name), version)
-        data = self._files.read(path)
-        if data is None:
-            raise self._unknown_version(name, version)
-        manifest = parse_manifest(data, where=self._files.locate(path))
-        if (manifest.name, manifest.version) != (name, version):
-            raise ManifestFormatError(
-                f"The manifest says that it is {manifest.ref}.",
-                where=self._files.locate(path),
-                hint="Was the folder copied or renamed? Versions are never renumbered.",
-            )
-        return manifest
+        data = self._files.read(manifest_path(check_artifact_name(name), version))
+        return self._parse(name, version, data)
 
     def read_document(self, name: str, version: int) -> dict[str, object]:
         """The manifest of one version exactly as its file holds it.
@@ -215,7 +208,7 @@ class ManifestTracker:
         """The versions of a name that exist, ascending. Lists the name's folder."""
         folders = self._files.folders(name)
         numbers = (int(m.group(1)) for m in map(_VERSION_FOLDER.fullmatch, folders) if m)
-        return sorted(n for n in numbers if self._files.exists(manifest_path(name, n)))
+        return sorted(n for n in numbers if self._files.presumes(manifest_path(name, n)))
 
     def aliases(self, name: str) -> dict[str, int]:
         """The aliases of a name and the versions they mean."""
@@ -289,6 +282,19 @@ class ManifestTracker:
         data = self._files.read(path)
         return None if data is None else parse_withdrawal(data, where=self._files.locate(path))
 
+    def _parse(self, name: str, version: int, data: bytes | None) -> Manifest:
+        if data is None:
+            raise self._unknown_version(name, version)
+        where = self.manifest_location(name, version)
+        manifest = parse_manifest(data, where=where)
+        if (manifest.name, manifest.version) != (name, version):
+            raise ManifestFormatError(
+                f"The manifest says that it is {manifest.ref}.",
+                where=where,
+                hint="Was the folder copied or renamed? Versions are never renumbered.",
+            )
+        return manifest
+
     def _step_hint_back(self, name: str, version: int) -> None:
         # Readers look at tombstones only where the hint is not the last version.
         if read_hint(self._files, name) != version:
@@ -344,6 +350,14 @@ class ManifestTracker:
 
     def _alias_target(self, name: str, alias: str) -> int:
         return parse_version_text(self._files.read(alias_path(name, alias)))
+
+    def _dangling(self, reference: ArtifactReference, version: int) -> ArtifactNotFoundError:
+        return ArtifactNotFoundError(
+            f"{reference} means v{version}, which does not exist.",
+            where=self._files.locate(alias_path(reference.name, reference.selector)),
+            hint=f"Let it mean another version: nemotron artifacts alias "
+            f"{reference.name}:VERSION {reference.selector}",
+        )
 
     def _unknown_name(self, name: str) -> ArtifactNotFoundError:
         import difflib

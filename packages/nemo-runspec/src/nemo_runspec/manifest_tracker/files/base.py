@@ -52,9 +52,9 @@ class StoreFiles(Protocol):
         ...
 
     def presumes(self, path: str) -> bool:
-        """Whether a file that a hint tells of exists, as far as that can be told for free.
+        """Whether a file that a hint or listing tells of exists, as far as is known for free.
 
-        Storage on which every look costs a request over the network takes the hint's word.
+        Storage on which every look costs a request over the network takes their word.
         """
         ...
 

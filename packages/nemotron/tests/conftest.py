@@ -5,7 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
+from nemo_runspec.artifacts import (
+    ModelArtifact,
+    SFTDataArtifact,
+    log_artifact,
+    setup_artifact_tracking,
+)
 from nemotron.cli.main import main
 
 PREP = """
@@ -129,3 +136,29 @@ def nemotron(capfd: pytest.CaptureFixture[str]) -> Command:
         return Finished(code, out, err)
 
     return run
+
+
+@pytest.fixture
+def store(workplace: Path) -> Path:
+    """A store with two versions of data, and a model made from the second."""
+    root = workplace / "artifacts"
+    raw = workplace / "chat.jsonl"
+    raw.write_text("{}\n")
+
+    class Data(SFTDataArtifact):
+        def get_input_uris(self) -> list[str]:
+            return [str(raw)]
+
+        def get_input_revisions(self) -> dict[str, str]:
+            return {str(raw): "sha256:abc"}
+
+    settings = {"artifacts": {"manifest": {"root": str(root)}}}
+    for tokens in (10, 20):
+        with setup_artifact_tracking(OmegaConf.create(settings)) as tracking:
+            artifact = Data(path=workplace / "data", pack_size=8, total_tokens=tokens)
+            log_artifact(artifact, tracking, name="demo-data")
+    with setup_artifact_tracking(
+        OmegaConf.create({**settings, "run": {"data": "demo-data:latest"}})
+    ) as tracking:
+        log_artifact(ModelArtifact(path=workplace / "ckpt", step=5), tracking, name="demo-model")
+    return root

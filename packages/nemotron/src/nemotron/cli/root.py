@@ -8,7 +8,7 @@ import click
 
 from nemotron.cli import help_pages
 from nemotron.cli.app import App
-from nemotron.cli.artifact_commands import artifacts_group
+from nemotron.cli.artifacts.group import artifacts_group
 from nemotron.cli.commands import CommandGroup, app_of, command_for
 
 

@@ -5,40 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from omegaconf import OmegaConf
-
-from nemo_runspec.artifacts import (
-    ModelArtifact,
-    SFTDataArtifact,
-    log_artifact,
-    setup_artifact_tracking,
-)
-
-
-@pytest.fixture
-def store(workplace: Path) -> Path:
-    """A store with two versions of data, and a model made from the second."""
-    root = workplace / "artifacts"
-    raw = workplace / "chat.jsonl"
-    raw.write_text("{}\n")
-
-    class Data(SFTDataArtifact):
-        def get_input_uris(self) -> list[str]:
-            return [str(raw)]
-
-        def get_input_revisions(self) -> dict[str, str]:
-            return {str(raw): "sha256:abc"}
-
-    settings = {"artifacts": {"manifest": {"root": str(root)}}}
-    for tokens in (10, 20):
-        with setup_artifact_tracking(OmegaConf.create(settings)) as tracking:
-            artifact = Data(path=workplace / "data", pack_size=8, total_tokens=tokens)
-            log_artifact(artifact, tracking, name="demo-data")
-    with setup_artifact_tracking(
-        OmegaConf.create({**settings, "run": {"data": "demo-data:latest"}})
-    ) as tracking:
-        log_artifact(ModelArtifact(path=workplace / "ckpt", step=5), tracking, name="demo-model")
-    return root
 
 
 def test_ls_shows_the_latest_version_of_every_name(store: Path, nemotron: Callable) -> None:
@@ -82,19 +48,6 @@ def test_show_takes_every_spelling(store: Path, nemotron: Callable, reference: s
     assert "chat.jsonl  sha256:abc" in page
     assert "total_tokens: 20" in " ".join(page.split())
     assert nemotron("artifacts", "show", reference, "--quiet").out == "demo-data:v2\n"
-
-
-def test_lineage_goes_back_to_the_digests_of_raw_files(store: Path, nemotron: Callable) -> None:
-    lines = nemotron("artifacts", "lineage", "demo-model").out.splitlines()
-    assert lines[0].startswith("demo-model:v1  ModelArtifact")
-    assert lines[1].startswith("└── demo-data:v2  Data")
-    assert lines[2] == "    └── chat.jsonl  sha256:abc"
-    document = json.loads(nemotron("artifacts", "lineage", "demo-model", "--json").out)
-    assert document["used_artifacts"][0]["inputs"][0]["revision"] == "sha256:abc"
-    assert nemotron("artifacts", "lineage", "demo-model", "--quiet").out.split() == [
-        "demo-model:v1",
-        "demo-data:v2",
-    ]
 
 
 def test_a_root_elsewhere_can_be_named(

@@ -1,0 +1,1 @@
+"""``nemotron artifacts``: look at what was recorded, and keep it in order."""

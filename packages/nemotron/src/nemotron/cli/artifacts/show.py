@@ -1,0 +1,61 @@
+"""``nemotron artifacts show``: one version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nemo_runspec.manifest_tracker import Manifest
+from nemotron.cli.app import App, output_mode
+from nemotron.cli.artifacts.inputs import show_input
+from nemotron.cli.artifacts.store import Store
+from nemotron.cli.panels import Panel, Row
+from nemotron.cli.values import show_count, show_size, show_time, show_value
+
+
+def run(app: App, values: Mapping[str, Any]) -> int:
+    """Show one version; as JSON, the manifest itself."""
+    tracker = Store(app, values["root"]).tracker
+    manifest = tracker.find(values["reference"])
+    mode = output_mode(values)
+    if mode == "json":
+        app.document(tracker.read_document(manifest.name, manifest.version))
+    elif mode == "quiet":
+        app.write(f"{manifest.ref}\n")
+    else:
+        location = tracker.manifest_location(manifest.name, manifest.version)
+        rows = [*_manifest_rows(manifest), ("Manifest:", location)]
+        app.panel(Panel(manifest.ref, rows, gap=1, fill=False))
+    return 0
+
+
+def _manifest_rows(manifest: Manifest) -> list[Row]:
+    rows: list[Row] = [
+        ("Type:", f"{manifest.type} ({manifest.kind})"),
+        ("Path:", manifest.path),
+        ("Created:", show_time(manifest.created_at)),
+        ("Producer:", manifest.producer or "unknown"),
+    ]
+    if manifest.content is not None:
+        files = show_count(manifest.content.files, "file")
+        rows.append(("Content:", f"{files}, {show_size(manifest.content.bytes)}"))
+    rows += [("Made from:", reference) for reference in manifest.used_artifacts]
+    for uri in manifest.inputs:
+        rows.append(("Input:", show_input(uri, manifest.input_revisions.get(uri))))
+    rows += _provenance_rows(manifest.provenance)
+    fields = {**manifest.metadata, **(manifest.fields or {})}
+    known = {key: value for key, value in fields.items() if value not in (None, [], {})}
+    return rows + [(f"{key}:", show_value(value)) for key, value in known.items()]
+
+
+def _provenance_rows(provenance: dict[str, Any]) -> list[Row]:
+    commit = provenance.get("git_commit")
+    state = " with uncommitted changes" if provenance.get("git_dirty") else ""
+    known = {
+        "Recipe:": provenance.get("runspec"),
+        "Config:": provenance.get("config"),
+        "Commit:": f"{commit}{state}" if commit else None,
+        "Config digest:": provenance.get("config_digest"),
+        "Image:": provenance.get("image"),
+    }
+    return [(label, str(value)) for label, value in known.items() if value]

@@ -10,13 +10,19 @@ from nemo_runspec.manifest_tracker import ManifestTracker
 from nemo_runspec.testing import TrackerConformance
 
 
-class TestLocalDisk(TrackerConformance):
+class ManifestConformance(TrackerConformance):
+    def another(self, tracker: Tracker) -> Tracker:
+        assert isinstance(tracker, ManifestTracker)
+        return ManifestTracker(tracker.root)
+
+
+class TestLocalDisk(ManifestConformance):
     @pytest.fixture
     def tracker(self, tmp_path: Path) -> Tracker:
         return ManifestTracker(tmp_path / "artifacts")
 
 
-class TestLocalDiskWithoutLinks(TrackerConformance):
+class TestLocalDiskWithoutLinks(ManifestConformance):
     @pytest.fixture
     def tracker(self, tmp_path: Path) -> Tracker:
         control = tmp_path / "artifacts" / ".nemotron"
@@ -25,7 +31,7 @@ class TestLocalDiskWithoutLinks(TrackerConformance):
         return ManifestTracker(tmp_path / "artifacts")
 
 
-class TestMemory(TrackerConformance):
+class TestMemory(ManifestConformance):
     @pytest.fixture
     def tracker(self) -> Tracker:
         return ManifestTracker(f"memory://{uuid.uuid4().hex}")

@@ -35,15 +35,25 @@ class TrackerConformance:
     Attributes:
         first_version: The number of a name's first version.
         merges_equal_content: Whether logging the same content again gives the same version.
+        server_assigns_versions: Whether a server of others gives the numbers, so that racing
+            writers may leave some out.
     """
 
     first_version: ClassVar[int] = 1
     merges_equal_content: ClassVar[bool] = False
+    server_assigns_versions: ClassVar[bool] = False
 
     @pytest.fixture
     def tracker(self) -> Tracker:
         """The backend under test, empty."""
         raise NotImplementedError("a subclass provides this fixture")
+
+    def another(self, tracker: Tracker) -> Tracker:
+        """Another client of the same store, as another process would open it.
+
+        Override it where clients keep anything: what one writes, the others must see.
+        """
+        return tracker
 
     def log(self, tracker: Tracker, step: int, name: str = "nano3-sft-model") -> str:
         """Log a model and return its pinned reference."""
@@ -74,6 +84,40 @@ class TrackerConformance:
         first = self.log(tracker, 10)
         self.log(tracker, 20)
         assert tracker.resolve(ArtifactReference.parse(first)).value("iteration") == 10
+
+    @pytest.mark.parametrize("scheme", ["", "art://"])
+    @pytest.mark.parametrize("prefix", [":v", ":"])
+    def test_every_spelling_of_a_version(self, tracker: Tracker, scheme: str, prefix: str) -> None:
+        for step in (10, 20):
+            self.log(tracker, step)
+        text = f"{scheme}nano3-sft-model{prefix}{self.first_version}"
+        assert tracker.resolve(ArtifactReference.parse(text)).value("step") == 10
+
+    @pytest.mark.parametrize("text", ["nano3-sft-model", "nano3-sft-model:latest"])
+    def test_what_was_found_names_its_version_and_its_record(
+        self, tracker: Tracker, text: str
+    ) -> None:
+        self.log(tracker, 10)
+        ref = self.log(tracker, 20)
+        resolved = tracker.resolve(ArtifactReference.parse(text))
+        assert resolved.ref == ref
+        assert resolved.value("version") == f"v{self.first_version + 1}"
+        assert resolved.value("name") == "nano3-sft-model"
+        assert resolved.kind == resolved.value("type") == "model"
+        assert resolved.where
+
+    def test_a_reader_that_looked_before_sees_what_others_wrote_since(
+        self, tracker: Tracker
+    ) -> None:
+        self.log(tracker, 10)
+        reader = self.another(tracker)
+        reference = ArtifactReference.parse("nano3-sft-model")
+        assert reader.resolve(reference).value("step") == 10
+        for step in (20, 30):
+            self.log(tracker, step)
+        assert reader.resolve(reference).value("step") == 30
+        assert self.log(reader, 40) == f"nano3-sft-model:v{self.first_version + 3}"
+        assert tracker.resolve(reference).value("step") == 40
 
     def test_typed_fields_and_metadata_come_back(self, tracker: Tracker) -> None:
         artifact = SFTDataArtifact(
@@ -115,13 +159,21 @@ class TrackerConformance:
 
     def test_racing_writers_get_distinct_versions(self, tracker: Tracker) -> None:
         barrier = threading.Barrier(_WRITERS)
+        clients = [self.another(tracker) for _ in range(_WRITERS)]
 
         def write(writer: int) -> list[str]:
             barrier.wait()
-            return [self.log(tracker, writer * 100 + n) for n in range(_VERSIONS_EACH)]
+            return [self.log(clients[writer], writer * 100 + n) for n in range(_VERSIONS_EACH)]
 
         with ThreadPoolExecutor(_WRITERS) as pool:
-            refs = [ref for written in pool.map(write, range(_WRITERS)) for ref in written]
-        total = _WRITERS * _VERSIONS_EACH
-        expected = {f"nano3-sft-model:v{self.first_version + n}" for n in range(total)}
-        assert sorted(refs) == sorted(expected)
+            written = list(pool.map(write, range(_WRITERS)))
+        refs = [ref for own in written for ref in own]
+        assert len(set(refs)) == len(refs)
+        if not self.server_assigns_versions:
+            total = _WRITERS * _VERSIONS_EACH
+            expected = {f"nano3-sft-model:v{self.first_version + n}" for n in range(total)}
+            assert set(refs) == expected
+        for writer, own in enumerate(written):
+            for n, ref in enumerate(own):
+                resolved = tracker.resolve(ArtifactReference.parse(ref))
+                assert resolved.value("step") == writer * 100 + n

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -189,10 +190,9 @@ class ManifestTracker:
             ArtifactNotFoundError: There is no such version.
             ManifestFormatError: It is damaged or newer than this release.
         """
-        self.read(name, version)
-        document: dict[str, object] = json.loads(
-            self._files.read(manifest_path(name, version)) or b"{}"
-        )
+        data = self._files.read(manifest_path(check_artifact_name(name), version))
+        self._parse(name, version, data)
+        document: dict[str, object] = json.loads(data or b"{}")
         return document
 
     def manifest_location(self, name: str, version: int) -> str:
@@ -202,13 +202,17 @@ class ManifestTracker:
     def names(self) -> list[str]:
         """Every name with at least one version, sorted. Lists the root."""
         folders = filter(is_artifact_name, self._files.folders(""))
-        return sorted(name for name in folders if self.versions(name))
+        return sorted(name for name in folders if any(True for _ in self._existing(name)))
 
     def versions(self, name: str) -> list[int]:
         """The versions of a name that exist, ascending. Lists the name's folder."""
-        folders = self._files.folders(name)
-        numbers = (int(m.group(1)) for m in map(_VERSION_FOLDER.fullmatch, folders) if m)
-        return sorted(n for n in numbers if self._files.presumes(manifest_path(name, n)))
+        return sorted(self._existing(name))
+
+    def _existing(self, name: str) -> Iterator[int]:
+        for folder in self._files.folders(name):
+            match = _VERSION_FOLDER.fullmatch(folder)
+            if match and self._files.presumes(manifest_path(name, int(match.group(1)))):
+                yield int(match.group(1))
 
     def aliases(self, name: str) -> dict[str, int]:
         """The aliases of a name and the versions they mean."""

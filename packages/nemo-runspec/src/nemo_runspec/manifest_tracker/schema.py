@@ -21,13 +21,32 @@ FORMAT_VERSION = 1
 _PUBLISHED_KINDS = {"ModelArtifact": "model"}
 
 
+class FileRecord(BaseModel):
+    """One file of what lies at the artifact's path.
+
+    Attributes:
+        bytes: Its size.
+        modified_ns: When it was written, in nanoseconds since 1970.
+        digest: ``sha256:…`` of its bytes, where they were read.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    bytes: int
+    modified_ns: int
+    digest: str | None = None
+
+
 class Content(BaseModel):
     """What lies at the artifact's path.
 
     Attributes:
         bytes: Size of all files.
         files: How many there are.
-        digest: ``sha256:…`` over the content, where it was computed.
+        digest: ``sha256:…`` over names, sizes and bytes, where they were read.
+        listing: ``sha256:…`` over names, sizes and modification times.
+        path: What was measured, where that is not the artifact's own path.
+        entries: Each file by its path below that; None where there are very many.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -35,6 +54,9 @@ class Content(BaseModel):
     bytes: int
     files: int
     digest: str | None = None
+    listing: str | None = None
+    path: str | None = None
+    entries: dict[str, FileRecord] | None = None
 
 
 class Manifest(BaseModel):

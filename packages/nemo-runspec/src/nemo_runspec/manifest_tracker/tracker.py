@@ -408,7 +408,7 @@ def _template(artifact: Artifact, name: str, lineage: Lineage) -> Manifest:
         input_revisions=lineage.input_revisions,
         used_artifacts=lineage.used_artifacts,
         provenance=lineage.provenance,
-        content=measure_content(artifact.path),
+        content=measure_content(artifact),
         claim_id=uuid.uuid4().hex,
     )
 

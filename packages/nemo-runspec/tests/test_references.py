@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from nemo_runspec.artifacts.reference import (
@@ -46,6 +46,30 @@ def test_a_full_wandb_reference_keeps_its_owner() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "whole", "inside"),
+    [
+        ("art://data/blend.json", "data:latest", "blend.json"),
+        ("art://data:v2/sub/blend.json", "data:v2", "sub/blend.json"),
+        ("art://data:production/a b/c:d", "data:production", "a b/c:d"),
+        ("art://data/sub/shard-0", "data:latest", "sub/shard-0"),
+        ("art://data:v2/sub/x:1", "data:v2", "sub/x:1"),
+        ("art://team/project/name:v1", "team/project/name:v1", ""),
+        ("art://data/a/b/c:1", "data:latest", "a/b/c:1"),
+    ],
+)
+def test_a_path_may_follow_a_reference_with_a_scheme(text: str, whole: str, inside: str) -> None:
+    reference = ArtifactReference.parse(text)
+    assert (str(reference.whole), reference.inside) == (whole, inside)
+    assert ArtifactReference.parse(str(reference)) == reference
+    assert not looks_like_path(text)
+
+
+def test_a_reference_with_a_path_is_pinned_with_it() -> None:
+    reference = ArtifactReference.parse("art://data/sub/blend.json")
+    assert str(reference.pinned(7)) == "art://data:v7/sub/blend.json"
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("", "is no artifact name"),
@@ -58,7 +82,17 @@ def test_a_full_wandb_reference_keeps_its_owner() -> None:
         ("name:", "ends after its colon"),
         ("name:a b", "is no version or alias"),
         ("name:v1:v2", "is no version or alias"),
-        ("art://a/b", "is no artifact name"),
+        ("art:///a/b", "is no artifact name"),
+        ("a/b", "is no artifact name"),
+        ("name:v1/sub/blend.json", "is no version or alias"),
+        ("art://name:v1/../up", r"'\.\./up' is no path inside an artifact.*relative path"),
+        ("art://name:v1/a/./b", "is no path inside an artifact"),
+        ("art://name:v1//etc/passwd", "is no path inside an artifact"),
+        ("art://name:v1/", "is no path inside an artifact"),
+        ("art://name:v1/a//b", "is no path inside an artifact"),
+        ("art://name:v1/a\\b", "is no path inside an artifact"),
+        ("art://name:v1/a\nb", "is no path inside an artifact"),
+        ("art://team/project/name:", "ends after its colon"),
         ("x" * 200, "has 200 characters"),
     ],
 )
@@ -85,7 +119,19 @@ def test_a_reference_reads_back_as_itself(name: str, selector: str) -> None:
     assert ArtifactReference.parse(f"art://{reference}") == reference
 
 
-@given(st.text(max_size=60))
+parts = st.text(st.characters(exclude_characters="/\\", exclude_categories=("C",)), min_size=1)
+
+
+@given(name=words, selector=words, inside=st.lists(parts, min_size=1, max_size=4).map("/".join))
+def test_a_reference_with_a_path_reads_back_as_itself(
+    name: str, selector: str, inside: str
+) -> None:
+    assume(not {".", ".."} & set(inside.split("/")))
+    reference = ArtifactReference(name, selector, inside=inside)
+    assert ArtifactReference.parse(str(reference)) == reference
+
+
+@given(st.text(max_size=60) | st.text("art:/v1.\\ ", max_size=20).map("art://x".__add__))
 def test_any_text_is_a_reference_or_refused(text: str) -> None:
     try:
         reference = ArtifactReference.parse(text)

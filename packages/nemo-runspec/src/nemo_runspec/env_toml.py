@@ -17,6 +17,7 @@ from nemo_runspec.toml_text import TomlSyntaxError, line_of, parse_toml
 
 FILE_NAME = "env.toml"
 FILE_VARIABLE = "NEMOTRON_ENV"
+ROOT_VARIABLE = "NEMOTRON_ARTIFACTS_ROOT"
 RESERVED_SECTIONS = ("wandb", "artifacts", "cache", "cli")
 _EXTENDS = "extends"
 
@@ -82,6 +83,25 @@ class EnvToml:
                 hint='Write recipes = ["path/to/recipes"].',
             )
         return tuple(folders)
+
+    def artifact_defaults(self, environ: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """The ``artifacts`` section below every configuration's own.
+
+        The root of ``NEMOTRON_ARTIFACTS_ROOT`` stands above that of ``[artifacts]``, where a
+        relative one lies in the file's own folder.
+
+        Args:
+            environ: The environment to read; by default the process's own.
+        """
+        variables = os.environ if environ is None else environ
+        manifest = self.artifacts.get("manifest")
+        root = manifest.get("root") if isinstance(manifest, Mapping) else None
+        if isinstance(root, str) and _is_relative(root):
+            root = str(self.path.absolute().parent / root)
+        root = variables.get(ROOT_VARIABLE) or root
+        if root is None:
+            return dict(self.artifacts)
+        return merge_tables(self.artifacts, {"manifest": {"root": root}})
 
     def profile(self, name: str) -> EnvProfile:
         """Look a profile up and merge what it extends: parents first, in their order.
@@ -226,6 +246,10 @@ def merge_tables(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, A
         else:
             merged[key] = value
     return merged
+
+
+def _is_relative(root: str) -> bool:
+    return bool(root) and "://" not in root and not root.startswith(("/", "~"))
 
 
 def _split(path: Path, document: Mapping[str, Any], text: str) -> EnvToml:

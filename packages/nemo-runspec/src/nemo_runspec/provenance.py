@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import platform
 import socket
 import subprocess
+import sys
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from nemo_runspec.errors import RunspecError
+from nemo_runspec.redaction import redact_values
+from nemo_runspec.runspec import Runspec, parse
 
 _PACKAGES = (
     "nemo-runspec",
@@ -41,24 +48,71 @@ _JOB_ID_VARIABLES = {
 
 _PRODUCER_KINDS = ("slurm", "ray", "skypilot", "lepton", "kubernetes")
 
+_OWN_RECORD = "provenance"
+_ARTIFACTS = "artifacts"
+
 
 def collect_provenance(folder: Path) -> dict[str, Any]:
     """Describe the code and the software that a run is made with.
 
     Args:
-        folder: A folder inside the checkout whose commit is wanted. Outside a checkout, or
-            without git, the commit is None.
+        folder: A folder inside the checkout whose commit is wanted. Outside a checkout, in a
+            folder that the checkout ignores (an environment, a job's directory) or without
+            git, the commit is None.
 
     Returns:
         ``git_commit``, ``git_dirty`` and ``packages`` (name to installed version).
     """
-    commit = _git(folder, "rev-parse", "HEAD")
+    ignored = _git(folder, "check-ignore", "--quiet", ".") is not None
+    commit = None if ignored else _git(folder, "rev-parse", "HEAD")
     changes = None if commit is None else _git(folder, "status", "--porcelain")
     return {
         "git_commit": commit,
         "git_dirty": None if changes is None else bool(changes),
         "packages": {"python": platform.python_version(), **_installed_packages()},
     }
+
+
+def collect_script() -> dict[str, Any]:
+    """Describe the code of the script that this process runs, recipe or not.
+
+    The commit is that of the script's own folder, not of the working directory: a checkout that
+    someone merely stands in says nothing about the code. Typed-in code has only the latter.
+
+    Returns:
+        What :func:`collect_provenance` gives; for a recipe its ``runspec`` name and ``image`` too.
+    """
+    script = getattr(sys.modules.get("__main__"), "__file__", None)
+    if not isinstance(script, str):
+        return collect_provenance(Path.cwd())
+    found = collect_provenance(Path(script).absolute().parent)
+    recipe = _recipe(Path(script))
+    return found if recipe is None else {"runspec": recipe.name, "image": recipe.image, **found}
+
+
+def config_digest(values: Mapping[Any, Any]) -> str:
+    """Digest a configuration: equal for equal content, whatever the order of its keys.
+
+    Args:
+        values: A configuration as plain values, interpolations as text; ``run.provenance`` and
+            secrets do not count.
+
+    Returns:
+        ``sha256:`` and 64 hexadecimal digits.
+    """
+    content = _sorted(_without_own_record(redact_values(dict(values))))
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), default=str)
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def config_values(values: Mapping[Any, Any]) -> dict[str, Any]:
+    """What a configuration set, for the record: without secrets, backends and its own record.
+
+    Args:
+        values: A configuration as plain values, interpolations as text.
+    """
+    content = _without_own_record(redact_values(dict(values)))
+    return {str(key): value for key, value in content.items() if key != _ARTIFACTS}
 
 
 def collect_host(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -89,6 +143,28 @@ def producer_id(environ: Mapping[str, str] | None = None) -> str | None:
             return f"{kind}-{job_id}"
     run_dir = variables.get("NEMOTRON_RUN_DIR") or variables.get("NEMO_RUN_DIR")
     return Path(run_dir).name if run_dir else None
+
+
+def _without_own_record(content: dict[Any, Any]) -> dict[Any, Any]:
+    run = content.get("run")
+    if not isinstance(run, dict):
+        return content
+    return {**content, "run": {key: run[key] for key in run if key != _OWN_RECORD}}
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _sorted(value[key]) for key in sorted(value, key=str)}
+    if isinstance(value, list):
+        return [_sorted(item) for item in value]
+    return value
+
+
+def _recipe(script: Path) -> Runspec | None:
+    try:
+        return parse(script)
+    except (RunspecError, OSError, UnicodeDecodeError):
+        return None
 
 
 def _installed_packages() -> dict[str, str]:

@@ -23,6 +23,11 @@ _SHAPES = re.compile(
     r"|sk-[A-Za-z0-9_-]{24,}|nvapi-[\w-]{24,}|xox[abprs]-[\w-]{20,})"
 )
 _URL_PASSWORD = re.compile(r"(?<=://)([^/\s:@]+):([^/\s@]+)@")
+_SIGNED_QUERY = re.compile(
+    r"([?&](?:x-(?:amz|goog)-(?:signature|credential|security-token)|signature|sig"
+    r"|awsaccesskeyid|googleaccessid|access_token|token|api_?key)=)[^&#\s'\"]+",
+    re.IGNORECASE,
+)
 _PAIR = re.compile(r"([\w.$-]+)(=|:\s*)(?:\$\{[^}]*\}|'[^']*'|\"[^\"]*\"|[^\s,}\]]+)")
 _INTERPOLATION_ONLY = re.compile(
     r"\s*\$\{\s*(?:oc\.env\s*:\s*\w+(?:\s*,\s*(?:null|''|\"\")?)?|[\w.\[\]]+)\s*\}\s*"
@@ -141,7 +146,8 @@ def _redact_known(text: str, known: Sequence[str]) -> str:
     for secret in known:
         text = text.replace(secret, REDACTED)
     text = _SHAPES.sub(REDACTED, text)
-    return _URL_PASSWORD.sub(rf"\1:{REDACTED}@", text)
+    text = _URL_PASSWORD.sub(rf"\1:{REDACTED}@", text)
+    return _SIGNED_QUERY.sub(rf"\1{REDACTED}", text)
 
 
 def _redact_pair(match: re.Match[str]) -> str:

@@ -1,22 +1,26 @@
 """Artifact names and references.
 
 ``name``, ``name:latest``, ``name:v3``, ``name:3`` and ``name:alias``: all of them work with and
-without ``art://``; ``entity/project/name:version`` is W&B's full form.
+without ``art://``; ``entity/project/name:version`` is W&B's full form. With the scheme a path
+inside the artifact may follow: ``art://name:v3/sub/blend.json``.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nemo_runspec.errors import InvalidReferenceError
 
 LATEST = "latest"
 
-_SCHEME = "art://"
+SCHEME = "art://"
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _VERSION = re.compile(r"v?(\d+)")
 _QUALIFIED = re.compile(r"(?P<entity>[^/:\s]+)/(?P<project>[^/:\s]+)/(?P<rest>[^/\s]+)")
+_OWNED_VERSION = re.compile(r"[^/:\s]+/[^/:\s]+/[^/:\s]+:[^/\s]*")
+_UNUSUAL = re.compile(r"[\x00-\x1f\x7f\\]")
 _MAX_NAME_LENGTH = 128
 _MAX_VERSION_DIGITS = 18
 
@@ -29,11 +33,13 @@ class ArtifactReference:
         name: The artifact's name.
         selector: ``latest``, ``v3`` (always in this spelling) or an alias.
         owner: ``entity/project`` of a full W&B reference, else None.
+        inside: A relative path below the artifact's own, or nothing.
     """
 
     name: str
     selector: str = LATEST
     owner: str | None = None
+    inside: str = ""
 
     @classmethod
     def parse(cls, text: str) -> ArtifactReference:
@@ -45,7 +51,7 @@ class ArtifactReference:
         Raises:
             InvalidReferenceError: The text is none of them.
         """
-        rest = text.removeprefix(_SCHEME)
+        rest, inside = _split_inside(text)
         qualified = _QUALIFIED.fullmatch(rest)
         owner = None
         if qualified:
@@ -58,7 +64,8 @@ class ArtifactReference:
                 hint=f"Write {name}:latest, {name}:v3 or {name}:ALIAS.",
             )
         check_artifact_name(name, where=text)
-        return cls(name, _normal_selector(selector, text, name) if colon else LATEST, owner)
+        chosen = _normal_selector(selector, text, name) if colon else LATEST
+        return cls(name, chosen, owner, inside)
 
     @property
     def version(self) -> int | None:
@@ -66,9 +73,19 @@ class ArtifactReference:
         match = _VERSION.fullmatch(self.selector)
         return int(match.group(1)) if match else None
 
+    @property
+    def whole(self) -> ArtifactReference:
+        """The reference to the artifact itself, whatever path inside it this one names."""
+        return replace(self, inside="")
+
+    def pinned(self, version: int) -> ArtifactReference:
+        """The same reference with a version in place of ``latest`` or an alias."""
+        return replace(self, selector=f"v{version}")
+
     def __str__(self) -> str:
         owner = "" if self.owner is None else f"{self.owner}/"
-        return f"{owner}{self.name}:{self.selector}"
+        whole = f"{owner}{self.name}:{self.selector}"
+        return f"{SCHEME}{whole}/{self.inside}" if self.inside else whole
 
 
 def check_artifact_name(name: str, *, where: str | None = None) -> str:
@@ -138,12 +155,12 @@ def is_reference(text: str) -> bool:
 
 def is_explicit_reference(text: str) -> bool:
     """Tell whether a text can only be a reference: it has ``art://`` or a version or alias."""
-    return (text.startswith(_SCHEME) or ":" in text) and is_reference(text)
+    return (text.startswith(SCHEME) or ":" in text) and is_reference(text)
 
 
 def looks_like_path(text: str) -> bool:
     """Tell whether a text names a place rather than an artifact."""
-    if text.startswith(_SCHEME):
+    if text.startswith(SCHEME):
         return False
     return (
         "://" in text
@@ -151,6 +168,21 @@ def looks_like_path(text: str) -> bool:
         or text in {".", ".."}
         or ("/" in text and not _QUALIFIED.fullmatch(text))
     )
+
+
+def _split_inside(text: str) -> tuple[str, str]:
+    """Split off the path inside the artifact, which only ``art://`` can be followed by."""
+    rest = text.removeprefix(SCHEME)
+    if rest == text or _OWNED_VERSION.fullmatch(rest):
+        return rest, ""
+    whole, slash, inside = rest.partition("/")
+    if slash and (_UNUSUAL.search(inside) or {"", ".", ".."} & set(inside.split("/"))):
+        raise InvalidReferenceError(
+            f"{inside!r} is no path inside an artifact.",
+            where=text,
+            hint="Write a relative path of plain names, such as art://NAME:v3/sub/blend.json.",
+        )
+    return whole, inside
 
 
 def _normal_selector(selector: str, text: str, name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,11 +9,10 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from nemo_runspec.env_toml import load_env_toml
+from nemo_runspec.env_toml import load_env_toml, merge_tables
 from nemo_runspec.errors import ConfigError
 
-ROOT_VARIABLE = "NEMOTRON_ARTIFACTS_ROOT"
-
+_SECTION = "artifacts"
 _SECTION_KEYS = frozenset({"manifest", "wandb"})
 _MANIFEST_KEYS = frozenset({"root", "single_writer"})
 
@@ -38,28 +36,27 @@ def read_settings(config: DictConfig) -> TrackingSettings:
     """Read the ``artifacts`` section, with the environment's defaults below it.
 
     The root comes from the configuration where it has the key (null turns manifests off), else
-    from ``NEMOTRON_ARTIFACTS_ROOT``, else from ``[artifacts]`` in env.toml.
+    from ``NEMOTRON_ARTIFACTS_ROOT``, else from ``[artifacts]`` in env.toml. A section that is
+    null turns everything off.
 
     Raises:
         ConfigError: The section has an unknown key or a value of the wrong type.
     """
-    section = _section(OmegaConf.select(config, "artifacts"))
-    defaults = _section(load_env_toml().artifacts)
-    manifest = _manifest(section)
-    if "root" in manifest:
-        root = manifest["root"]
-    else:
-        root = os.environ.get(ROOT_VARIABLE) or _manifest(defaults).get("root")
+    own = OmegaConf.select(config, _SECTION)
+    if own is None and _SECTION in config:
+        return TrackingSettings(root=None)
+    section = merge_tables(_section(load_env_toml().artifact_defaults()), _section(own))
+    manifest = _manifest(section.get("manifest"))
+    root = manifest.get("root")
     if root is not None and not isinstance(root, str):
         raise ConfigError(
             f"The artifact root must be a path, a URL or null, not {root!r}.",
             where="artifacts.manifest.root",
         )
-    single_writer = {**_manifest(defaults), **manifest}.get("single_writer")
     return TrackingSettings(
         root=root,
-        wandb=_switch(section.get("wandb", defaults.get("wandb")), "artifacts.wandb"),
-        single_writer=_switch(single_writer, "artifacts.manifest.single_writer"),
+        wandb=_switch(section.get("wandb"), "artifacts.wandb"),
+        single_writer=_switch(manifest.get("single_writer"), "artifacts.manifest.single_writer"),
     )
 
 
@@ -99,10 +96,9 @@ def _resolved(section: DictConfig) -> Any:
         ) from error
 
 
-def _manifest(section: Mapping[str, Any]) -> dict[str, Any]:
-    manifest = section.get("manifest")
+def _manifest(manifest: Any) -> dict[str, Any]:
     if manifest is None:
-        return {"root": None} if "manifest" in section else {}
+        return {}
     if not isinstance(manifest, Mapping):
         raise ConfigError(
             f"The section must be a mapping, not {manifest!r}.",

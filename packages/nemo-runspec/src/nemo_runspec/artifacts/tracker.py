@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -85,6 +85,17 @@ class ResolvedArtifact:
         if self.name is None or self.version is None:
             return None
         return f"{self.name}:v{self.version}"
+
+    def at(self, inside: str) -> ResolvedArtifact:
+        """The same artifact with its path joined to a path inside it; fields stay its own.
+
+        Args:
+            inside: A relative path; nothing for the artifact itself.
+        """
+        if not inside:
+            return self
+        path = f"{self.path.rstrip('/')}/{inside}"
+        return replace(self, path=path, document={**self.document, "path": path})
 
     def value(self, key: str) -> Any:
         """What ``${art:NAME,FIELD}`` gives.

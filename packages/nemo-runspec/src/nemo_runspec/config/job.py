@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,14 +12,13 @@ from nemo_runspec.config.compose import compose_with, find_config, merge_values
 from nemo_runspec.config.escaping import escape_values
 from nemo_runspec.config.grammar import parse_override
 from nemo_runspec.config.overrides import apply_overrides
-from nemo_runspec.config.secrets import find_secrets, redact
+from nemo_runspec.config.secrets import find_secrets
 from nemo_runspec.env_toml import EnvProfile, EnvToml, load_env_profile, load_env_toml
 from nemo_runspec.errors import ConfigError
 from nemo_runspec.naming import config_stem, output_artifact_name
 from nemo_runspec.redaction import redact_words
 from nemo_runspec.runspec.model import Runspec
 
-ROOT_VARIABLE = "NEMOTRON_ARTIFACTS_ROOT"
 _OFF = {"manifest": {"root": None}, "wandb": False}
 _IMAGE = "container"
 _OTHER_IMAGE_KEYS = ("image", "container_image")
@@ -91,12 +87,9 @@ def config_digest(config: DictConfig) -> str:
     Returns:
         ``sha256:`` and 64 hexadecimal digits.
     """
-    content = _raw(redact(config))
-    run = content.get("run")
-    if isinstance(run, dict):
-        content["run"] = {key: value for key, value in run.items() if key != "provenance"}
-    text = json.dumps(_sorted(content), ensure_ascii=False, separators=(",", ":"), default=str)
-    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+    from nemo_runspec import provenance
+
+    return provenance.config_digest(_raw(config))
 
 
 def _environment(
@@ -115,13 +108,9 @@ def _wandb(env: EnvToml, own: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def _artifacts_section(content: Mapping[Any, Any], file: Path, env: EnvToml) -> dict[str, Any]:
-    below: dict[str, Any] = dict(env.artifacts)
-    root = os.environ.get(ROOT_VARIABLE)
-    if root:
-        below = merge_values(below, {"manifest": {"root": root}})
     if "artifacts" in content and content["artifacts"] is None:
         return dict(_OFF)
-    return merge_values(below, _section(content, "artifacts", file))
+    return merge_values(env.artifact_defaults(), _section(content, "artifacts", file))
 
 
 def _finish(config: DictConfig, default_root: str | None) -> None:
@@ -205,11 +194,3 @@ def _refuse_secrets(config: DictConfig, file: Path, env: EnvToml) -> None:
 def _raw(config: DictConfig) -> dict[Any, Any]:
     content = OmegaConf.to_container(config, resolve=False)
     return content if isinstance(content, dict) else {}
-
-
-def _sorted(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _sorted(value[key]) for key in sorted(value, key=str)}
-    if isinstance(value, list):
-        return [_sorted(item) for item in value]
-    return value

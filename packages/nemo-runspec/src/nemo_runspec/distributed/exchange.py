@@ -8,20 +8,20 @@ it lives, so that no rank waits for a dead one.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import itertools
 import json
 import logging
 import os
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nemo_runspec.atomic import write_atomically
+from nemo_runspec.distributed.folders import JOB_VARIABLES, digest, shared_folder
+from nemo_runspec.distributed.rank import Rank
 from nemo_runspec.errors import CoordinationError, NemotronError
 
 logger = logging.getLogger(__name__)
@@ -32,50 +32,12 @@ _FIRST_POLL_S = 0.02
 _LONGEST_POLL_S = 0.5
 _BEAT_S = 1.0
 _SILENCE_S = 15.0
-_JOB_VARIABLES = ("SLURM_JOB_ID", "SLURM_ARRAY_TASK_ID", "RAY_JOB_ID", "TORCHELASTIC_RUN_ID")
-_NO_ID = "none"  # what torchrun calls a job that was given no id
 _ATTEMPT_VARIABLES = (
     "SLURM_RESTART_COUNT",
     "TORCHELASTIC_RESTART_COUNT",
     "MASTER_ADDR",
     "MASTER_PORT",
 )
-_SCHEDULED_VARIABLES = ("RANK", "SLURM_JOB_ID", "NEMO_RUN_DIR", "KUBERNETES_SERVICE_HOST")
-
-
-@dataclass(frozen=True)
-class Rank:
-    """This process's place in a distributed job.
-
-    Attributes:
-        rank: From 0.
-        world_size: How many processes the job has.
-    """
-
-    rank: int = 0
-    world_size: int = 1
-
-    @classmethod
-    def from_environment(cls, environ: Mapping[str, str] | None = None) -> Rank:
-        """Read it from torchrun's variables, else from Slurm's.
-
-        Args:
-            environ: The environment to read; by default the process's own.
-
-        Raises:
-            CoordinationError: A variable is no number.
-        """
-        variables = os.environ if environ is None else environ
-        for rank_key, size_key in (("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_NTASKS")):
-            if variables.get(rank_key) and variables.get(size_key):
-                return cls(_number(variables, rank_key), _number(variables, size_key))
-        return cls()
-
-
-def in_scheduled_job(environ: Mapping[str, str] | None = None) -> bool:
-    """Tell whether this process was started by a scheduler or launcher."""
-    variables = os.environ if environ is None else environ
-    return any(variables.get(key) for key in _SCHEDULED_VARIABLES)
 
 
 def once_per_job(
@@ -116,9 +78,9 @@ class _Exchange:
 
     @classmethod
     def for_job(cls, topic: str, environ: Mapping[str, str]) -> _Exchange:
-        job = _digest([topic, *(environ.get(key, "") for key in _JOB_VARIABLES)])
-        attempt = _digest([environ.get(key, "") for key in _ATTEMPT_VARIABLES])
-        folder = _shared_folder(environ)
+        job = digest([topic, *(environ.get(key, "") for key in JOB_VARIABLES)])
+        attempt = digest([environ.get(key, "") for key in _ATTEMPT_VARIABLES])
+        folder = shared_folder(environ)
         return cls(
             folder / f"{job}.json",
             folder / f"{job}.{attempt}.failed.json",
@@ -235,47 +197,6 @@ def _content(path: Path) -> bytes | None:
         return None
 
 
-def _shared_folder(environ: Mapping[str, str]) -> Path:
-    run_dir = environ.get("NEMOTRON_RUN_DIR") or environ.get("NEMO_RUN_DIR")
-    if run_dir:
-        return Path(run_dir) / ".coordination"
-    local_size = environ.get("LOCAL_WORLD_SIZE")
-    if local_size is not None and environ.get("WORLD_SIZE") == local_size:
-        return _private_folder()
-    if not any(environ.get(key, _NO_ID) != _NO_ID for key in _JOB_VARIABLES):
-        raise CoordinationError(
-            "Nothing tells this job from an earlier one, whose result its ranks could take over.",
-            where=", ".join(_JOB_VARIABLES),
-            hint="Set NEMOTRON_RUN_DIR to a folder of this job that every rank can write to.",
-        )
-    return Path.cwd() / ".nemotron" / "coordination"
-
-
-def _private_folder() -> Path:
-    """A folder for the ranks of one machine; their launcher tells one job from the next."""
-    base = Path(tempfile.gettempdir()) / f"nemotron-{os.getuid()}"
-    base.mkdir(mode=0o700, exist_ok=True)
-    if base.stat().st_uid != os.getuid():
-        raise CoordinationError(
-            "The folder for the ranks' messages belongs to another user.",
-            where=str(base),
-            hint="Set NEMOTRON_RUN_DIR to a folder of your own.",
-        )
-    return base / _digest([str(os.getppid()), _start_time(os.getppid())])
-
-
-def _start_time(process_id: int) -> str:
-    try:
-        status = Path(f"/proc/{process_id}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-    return status.rpartition(")")[2].split()[19]
-
-
-def _digest(parts: Sequence[str]) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
-
-
 def _read(path: Path) -> dict[str, Any] | None:
     try:
         document: dict[str, Any] = json.loads(path.read_bytes())
@@ -292,13 +213,6 @@ def _unusable_folder(path: Path, error: OSError) -> CoordinationError:
         where=str(path),
         hint="Set NEMOTRON_RUN_DIR to a folder that every rank can write to.",
     )
-
-
-def _number(environ: Mapping[str, str], key: str) -> int:
-    try:
-        return int(environ[key])
-    except ValueError:
-        raise CoordinationError(f"{key} is {environ[key]!r}, which is no number.") from None
 
 
 def _timeout_s(environ: Mapping[str, str]) -> float:

@@ -60,7 +60,8 @@ def minimums(session: nox.Session, package: str) -> None:
 @nox.session(python=OLDEST)
 def workspace_tests(session: nox.Session) -> None:
     """What the packages do together, and what holds for the repository as a whole."""
-    sync(session, "--group", "test", "--group", "adapters", "--group", "lint")
+    groups = ("test", "adapters", "fast", "lint")
+    sync(session, *(word for group in groups for word in ("--group", group)))
     apart = [f"--ignore=tests/{folder}" for folder in ("docs", "readers", "typing")]
     session.run(*PYTEST, "tests", *apart, *session.posargs)
 

@@ -185,7 +185,7 @@ def _digest(file: FoundFile) -> str:
 
 def _digest_lines(files: Iterable[FoundFile], digests: Mapping[str, str]) -> Iterator[bytes]:
     for file in files:
-        yield f"{digests[file.name]} {file.bytes} ".encode() + _sort_key(file)
+        yield f"{digests.get(file.name)} {file.bytes} ".encode() + _sort_key(file)
 
 
 def _listing_lines(files: Iterable[FoundFile]) -> Iterator[bytes]:

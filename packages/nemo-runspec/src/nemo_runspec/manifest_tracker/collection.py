@@ -1,0 +1,211 @@
+"""Which versions nobody needs any more, and taking them out of use.
+
+A version is kept where an alias means it, where it is among the last of its name, and where a
+kept version was made from it. All others are candidates. They are withdrawn by a notice beside
+the manifest, which stays; numbers are never given out again.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from nemo_runspec.artifacts.reference import ArtifactReference
+from nemo_runspec.errors import ArtifactError, InvalidReferenceError, UsageError
+from nemo_runspec.manifest_tracker.deletion import DataPlace, plan_deletion
+from nemo_runspec.manifest_tracker.schema import Manifest
+from nemo_runspec.manifest_tracker.survey import NameRecord, VersionRecord, survey_store
+from nemo_runspec.manifest_tracker.tracker import ManifestTracker
+
+WITHDRAWAL_REASON = "Collected: no alias means it, and no version in use was made from it"
+
+
+@dataclass(frozen=True)
+class CollectionPlan:
+    """What a collection would do.
+
+    Attributes:
+        kept: Each version that stays in use, with the reasons.
+        candidates: The versions that would be withdrawn.
+        unreproducible: Each recorded version that was made, directly or not, from candidates,
+            with these; none of them is kept.
+        problems: What cannot be read, and so may use a candidate: sentences by reference or name.
+        data: Where the data of withdrawn versions lies, those of earlier withdrawals too.
+    """
+
+    kept: dict[str, list[str]] = field(default_factory=dict)
+    candidates: list[VersionRecord] = field(default_factory=list)
+    unreproducible: dict[str, list[str]] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
+    data: list[DataPlace] = field(default_factory=list)
+
+
+def plan_collection(
+    tracker: ManifestTracker, *, keep: int = 1, exclude: Collection[str] = ()
+) -> CollectionPlan:
+    """Find the versions that nobody needs any more. Nothing is changed.
+
+    Args:
+        tracker: The store.
+        keep: How many of the last versions of every name stay, those withdrawn not counted.
+        exclude: Names whose versions all stay, and whose unreadable ones stop nothing.
+
+    Raises:
+        StoreError: The root cannot be listed.
+        UsageError: ``keep`` is less than 1, or the store has no such name to exclude.
+    """
+    if keep < 1:
+        raise UsageError("At least the last version of every name is kept.", where=f"keep={keep}")
+    names = survey_store(tracker)
+    _refuse_unknown(exclude, names)
+    used = [record for name in names for record in name.versions if record.withdrawal is None]
+    kept = _with_inputs(dict(_reasons(names, keep, exclude)), used)
+    candidates = [record for record in used if record.manifest and record.ref not in kept]
+    everything = [record for name in names for record in name.versions]
+    return CollectionPlan(
+        kept=kept,
+        candidates=candidates,
+        unreproducible=_made_from(everything, {record.ref for record in candidates}),
+        problems=dict(_problems(names, exclude)),
+        data=plan_deletion(tracker.root, everything, kept, unread=_unread(names)),
+    )
+
+
+def withdraw_candidates(tracker: ManifestTracker, plan: CollectionPlan) -> dict[str, str]:
+    """Take the candidates of a plan out of use.
+
+    Returns:
+        The candidates that had to stay, such as one that was given an alias meanwhile, and why.
+
+    Raises:
+        ArtifactError: Something of the store cannot be read, so what it uses is not known.
+        StoreError: The storage refused.
+    """
+    if plan.problems:
+        raise _unknown_uses(tracker.root, plan.problems)
+    stayed = {}
+    for record in reversed(plan.candidates):
+        held = [a for a, number in tracker.aliases(record.name).items() if number == record.version]
+        if held:
+            stayed[record.ref] = f"{', '.join(held)} means it since"
+            continue
+        tracker.withdraw(record.name, record.version, reason=WITHDRAWAL_REASON)
+    return stayed
+
+
+def data_of_withdrawn(tracker: ManifestTracker) -> list[DataPlace]:
+    """Where the data of versions lies that are withdrawn by now.
+
+    Raises:
+        StoreError: The root cannot be listed.
+    """
+    names = survey_store(tracker)
+    everything = [record for name in names for record in name.versions]
+    in_use = {record.ref for record in everything if record.withdrawal is None}
+    return plan_deletion(tracker.root, everything, in_use, unread=_unread(names))
+
+
+def _reasons(
+    names: Iterable[NameRecord], keep: int, exclude: Collection[str]
+) -> Iterator[tuple[str, list[str]]]:
+    for name in names:
+        in_use = [record for record in name.versions if record.withdrawal is None]
+        last = {record.version for record in in_use[-keep:]}
+        for record in in_use:
+            reasons = [f"alias {a.alias}" for a in name.aliases if a.version == record.version]
+            if record is in_use[-1]:
+                reasons.append("latest")
+            elif record.version in last:
+                reasons.append(f"one of the last {keep}")
+            if name.name in exclude:
+                reasons.append("its name is excluded")
+            if reasons:
+                yield record.ref, reasons
+
+
+def _with_inputs(
+    roots: dict[str, list[str]], used: Iterable[VersionRecord]
+) -> dict[str, list[str]]:
+    recorded = {record.ref: record.manifest for record in used if record.manifest}
+    kept = dict(roots)
+    ahead = [ref for ref in roots if ref in recorded]
+    while ahead:
+        ref = ahead.pop()
+        for needed in sorted(_uses(recorded[ref]) & recorded.keys()):
+            if needed not in kept:
+                kept[needed] = [f"input of {ref}"]
+                ahead.append(needed)
+    return kept
+
+
+def _uses(manifest: Manifest) -> set[str]:
+    refs = set()
+    for text in manifest.used_artifacts:
+        try:
+            reference = ArtifactReference.parse(text)
+        except InvalidReferenceError:
+            continue
+        if reference.owner is None:
+            refs.add(str(reference))
+    return refs
+
+
+def _made_from(records: Iterable[VersionRecord], candidates: set[str]) -> dict[str, list[str]]:
+    users: dict[str, set[str]] = defaultdict(set)
+    for record in records:
+        for used in _uses(record.manifest) if record.manifest else ():
+            users[used].add(record.ref)
+    affected: dict[str, list[str]] = defaultdict(list)
+    for candidate in sorted(candidates):
+        for ref in _reachable(candidate, users):
+            affected[ref].append(candidate)
+    return dict(sorted(affected.items()))
+
+
+def _reachable(start: str, users: Mapping[str, set[str]]) -> set[str]:
+    seen = {start}
+    ahead = [start]
+    while ahead:
+        new = users.get(ahead.pop(), set()) - seen
+        seen |= new
+        ahead.extend(new)
+    return seen - {start}
+
+
+def _problems(names: Iterable[NameRecord], exclude: Collection[str]) -> Iterator[tuple[str, str]]:
+    for name in names:
+        if name.name in exclude:
+            continue
+        if name.problem is not None:
+            yield name.name, name.problem
+        for record in name.versions:
+            if record.problem is not None:
+                yield record.ref, record.problem
+        for alias in name.aliases:
+            if alias.version == 0:
+                yield f"{name.name}:{alias.alias}", alias.problem or ""
+
+
+def _unread(names: Iterable[NameRecord]) -> list[str]:
+    unread = [name.name for name in names if name.problem is not None]
+    versions = (record for name in names for record in name.versions)
+    return unread + [record.ref for record in versions if record.manifest is None]
+
+
+def _unknown_uses(root: str, problems: Mapping[str, str]) -> ArtifactError:
+    where, problem = next(iter(problems.items()))
+    more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
+    return ArtifactError(
+        f"Nothing was withdrawn: {where} cannot be read{more}, and may use any version.",
+        where=root,
+        hint=f"{problem} Repair it, or let what it uses go: --exclude {where.partition(':')[0]}",
+    )
+
+
+def _refuse_unknown(exclude: Collection[str], names: Iterable[NameRecord]) -> None:
+    known = {name.name for name in names}
+    for unknown in sorted(set(exclude) - known):
+        raise UsageError(
+            f"No artifact is named {unknown!r}.", hint=f"Known: {', '.join(sorted(known))}."
+        )

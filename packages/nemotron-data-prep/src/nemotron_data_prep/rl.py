@@ -37,6 +37,9 @@ from nemotron_data_prep.sampling import assign_splits, content_key, copies
 from nemotron_data_prep.sources.files import SourceFile, find_files
 from nemotron_data_prep.sources.records import Slice
 
+FORMAT = "nemo_gym"
+FORMAT_VERSION = 1
+
 _LINES_PER_BATCH = 4096
 
 FILE_NAMES = {"train": "train.jsonl", "valid": "val.jsonl", "test": "test.jsonl"}
@@ -140,7 +143,7 @@ class _SplitWriter:
 def _batches(source: Intake, part: Slice) -> Iterator[list[_Line]]:
     lines: list[_Line] = []
     for record, position in source.records(part, None):
-        problem = _problem(record)
+        problem = prompt_problem(record)
         if problem is not None:
             source.reject("invalid_prompt", problem, position)
             continue
@@ -154,7 +157,8 @@ def _batches(source: Intake, part: Slice) -> Iterator[list[_Line]]:
         yield lines
 
 
-def _problem(record: dict[str, Any]) -> str | None:
+def prompt_problem(record: dict[str, Any]) -> str | None:
+    """Say what a record lacks to be a NeMo-Gym prompt; None where it is one."""
     parameters = record.get("responses_create_params")
     if not isinstance(parameters, dict) or not parameters.get("input"):
         return "'responses_create_params.input' is missing or empty"
@@ -181,8 +185,8 @@ def _assemble(
         split: _join(split, plan, staged, shards) for split in SPLITS if splits[split]["records"]
     }
     manifest = {
-        "format_version": 1,
-        "format": "nemo_gym",
+        "format_version": FORMAT_VERSION,
+        "format": FORMAT,
         "splits": {
             split: {**splits[split], **written[split]} if split in written else None
             for split in SPLITS

@@ -16,8 +16,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-_MAGIC = b"MMIDIDX\x00\x00"
-_VERSION = 1
+MAGIC = b"MMIDIDX\x00\x00"
+VERSION = 1
 _TYPE_CODES = {"<i4": 4, "<u2": 8}
 
 
@@ -83,8 +83,8 @@ def write_index(path: Path, lengths: Sequence[NDArray[np.int32]], dtype: np.dtyp
     offsets *= dtype.itemsize
     documents = np.arange(len(sizes) + 1, dtype="<i8")
     code = _TYPE_CODES[dtype.newbyteorder("<").str]
-    header = struct.pack("<QBQQ", _VERSION, code, len(sizes), len(documents))
+    header = struct.pack("<QBQQ", VERSION, code, len(sizes), len(documents))
     with path.open("xb") as stream:
-        stream.write(_MAGIC + header)
+        stream.write(MAGIC + header)
         for part in (sizes, offsets, documents):
             stream.write(part.tobytes())

@@ -1,0 +1,126 @@
+"""Record an imported artifact: it starts a lineage chain, and its provenance says where it was."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from nemo_runspec.artifacts.backends import open_tracker
+from nemo_runspec.artifacts.base import Artifact
+from nemo_runspec.artifacts.metadata_file import METADATA_FILE, read_metadata
+from nemo_runspec.artifacts.paths import local_path
+from nemo_runspec.artifacts.reference import check_artifact_name
+from nemo_runspec.artifacts.session import ArtifactTrackingResult
+from nemo_runspec.artifacts.settings import TrackingSettings
+from nemo_runspec.artifacts.tracker import LoggedArtifact
+from nemo_runspec.errors import NemotronError
+from nemo_runspec.importing.description import IMPORTED, Description
+from nemo_runspec.manifest_tracker import ManifestTracker
+from nemo_runspec.manifest_tracker.content import measure_content
+from nemo_runspec.manifest_tracker.schema import Content
+from nemo_runspec.provenance import collect_provenance
+
+logger = logging.getLogger(__name__)
+
+
+def record_import(
+    description: Description, *, source: Path, name: str, settings: TrackingSettings
+) -> LoggedArtifact:
+    """Record an imported artifact, unless the latest version of its name is the same already.
+
+    ``metadata.json`` is written beside the data where that is writable and no preparation or
+    training job has left its own.
+
+    Args:
+        description: What was found.
+        source: The path that was given.
+        name: The name to record under.
+        settings: The backends to record in.
+
+    Raises:
+        InvalidReferenceError: The name is no artifact name.
+        StoreError: The manifest could not be written; no half version is left.
+    """
+    check_artifact_name(name)
+    artifact = description.artifact
+    tracking = _open(settings, source)
+    reused = _unchanged(artifact, name, tracking)
+    if reused is not None:
+        return reused
+    logged = tracking.record(artifact, name)
+    _write_metadata(artifact, logged)
+    return logged
+
+
+def known_version(reference: str | None, place: Path, settings: TrackingSettings) -> str | None:
+    """Ask the store whether a version that a record names lies at a place.
+
+    Args:
+        reference: The pinned reference; None asks nothing.
+        place: The artifact's folder.
+        settings: The backends.
+
+    Returns:
+        The reference, where the store agrees.
+    """
+    if reference is None or settings.root is None:
+        return None
+    try:
+        manifests = ManifestTracker(settings.root, single_writer=settings.single_writer)
+        resolved = manifests.resolve(reference)
+    except NemotronError as error:
+        logger.debug("%s is not in this store: %s", reference, error)
+        return None
+    return reference if local_path(resolved.path) == place else None
+
+
+def _open(settings: TrackingSettings, source: Path) -> ArtifactTrackingResult:
+    manifests = None
+    if settings.root is not None:
+        manifests = ManifestTracker(settings.root, single_writer=settings.single_writer)
+    return ArtifactTrackingResult(
+        settings,
+        manifest_tracker=manifests,
+        wandb_tracker=open_tracker("wandb") if settings.wandb else None,
+        provenance=_provenance(source),
+    )
+
+
+def _provenance(source: Path) -> dict[str, Any]:
+    # The commit of the folder that one happens to stand in made nothing of what is imported.
+    packages = collect_provenance(source)["packages"]
+    at = datetime.now().astimezone().replace(microsecond=0)
+    return {IMPORTED: {"from": str(source), "at": at.isoformat()}, "packages": packages}
+
+
+def _unchanged(
+    artifact: Artifact, name: str, tracking: ArtifactTrackingResult
+) -> LoggedArtifact | None:
+    recorded = tracking.find_recorded(artifact, name)
+    manifests = tracking.manifest_tracker
+    if recorded is None or recorded.version is None or manifests is None:
+        return None
+    before = manifests.read(name, recorded.version).content
+    return recorded if _same(before, measure_content(artifact)) else None
+
+
+def _same(before: Content | None, now: Content | None) -> bool:
+    """Compare digests where both were computed, else names, sizes and times."""
+    if before is None or now is None:
+        return before == now
+    if before.digest is not None and now.digest is not None:
+        return before.digest == now.digest
+    return before.listing == now.listing
+
+
+def _write_metadata(artifact: Artifact, logged: LoggedArtifact) -> None:
+    folder = local_path(artifact.path)
+    if folder is None:
+        return
+    if (folder / METADATA_FILE).exists() and not (read_metadata(folder) or {}).get(IMPORTED):
+        return
+    artifact.name, artifact.version = logged.name, logged.version
+    artifact.created_at, artifact.producer = logged.created_at, logged.producer
+    artifact.write_metadata()

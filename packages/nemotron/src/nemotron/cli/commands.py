@@ -10,6 +10,7 @@ from nemo_runspec.errors import UsageError
 from nemo_runspec.runspec import Runspec
 from nemotron.cli import help_pages
 from nemotron.cli.app import App
+from nemotron.cli.imports.targets import ImportTarget
 from nemotron.cli.tree import Branch
 
 DEBUG = click.Option(["--debug"], is_flag=True, help="Show the traceback of an error.")
@@ -109,8 +110,9 @@ class BranchGroup(CommandGroup):
 
     def _spellings(self, ctx: click.Context) -> list[str]:
         depth = len(self.branch.words)
-        deeper = [" ".join(recipe.words[depth:]) for recipe in self.branch.recipes()]
-        return [*self.list_commands(ctx), *deeper]
+        deeper = [recipe.words for recipe in self.branch.recipes()]
+        deeper += [target.words for target in self.branch.imports()]
+        return [*self.list_commands(ctx), *(" ".join(words[depth:]) for words in deeper)]
 
 
 class RecipeCommand(click.Command):
@@ -162,9 +164,15 @@ class RecipeCommand(click.Command):
             )
 
 
-def command_for(word: str, child: Branch | Runspec) -> click.Command:
+def command_for(word: str, child: Branch | Runspec | ImportTarget) -> click.Command:
     """Make the click command of one node of the tree."""
-    return BranchGroup(word, child) if isinstance(child, Branch) else RecipeCommand(word, child)
+    if isinstance(child, Branch):
+        return BranchGroup(word, child)
+    if isinstance(child, Runspec):
+        return RecipeCommand(word, child)
+    from nemotron.cli.imports.command import ImportCommand
+
+    return ImportCommand(word, child)
 
 
 def artifact_param(key: str) -> str:

@@ -15,6 +15,7 @@ from nemotron.cli.tree import Branch
 
 _UNBROKEN_WIDTH = 100
 _ARTIFACT_OPTION = "--art."
+_MANY = {"data": "data", "model": "models"}
 
 
 def root_page(
@@ -28,6 +29,7 @@ def root_page(
         "Prepare data, train, and know what every model was made from.",
         [
             Panel("Recipes", _recipe_rows(tree.root.recipes(), 0) or ["No recipes were found."]),
+            Panel("Imports", _import_rows(tree.root)),
             Panel("Commands", [(name, command.help or "") for name, command in commands.items()]),
             Panel("Options", _option_rows(params)),
             Panel("Left out", [str(error) for error in tree.errors]),
@@ -37,12 +39,18 @@ def root_page(
 
 def group_page(app: App, path: str, branch: Branch, params: Sequence[click.Parameter]) -> str:
     """The page of a group of recipes."""
-    rows = _recipe_rows(branch.recipes(), len(branch.words))
+    depth = len(branch.words)
+    rows = _recipe_rows(branch.recipes(), depth)
+    imports = [(" ".join(each.words[depth:]), each.docs) for each in branch.imports()]
     return _page(
         app,
         f"{path} COMMAND [OPTIONS] [KEY=VALUE]...",
         f"Recipes of {'/'.join(branch.words)}.",
-        [Panel("Recipes", rows), Panel("Options", _option_rows(params))],
+        [
+            Panel("Recipes", rows),
+            Panel("Imports", imports),
+            Panel("Options", _option_rows(params)),
+        ],
     )
 
 
@@ -110,6 +118,17 @@ def _page(app: App, usage: str, text: str, panels: Iterable[Panel]) -> str:
 
 def _recipe_rows(recipes: Iterable[Runspec], depth: int) -> list[Row]:
     return [(" ".join(recipe.words[depth:]), recipe.docs or "") for recipe in recipes]
+
+
+def _import_rows(root: Branch) -> list[Row]:
+    """One row for all stages of a family's data, one for its models."""
+    stages: dict[tuple[str, ...], list[str]] = {}
+    for target in root.imports():
+        stages.setdefault(target.words[:-1], []).append(target.stage)
+    return [
+        (f"{' '.join(words)} …", f"Record {_MANY[words[1]]} made elsewhere: {', '.join(found)}.")
+        for words, found in stages.items()
+    ]
 
 
 def _option_rows(params: Iterable[click.Parameter]) -> list[Row]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nemo_runspec.errors import RunspecError
 from nemo_runspec.runspec import Runspec, discover_recipes, recipe_folders
+from nemotron.cli.imports.targets import ImportTarget, import_targets, is_reserved
 
 OWN_COMMANDS = frozenset({"artifacts"})
 
@@ -18,18 +19,26 @@ class Branch:
 
     Attributes:
         words: The group's words; empty for the root.
-        children: Next word to a deeper group, or to the recipe that is the command.
+        children: Next word to a deeper group, or to what is the command: a recipe or an import.
     """
 
     words: tuple[str, ...]
-    children: dict[str, Branch | Runspec] = field(default_factory=dict)
+    children: dict[str, Branch | Runspec | ImportTarget] = field(default_factory=dict)
 
     def recipes(self) -> Iterator[Runspec]:
         """Yield every recipe at or below this group."""
         for child in self.children.values():
             if isinstance(child, Branch):
                 yield from child.recipes()
-            else:
+            elif isinstance(child, Runspec):
+                yield child
+
+    def imports(self) -> Iterator[ImportTarget]:
+        """Yield every import command at or below this group."""
+        for child in self.children.values():
+            if isinstance(child, Branch):
+                yield from child.imports()
+            elif isinstance(child, ImportTarget):
                 yield child
 
 
@@ -61,23 +70,27 @@ def find_recipes(cwd: Path) -> RecipeTree:
 
 
 def grow(recipes: Sequence[Runspec]) -> Branch:
-    """Arrange recipes as groups and commands.
+    """Arrange recipes as groups and commands, and give each family its import commands.
 
     Raises:
-        RunspecError: One recipe's name is the beginning of another's, or begins with the name
-            of a command that is no recipe.
+        RunspecError: One recipe's name is the beginning of another's, or of a command that is no
+            recipe, or lies among those commands.
     """
     root = Branch(())
     for recipe in recipes:
         *groups, command = recipe.words
         if recipe.words[0] in OWN_COMMANDS:
-            raise _taken(recipe)
+            raise _taken(recipe, recipe.words[:1])
+        if is_reserved(recipe):
+            raise _taken(recipe, recipe.words[:3])
         branch = root
         for word in groups:
             branch = _descend(branch, word, recipe)
         taken = branch.children.setdefault(command, recipe)
         if isinstance(taken, Branch):
             raise _overlap(recipe, next(taken.recipes()))
+    for target in import_targets(recipes):
+        _graft(root, target)
     return root
 
 
@@ -100,15 +113,29 @@ def command_of(recipe: Runspec) -> str:
 
 def _descend(branch: Branch, word: str, recipe: Runspec) -> Branch:
     child = branch.children.setdefault(word, Branch((*branch.words, word)))
+    if isinstance(child, Runspec):
+        raise _overlap(child, recipe)
     if isinstance(child, Branch):
         return child
-    raise _overlap(child, recipe)
+    raise _taken(recipe, child.words)
 
 
-def _taken(recipe: Runspec) -> RunspecError:
+def _graft(root: Branch, target: ImportTarget) -> None:
+    branch = root
+    *groups, command = target.words
+    for word in groups:
+        child = branch.children.setdefault(word, Branch((*branch.words, word)))
+        if isinstance(child, Runspec):
+            raise _taken(child, child.words)
+        if isinstance(child, Branch):
+            branch = child
+    branch.children[command] = target
+
+
+def _taken(recipe: Runspec, words: Sequence[str]) -> RunspecError:
+    taken = " ".join(("nemotron", *words))
     return RunspecError(
-        f"The recipe name {recipe.name!r} begins with {recipe.words[0]!r}, which is a command of "
-        "its own.",
+        f"The recipe name {recipe.name!r} is taken: '{taken}' is a command of its own.",
         where=str(recipe.path),
         hint="Give the recipe another 'name'.",
     )

@@ -1,0 +1,1 @@
+"""``nemotron FAMILY data import`` and ``model import``: record what was made elsewhere."""

@@ -82,6 +82,7 @@ def test_metadata_cannot_shadow_a_field() -> None:
 
 def test_saving_writes_metadata_beside_the_data_and_records_a_version(tmp_path: Path) -> None:
     data = tmp_path / "output" / "my_data"
+    data.mkdir(parents=True)
     artifact = MyDataArtifact.model_validate({"path": data, "num_samples": 10000})
     artifact.save(name="MyDataArtifact-custom")
     written = json.loads((data / "metadata.json").read_bytes())
@@ -170,10 +171,16 @@ def test_artifacts_pickle() -> None:
 def test_a_folder_that_cannot_be_written_is_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (tmp_path / "file").write_text("")
-    artifact = Artifact(path=tmp_path / "file" / "below")
-    assert artifact.write_metadata() is None
+    (tmp_path / "data" / "metadata.json").mkdir(parents=True)
+    assert Artifact(path=tmp_path / "data").write_metadata() is None
     assert "No metadata.json beside" in caplog.text
+
+
+def test_a_record_makes_no_folder(tmp_path: Path) -> None:
+    artifact = Artifact(path=tmp_path / "not" / "here")
+    artifact.save(name="planned")
+    assert not (tmp_path / "not").exists()
+    assert Artifact.from_uri("planned").path == tmp_path / "not" / "here"
 
 
 def test_a_uri_keeps_every_letter_of_its_last_part() -> None:

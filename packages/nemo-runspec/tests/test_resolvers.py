@@ -175,6 +175,7 @@ def test_the_modes_of_the_documents_work_with_manifests(root: Path, mode: Any) -
 
 
 def test_the_local_mode_reads_paths_only(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
     SFTDataArtifact(path=tmp_path / "d", pack_size=7).write_metadata()
     config = config_for(root, x="${art:data,pack_size}")
     config.run = {"data": str(tmp_path / "d")}

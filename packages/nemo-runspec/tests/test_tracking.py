@@ -38,6 +38,8 @@ def config_for(root: Path | None, **sections: Any) -> DictConfig:
 
 
 def sft_data(path: Path, **fields: Any) -> SFTDataArtifact:
+    """An artifact whose folder exists."""
+    path.expanduser().mkdir(parents=True, exist_ok=True)
     return SFTDataArtifact(path=path, pack_size=4096, **fields)
 
 
@@ -365,6 +367,7 @@ def test_values_that_json_lacks_are_converted_and_recorded_once(root: Path, tmp_
         "city": os.fsdecode(b"caf\xe9"),
     }
     tracking = setup_artifact_tracking(config_for(root))
+    (tmp_path / "model").mkdir()
     model = ModelArtifact(path=tmp_path / "model", step=1, metadata=values)
     receipts = [log_artifact_once(model, tracking, name="model") for _ in range(2)]
     assert [receipt.reused for receipt in receipts] == [False, True]
@@ -427,7 +430,8 @@ def test_the_home_folder_is_meant_by_a_tilde(
 
 def test_data_that_cannot_be_measured_is_recorded_all_the_same(root: Path, tmp_path: Path) -> None:
     tracking = setup_artifact_tracking(config_for(root))
-    log_artifact(sft_data(tmp_path / ("long" * 100)), tracking, name="data")
+    unusable = SFTDataArtifact(path=tmp_path / ("long" * 100), pack_size=1)
+    log_artifact(unusable, tracking, name="data")
     assert read(root, "data").content is None
 
 

@@ -6,6 +6,7 @@ an exit code.
 
 from __future__ import annotations
 
+from errno import ENOENT, EROFS
 from typing import Any, ClassVar
 
 
@@ -68,6 +69,18 @@ class ArtifactError(NemotronError):
 
 class ArtifactNotFoundError(ArtifactError):
     """No artifact, version, alias or field of that name exists."""
+
+
+class ArtifactFileNotFoundError(ArtifactNotFoundError, FileNotFoundError):
+    """An ``art://`` path leads nowhere; libraries see that the file is not there."""
+
+    errno = ENOENT
+
+
+class ReadOnlyArtifactError(ArtifactError, PermissionError):
+    """Something was to be written through an ``art://`` path."""
+
+    errno = EROFS
 
 
 class ManifestFormatError(ArtifactError):

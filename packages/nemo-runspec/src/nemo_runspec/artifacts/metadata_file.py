@@ -47,18 +47,18 @@ def write_metadata(place: Path | RemotePath, document: Mapping[str, Any]) -> Pat
     """Write the metadata beside an artifact's data, where that is a writable local folder.
 
     Args:
-        place: The artifact's folder; it is created where missing.
+        place: The artifact's folder.
         document: JSON values.
 
     Returns:
-        The file, or None where nothing could be written there.
+        The file, or None where there is no such folder or it cannot be written.
     """
     local = local_path(place)
     if local is None:
         return None
     file = local / METADATA_FILE
     try:
-        if local.is_file():
+        if not local.is_dir():
             return None
         write_atomically(file, json_text(document))
     except OSError as error:

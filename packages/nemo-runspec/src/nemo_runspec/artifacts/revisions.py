@@ -159,7 +159,7 @@ def _hub_commit(path: str) -> str | None:
     spelled = (path, f"datasets/{path}")
     for candidate in spelled:
         try:
-            place = HfFileSystem(skip_instance_cache=True).resolve_path(candidate)
+            place: Any = HfFileSystem(skip_instance_cache=True).resolve_path(candidate)
         except (FileNotFoundError, NotImplementedError) as error:
             logger.debug("hf://%s is no place on the Hub: %s", candidate, error)
             continue

@@ -7,6 +7,7 @@ or context.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ class TrackingScope:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._active: ArtifactTrackingResult | None = None
+        self._set_up: Counter[str] = Counter()
 
     def get(self) -> ArtifactTrackingResult | None:
         """The current tracking, or None where none was set up."""
@@ -34,6 +36,15 @@ class TrackingScope:
         with self._lock:
             previous, self._active = self._active, tracking
             return previous
+
+    def ordinal(self, identity: str) -> int:
+        """How many trackings of this identity the process has set up before.
+
+        Every rank runs the same program, so the number means the same tracking on each.
+        """
+        with self._lock:
+            self._set_up[identity] += 1
+            return self._set_up[identity] - 1
 
 
 CURRENT = TrackingScope()

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import threading
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from omegaconf import DictConfig, OmegaConf
-
-from nemo_runspec.artifacts.backends import open_tracker
 from nemo_runspec.artifacts.base import Artifact
+from nemo_runspec.artifacts.composite import CompositeTracker
+from nemo_runspec.artifacts.inputs import TrackedInputs
 from nemo_runspec.artifacts.local import resolve_path
-from nemo_runspec.artifacts.paths import local_path
+from nemo_runspec.artifacts.recording import find_recorded, lineage_of
 from nemo_runspec.artifacts.reference import (
     ArtifactReference,
     is_explicit_reference,
@@ -24,12 +22,12 @@ from nemo_runspec.artifacts.reference import (
 )
 from nemo_runspec.artifacts.scope import CURRENT
 from nemo_runspec.artifacts.settings import TrackingSettings
+from nemo_runspec.artifacts.shared import SharedInputs, SharedTracking, announce
 from nemo_runspec.artifacts.tracker import Lineage, LoggedArtifact, ResolvedArtifact, Tracker
-from nemo_runspec.errors import ArtifactError, ArtifactNotFoundError, NemotronError
+from nemo_runspec.distributed import Rank
+from nemo_runspec.errors import ArtifactError, NemotronError
 from nemo_runspec.manifest_tracker import ManifestTracker
-from nemo_runspec.manifest_tracker.tracker import recorded_metadata, recorded_path
-from nemo_runspec.provenance import collect_host, collect_provenance
-from nemo_runspec.redaction import redact_values
+from nemo_runspec.provenance import collect_host, collect_script
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +49,7 @@ class ArtifactTrackingResult:
 
     Attributes:
         qualified_names: Full names of the artifacts that the configuration refers to.
+        topic: What tells it from the other trackings of its job.
     """
 
     def __init__(
@@ -67,9 +66,12 @@ class ArtifactTrackingResult:
         self.wandb_tracker = wandb_tracker
         self.output_name = output_name
         self.qualified_names: list[str] = []
+        self.topic = ""
+        self._backend = _composed(manifest_tracker, wandb_tracker)
         self._provenance = None if provenance is None else dict(provenance)
-        self._resolved: dict[str, ResolvedArtifact] = {}
-        self._inputs: dict[str, None] = {}
+        self._inputs = TrackedInputs()
+        self._job_folder: Path | None = None
+        self._shared_as = ""
         self._lock = threading.RLock()
         self._outer: ArtifactTrackingResult | None = None
 
@@ -92,7 +94,14 @@ class ArtifactTrackingResult:
     def inputs(self) -> list[str]:
         """Everything resolved so far: pinned references, and paths that have none."""
         with self._lock:
-            return list(self._inputs)
+            return self._inputs.own()
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Code and configuration of the run."""
+        if self._provenance is None:
+            self._provenance = collect_script()
+        return self._provenance
 
     def __enter__(self) -> Self:
         if CURRENT.get() is not self:
@@ -106,15 +115,41 @@ class ArtifactTrackingResult:
         _traceback: TracebackType | None,
     ) -> None:
         CURRENT.set(self._outer)
+        if self._job_folder is not None and Rank.from_environment().rank == 0:
+            outer = None if self._outer is None else self._outer.described()
+            announce(self._job_folder, outer)
 
     def make_current(self) -> None:
-        """Make this the process's current tracking."""
+        """Make this the process's current tracking, and the one that its job's others join."""
         self._outer = CURRENT.set(self)
+        if self._job_folder is not None and Rank.from_environment().rank == 0:
+            announce(self._job_folder, self.described())
+
+    def share(self, job_folder: Path, name: str) -> None:
+        """Have the inputs in common with the other processes of the job.
+
+        Args:
+            job_folder: The folder that they share.
+            name: What this tracking is called there, by every process.
+        """
+        self._job_folder, self._shared_as = job_folder, name
+        self._inputs.share(SharedInputs(job_folder / name))
+
+    def described(self) -> SharedTracking:
+        """This tracking, for processes that join it."""
+        return SharedTracking(
+            settings=asdict(self.settings),
+            output_name=self.output_name,
+            provenance=self.provenance,
+            qualified_names=list(self.qualified_names),
+            folder=self._shared_as,
+        )
 
     def resolve(self, text: str) -> ResolvedArtifact:
         """Find what a reference or path means, and note it as an input.
 
-        Within a tracking a reference keeps its first meaning: ``latest`` does not move.
+        Within a tracking a reference keeps its first meaning, in every process of the job:
+        ``latest`` does not move.
 
         Args:
             text: A reference, a path or a URI.
@@ -123,89 +158,92 @@ class ArtifactTrackingResult:
             ArtifactNotFoundError: It means nothing.
             ArtifactError: It is a name, and tracking is off.
         """
+        key, inside = self.split(text)
         with self._lock:
-            found = self._resolved.get(text)
+            found = self._inputs.find(key)
             if found is None:
-                found = self._look_up(text)
-                self.adopt(text, found)
-            return found
+                found = self._settle(key, self._look_up(key))
+            return found.at(inside)
 
-    def adopt(self, text: str, resolved: ResolvedArtifact) -> None:
-        """Take over a resolution that this or another rank made, as an input."""
+    def split(self, text: str) -> tuple[str, str]:
+        """Tell what is resolved from the path inside it.
+
+        Args:
+            text: A reference, a path or a URI.
+
+        Returns:
+            One spelling of the reference, or the path as it is; and the path inside the
+            artifact, or nothing.
+
+        Raises:
+            InvalidReferenceError: The text is none of them.
+        """
+        if self._backend is None or looks_like_path(text):
+            return text, ""
+        reference = ArtifactReference.parse(text)
+        return str(reference.whole), reference.inside
+
+    def adopt(self, key: str, resolved: ResolvedArtifact) -> None:
+        """Take over a resolution that this or another rank made, as an input.
+
+        Args:
+            key: A reference without the path inside it, or a path.
+            resolved: What it means.
+        """
         with self._lock:
-            self._resolved[text] = resolved
-            self.note_input(resolved)
+            self._settle(key, resolved)
 
     def note_input(self, resolved: ResolvedArtifact) -> None:
-        """Make something that was resolved or loaded an input of whatever is recorded here."""
+        """Make something that was loaded an input of whatever is recorded here."""
         ref = resolved.ref or self._ref_of_place(resolved)
         with self._lock:
-            self._inputs[ref or resolved.path] = None
+            if ref is None:
+                self._inputs.note_place(resolved.path)
+            else:
+                self._inputs.note_reference(ref)
 
     def has_resolved(self, text: str) -> bool:
         """Whether this very reference was resolved here before."""
         with self._lock:
-            return text in self._resolved
+            return self._inputs.has(self.split(text)[0])
 
     def forget_resolutions(self) -> None:
         """Look references up again from now on; what was resolved stays an input."""
         with self._lock:
-            self._resolved.clear()
+            self._inputs.forget()
 
     def record(self, artifact: Artifact, name: str) -> LoggedArtifact:
-        """Record an artifact in every backend, manifest first."""
-        lineage = self._lineage(artifact)
-        logged = LoggedArtifact(name)
-        if self.manifest_tracker is not None:
-            logged = self.manifest_tracker.log(artifact, name=name, lineage=lineage)
-        if self.wandb_tracker is not None:
-            noted = self.wandb_tracker.log(artifact, name=name, lineage=lineage)
-            logged = logged if self.manifest else noted
-        return logged
+        """Record an artifact in every backend, see :mod:`nemo_runspec.artifacts.composite`.
+
+        Raises:
+            NemotronError: The reliable backend could not.
+        """
+        if self._backend is None:
+            return LoggedArtifact(name)
+        return self._backend.log(artifact, name=name, lineage=self._lineage(artifact))
 
     def find_recorded(self, artifact: Artifact, name: str) -> LoggedArtifact | None:
         """The latest version of a name, if it records this very artifact."""
         if self.manifest_tracker is None:
             return None
-        try:
-            version = self.manifest_tracker.latest_version(name)
-        except ArtifactNotFoundError:
-            return None
-        latest = self.manifest_tracker.read(name, version)
-        lineage = self._lineage(artifact)
-        same = (
-            latest.type == artifact.type
-            and latest.path == recorded_path(artifact.path)
-            and latest.metadata == recorded_metadata(artifact)
-            and latest.inputs == lineage.inputs
-            and latest.input_revisions == lineage.input_revisions
-            and latest.used_artifacts == lineage.used_artifacts
-        )
-        if not same:
-            return None
-        return LoggedArtifact(
-            name,
-            version,
-            manifest_path=self.manifest_tracker.manifest_location(name, version),
-            reused=True,
-            created_at=latest.created_at,
-            producer=latest.producer,
-        )
+        return find_recorded(self.manifest_tracker, artifact, name, self._lineage(artifact))
+
+    def _settle(self, key: str, meant: ResolvedArtifact) -> ResolvedArtifact:
+        if meant.ref is not None:
+            return self._inputs.settle(key, meant.ref, meant)
+        self._inputs.remember(key, meant)
+        self.note_input(meant)
+        return meant
 
     def _look_up(self, text: str) -> ResolvedArtifact:
         if looks_like_path(text):
             return resolve_path(text)
-        if self.manifest_tracker is None and self.wandb_tracker is None:
+        if self._backend is None:
             return self._look_up_untracked(text)
         reference = ArtifactReference.parse(text)
-        if self.manifest_tracker is None or reference.owner is not None:
+        if reference.owner is not None:
             return self._look_up_in_wandb(reference)
-        if self.wandb_tracker is None:
-            return self.manifest_tracker.resolve(reference)
-        try:
-            return self.manifest_tracker.resolve(reference)
-        except ArtifactNotFoundError:
-            return self.wandb_tracker.resolve(reference)
+        return self._backend.resolve(reference)
 
     def _ref_of_place(self, resolved: ResolvedArtifact) -> str | None:
         """The version that lies at a path: what its metadata says, where the store agrees."""
@@ -236,85 +274,23 @@ class ArtifactTrackingResult:
         )
 
     def _lineage(self, artifact: Artifact) -> Lineage:
-        used = {item: None for item in self.inputs if is_explicit_reference(item)}
-        raw = {item: None for item in self.inputs if not is_explicit_reference(item)}
-        for uri in artifact.get_input_uris():
-            pinned = self._pin(uri)
-            target = raw if pinned is None else used
-            target[pinned or _recorded_uri(uri)] = None
-        raw.pop(recorded_path(artifact.path), None)
-        revisions = {
-            redact_values(_recorded_uri(uri)): revision
-            for uri, revision in artifact.get_input_revisions().items()
-        }
-        return Lineage(
-            inputs=redact_values(list(raw)),
-            input_revisions=revisions,
-            used_artifacts=list(used),
-            provenance=redact_values(self._full_provenance()),
-        )
+        with self._lock:
+            inputs = self._inputs.all()
+        return lineage_of(artifact, inputs, self._pin, {**self.provenance, **collect_host()})
 
     def _pin(self, uri: str) -> str | None:
         if not is_explicit_reference(uri):
             return None
+        key, _ = self.split(uri)
+        with self._lock:
+            found = self._inputs.find(key)
         try:
-            return self._look_up(uri).ref
+            return (found or self._look_up(key)).ref
         except ArtifactError as error:
             logger.warning("The input %s is recorded as it is written: %s", uri, error)
             return None
 
-    def _full_provenance(self) -> dict[str, Any]:
-        if self._provenance is None:
-            self._provenance = collect_provenance(Path.cwd())
-        return {**self._provenance, **collect_host()}
 
-
-def open_tracking(
-    settings: TrackingSettings, *, config: DictConfig, artifacts_key: str = "run"
-) -> ArtifactTrackingResult:
-    """Open the backends of a configuration.
-
-    Args:
-        settings: The backends.
-        config: The configuration: its output name and provenance are read.
-        artifacts_key: The section that holds them.
-
-    Raises:
-        MissingDependencyError: A backend is asked for that is not installed.
-        StoreError: The manifest root cannot be used.
-    """
-    return ArtifactTrackingResult(
-        settings,
-        manifest_tracker=_manifest_tracker(settings),
-        wandb_tracker=open_tracker("wandb") if settings.wandb else None,
-        output_name=_text(config, f"{artifacts_key}.output"),
-        provenance=_recorded_provenance(config, artifacts_key),
-    )
-
-
-def _manifest_tracker(settings: TrackingSettings) -> ManifestTracker | None:
-    if settings.root is None:
-        return None
-    return ManifestTracker(settings.root, single_writer=settings.single_writer)
-
-
-def _recorded_provenance(config: DictConfig, artifacts_key: str) -> dict[str, Any] | None:
-    section = OmegaConf.select(config, f"{artifacts_key}.provenance")
-    if isinstance(section, DictConfig):
-        return {str(k): v for k, v in OmegaConf.to_container(section, resolve=True).items()}  # type: ignore[union-attr]
-    if not config:
-        return None
-    raw = OmegaConf.to_container(config, resolve=False)
-    canonical = json.dumps(raw, sort_keys=True, default=str).encode()
-    digest = f"sha256:{hashlib.sha256(canonical).hexdigest()}"
-    return {**collect_provenance(Path.cwd()), "config_digest": digest}
-
-
-def _text(config: DictConfig, key: str) -> str | None:
-    value = OmegaConf.select(config, key)
-    return value if isinstance(value, str) and value else None
-
-
-def _recorded_uri(uri: str) -> str:
-    local = local_path(uri)
-    return uri if local is None or is_explicit_reference(uri) else str(local.absolute())
+def _composed(manifests: Tracker | None, wandb: Tracker | None) -> Tracker | None:
+    active = [tracker for tracker in (manifests, wandb) if tracker is not None]
+    return CompositeTracker(active[0], active[1:]) if active else None

@@ -15,9 +15,10 @@ from omegaconf import DictConfig, OmegaConf
 from nemo_runspec import run_result
 from nemo_runspec.artifacts.base import Artifact
 from nemo_runspec.artifacts.local import resolve_path
+from nemo_runspec.artifacts.opening import active_tracking, open_tracking
 from nemo_runspec.artifacts.reference import check_artifact_name
 from nemo_runspec.artifacts.scope import CURRENT
-from nemo_runspec.artifacts.session import ArtifactTrackingResult, open_tracking
+from nemo_runspec.artifacts.session import ArtifactTrackingResult
 from nemo_runspec.artifacts.settings import TrackingSettings, environment_settings
 from nemo_runspec.artifacts.tracker import LoggedArtifact
 from nemo_runspec.distributed import in_scheduled_job
@@ -60,12 +61,13 @@ def setup_artifact_tracking(
 
 
 def current_tracking() -> ArtifactTrackingResult:
-    """The latest tracking that was set up.
+    """The latest tracking that was set up, in this process or in another one of its job.
 
-    Where none was, the environment's: ``NEMOTRON_ARTIFACTS_ROOT``, env.toml, and on a machine of
-    your own ``./artifacts``. A job on a cluster has no such default.
+    A spawned worker finds that of its job through ``NEMOTRON_RUN_DIR``. Where no process set one
+    up, it is the environment's: ``NEMOTRON_ARTIFACTS_ROOT``, env.toml, and on a machine of your
+    own ``./artifacts``. A job on a cluster has no such default.
     """
-    active = CURRENT.get()
+    active = active_tracking()
     if active is None:
         active = open_tracking(_default_settings(), config=OmegaConf.create({}))
         CURRENT.set(active)

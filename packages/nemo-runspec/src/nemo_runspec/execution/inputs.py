@@ -9,9 +9,9 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from nemo_runspec.artifacts.base import Artifact
+from nemo_runspec.artifacts.opening import open_tracking
 from nemo_runspec.artifacts.reference import ArtifactReference, is_reference
 from nemo_runspec.artifacts.registry import find_artifact_class
-from nemo_runspec.artifacts.session import open_tracking
 from nemo_runspec.artifacts.settings import read_settings
 from nemo_runspec.config import list_configs
 from nemo_runspec.errors import ArtifactError, ArtifactNotFoundError
@@ -64,9 +64,9 @@ def read_inputs(
         ArtifactError: An artifact has another type than the recipe declares.
     """
     try:
-        references = resolve_run_references(job)
+        references = resolve_run_references(job, declared=recipe.artifacts.reads)
     except ArtifactNotFoundError as error:
-        raise _with_producer(error, job, recipes) from error
+        raise _with_producer(error, job, recipe, recipes) from error
     inputs = tuple(_describe(reference, recipe) for reference in references)
     for item in inputs:
         _check_type(item)
@@ -100,10 +100,10 @@ def _check_type(item: ArtifactInput) -> None:
 
 
 def _with_producer(
-    error: ArtifactNotFoundError, job: DictConfig, recipes: Iterable[Runspec]
+    error: ArtifactNotFoundError, job: DictConfig, recipe: Runspec, recipes: Iterable[Runspec]
 ) -> ArtifactNotFoundError:
     """Say which command makes the artifact that is missing, where a recipe makes it."""
-    missing = _first_missing(job)
+    missing = _first_missing(job, recipe)
     if missing is None:
         return error
     key, name = missing
@@ -112,12 +112,12 @@ def _with_producer(
     return ArtifactNotFoundError(f"run.{key}: {error.what}", where=error.where, hint=hint)
 
 
-def _first_missing(job: DictConfig) -> tuple[str, str] | None:
+def _first_missing(job: DictConfig, recipe: Runspec) -> tuple[str, str] | None:
     """Find the first reference whose name has no version at all."""
     tracker = open_tracking(read_settings(job), config=OmegaConf.create({})).manifest_tracker
     if tracker is None:
         return None
-    for key, text in references_of(job, "run").items():
+    for key, text in references_of(job, "run", recipe.artifacts.reads).items():
         if not is_reference(text):
             continue
         name = ArtifactReference.parse(text).name

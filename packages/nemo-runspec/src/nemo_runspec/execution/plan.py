@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
 from nemo_runspec.config import build_job_config, extract_train_config
 from nemo_runspec.execution.command import build_command
 from nemo_runspec.execution.inputs import ArtifactInput, read_inputs
+from nemo_runspec.resolvers.pinning import with_references
 from nemo_runspec.runspec import Runspec
 
 EMBEDDED_ROOT = "artifacts"
@@ -107,7 +105,7 @@ def plan_recipe(request: RecipeRequest) -> RecipePlan:
         default_root=str(request.cwd.absolute() / EMBEDDED_ROOT),
     )
     inputs = read_inputs(job, request.recipe, request.recipes)
-    pinned = _pin(job, inputs)
+    pinned = with_references(job, {item.key: item.pinned for item in inputs})
     return RecipePlan(
         recipe=request.recipe,
         job=pinned,
@@ -115,12 +113,3 @@ def plan_recipe(request: RecipeRequest) -> RecipePlan:
         inputs=inputs,
         cwd=request.cwd.absolute(),
     )
-
-
-def _pin(job: DictConfig, inputs: Iterable[ArtifactInput]) -> DictConfig:
-    pinned = copy.deepcopy(job)
-    section: Any = pinned.run
-    with open_dict(pinned):
-        for item in inputs:
-            section[item.key] = item.pinned
-    return pinned

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from nemo_runspec.artifacts.scope import CURRENT
-from nemo_runspec.artifacts.session import ArtifactTrackingResult, open_tracking
+from nemo_runspec.artifacts.opening import active_tracking, open_tracking
+from nemo_runspec.artifacts.session import ArtifactTrackingResult
 from nemo_runspec.artifacts.settings import TrackingSettings
 
 _CACHE_KEY = "nemo_runspec.tracking"
@@ -68,7 +68,7 @@ class TrackingOwners:
 
     def find_or_open(self, settings: TrackingSettings) -> ArtifactTrackingResult:
         """A tracking for a configuration that none was set up for."""
-        current = CURRENT.get()
+        current = active_tracking()
         if current is not None and current.settings == settings:
             return current
         with self._lock:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import logging
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from nemo_runspec.artifacts.session import open_tracking
+from nemo_runspec.artifacts.opening import open_tracking
+from nemo_runspec.artifacts.reference import ArtifactReference
 from nemo_runspec.artifacts.settings import read_settings
 from nemo_runspec.artifacts.tracker import ResolvedArtifact
 from nemo_runspec.errors import StoreError
@@ -34,15 +36,20 @@ class RunReference:
     @property
     def pinned(self) -> str:
         """The reference with its version; as requested for paths and where it is unknown."""
-        return (self.resolved.ref if self.resolved else None) or self.requested
+        if self.resolved is None or self.resolved.version is None:
+            return self.requested
+        return str(ArtifactReference.parse(self.requested).pinned(self.resolved.version))
 
 
-def resolve_run_references(job: DictConfig, artifacts_key: str = "run") -> list[RunReference]:
+def resolve_run_references(
+    job: DictConfig, artifacts_key: str = "run", declared: Collection[str] = ()
+) -> list[RunReference]:
     """Resolve the ``run.*`` references of a job, without making its tracking current.
 
     Args:
         job: The job's configuration.
         artifacts_key: The section that holds the references.
+        declared: Keys that the recipe declares to read artifacts from.
 
     Raises:
         ArtifactNotFoundError: A reference means nothing.
@@ -50,7 +57,7 @@ def resolve_run_references(job: DictConfig, artifacts_key: str = "run") -> list[
     """
     tracking = open_tracking(read_settings(job), config=OmegaConf.create({}))
     found: list[RunReference] = []
-    for key, requested in references_of(job, artifacts_key).items():
+    for key, requested in references_of(job, artifacts_key, declared).items():
         if is_direct(key):
             continue
         try:
@@ -77,8 +84,22 @@ def pin_references(job: DictConfig, artifacts_key: str = "run") -> DictConfig:
         ArtifactNotFoundError: A reference means nothing.
         ArtifactError: A reference is a name, and tracking is off.
     """
-    pinned = copy.deepcopy(job)
-    with open_dict(pinned):
-        for reference in resolve_run_references(job, artifacts_key):
-            pinned[artifacts_key][reference.key] = reference.pinned
-    return pinned
+    found = resolve_run_references(job, artifacts_key)
+    return with_references(job, {item.key: item.pinned for item in found}, artifacts_key)
+
+
+def with_references(
+    job: DictConfig, references: Mapping[str, str], artifacts_key: str = "run"
+) -> DictConfig:
+    """Copy a job's configuration with other references.
+
+    Args:
+        job: The job's configuration; it is not changed.
+        references: The reference for each key of the section.
+        artifacts_key: The section that holds the references.
+    """
+    copied = copy.deepcopy(job)
+    with open_dict(copied):
+        for key, reference in references.items():
+            copied[artifacts_key][key] = reference
+    return copied

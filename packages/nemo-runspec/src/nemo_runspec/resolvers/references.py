@@ -3,36 +3,45 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from nemo_runspec.artifacts.reference import is_explicit_reference, looks_like_path
+from nemo_runspec.artifacts.reference import SCHEME, is_explicit_reference, looks_like_path
 from nemo_runspec.errors import ConfigError
 
 RESERVED_KEYS = frozenset({"env", "wandb", "output", "provenance"})
 
-_ART = re.compile(r"\$\{\s*art\s*:\s*(?P<quote>['\"]?)(?P<name>[^,}'\"]+)(?P=quote)\s*[,}]")
+ARTIFACT_KEYS = frozenset({"data", "model"})
+
+_ART = re.compile(
+    r"\$\{\s*art\s*:\s*(?:'(?P<single>[^'}]+)'|\"(?P<double>[^\"}]+)\"|(?P<bare>[^,}'\"]+))\s*[,}]"
+)
 
 
-def references_of(config: DictConfig, artifacts_key: str) -> dict[str, str]:
+def references_of(
+    config: DictConfig, artifacts_key: str, declared: Collection[str] = ()
+) -> dict[str, str]:
     """The references that a configuration holds, under the key that names each.
 
-    These are the values of ``run.*`` that are references by their form, the values that some
+    These are the values of ``run.*`` that are references by their form, whatever stands under
+    ``run.data``, ``run.model`` and the keys that the recipe declares, the values that some
     ``${art:KEY}`` reads, and direct references such as ``${art:'name:v2'}`` (their own key).
 
     Args:
         config: The configuration; it is not resolved.
         artifacts_key: The section of the references, usually ``run``.
+        declared: Keys that the recipe declares to read artifacts from.
     """
+    named = ARTIFACT_KEYS.union(declared)
     found: dict[str, str] = {}
     section = OmegaConf.select(config, artifacts_key)
     if isinstance(section, DictConfig):
         for key in section:
             text = run_value(config, artifacts_key, str(key))
-            if text is not None and is_explicit_reference(text):
+            if text is not None and (key in named or _is_written_as_reference(text)):
                 found[str(key)] = text
     for name in sorted(set(_names_in(OmegaConf.to_container(config, resolve=False)))):
         if is_direct(name):
@@ -78,10 +87,14 @@ def is_direct(name: str) -> bool:
     return ":" in name or looks_like_path(name)
 
 
+def _is_written_as_reference(text: str) -> bool:
+    return text.startswith(SCHEME) or is_explicit_reference(text)
+
+
 def _names_in(node: Any) -> Iterator[str]:
     if isinstance(node, str):
         for match in _ART.finditer(node):
-            yield match["name"].strip()
+            yield (match["single"] or match["double"] or match["bare"]).strip()
     elif isinstance(node, dict | DictConfig):
         for value in node.values():
             yield from _names_in(value)

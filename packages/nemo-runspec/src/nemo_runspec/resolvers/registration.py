@@ -10,8 +10,10 @@ from typing import Any, Literal, get_args
 
 from omegaconf import DictConfig, OmegaConf
 
+from nemo_runspec.artifacts.filesystem import register_filesystem
+from nemo_runspec.artifacts.opening import open_tracking, share_tracking
 from nemo_runspec.artifacts.scope import CURRENT
-from nemo_runspec.artifacts.session import ArtifactTrackingResult, open_tracking
+from nemo_runspec.artifacts.session import ArtifactTrackingResult
 from nemo_runspec.artifacts.settings import TrackingSettings, read_settings
 from nemo_runspec.artifacts.tracker import ResolvedArtifact
 from nemo_runspec.distributed import once_per_job
@@ -72,6 +74,7 @@ def start_tracking(
     register_resolvers()
     settings = TrackingSettings(root=None) if mode == "local" else read_settings(config)
     tracking = open_tracking(settings, config=config, artifacts_key=artifacts_key)
+    share_tracking(tracking, artifacts_key)
     _resolve_all(config, tracking, artifacts_key)
     OWNERS.assign(config, tracking, artifacts_key)
     tracking.make_current()
@@ -79,7 +82,11 @@ def start_tracking(
 
 
 def register_resolvers() -> None:
-    """Register the resolvers; a ``mul`` that a framework registered first is kept."""
+    """Register the resolvers and the ``art://`` file system.
+
+    A ``mul`` that a framework registered first is kept.
+    """
+    register_filesystem()
     _register("art", resolve_art)
     _register("auto_mount", resolve_auto_mount)
     if not OmegaConf.has_resolver("mul"):
@@ -94,18 +101,18 @@ def clear_artifact_cache() -> None:
 
 
 def _resolve_all(config: DictConfig, tracking: ArtifactTrackingResult, artifacts_key: str) -> None:
-    texts = sorted(set(references_of(config, artifacts_key).values()))
-    if not texts:
+    texts = references_of(config, artifacts_key).values()
+    keys = sorted({tracking.split(text)[0] for text in texts})
+    if not keys:
         return
 
     def resolve() -> dict[str, Any]:
-        return {text: asdict(tracking.resolve(text)) for text in texts}
+        return {key: asdict(tracking.resolve(key)) for key in keys}
 
-    topic = json.dumps([tracking.settings.root, tracking.settings.wandb, texts])
-    shared = once_per_job(topic, resolve)
-    found = {text: ResolvedArtifact(**shared[text]) for text in texts}
-    for text, resolved in found.items():
-        tracking.adopt(text, resolved)
+    shared = once_per_job(json.dumps([tracking.topic, keys]), resolve)
+    found = {key: ResolvedArtifact(**shared[key]) for key in keys}
+    for key, resolved in found.items():
+        tracking.adopt(key, resolved)
     names = [item.qualified_name for item in found.values() if item.qualified_name]
     tracking.qualified_names = list(dict.fromkeys(names))
 

@@ -1,0 +1,131 @@
+"""Open a tracking: from a configuration, or from what another process of the job set up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from nemo_runspec.artifacts.backends import open_tracker
+from nemo_runspec.artifacts.scope import CURRENT
+from nemo_runspec.artifacts.session import ArtifactTrackingResult
+from nemo_runspec.artifacts.settings import TrackingSettings
+from nemo_runspec.artifacts.shared import read_announced
+from nemo_runspec.distributed.folders import digest, job_folder
+from nemo_runspec.manifest_tracker import ManifestTracker
+from nemo_runspec.provenance import collect_script, config_digest, config_values
+
+
+def open_tracking(
+    settings: TrackingSettings, *, config: DictConfig, artifacts_key: str = "run"
+) -> ArtifactTrackingResult:
+    """Open the backends of a configuration.
+
+    Args:
+        settings: The backends.
+        config: The configuration: its output name and provenance are read.
+        artifacts_key: The section that holds them.
+
+    Raises:
+        MissingDependencyError: A backend is asked for that is not installed.
+        StoreError: The manifest root cannot be used.
+    """
+    return ArtifactTrackingResult(
+        settings,
+        manifest_tracker=_manifest_tracker(settings),
+        wandb_tracker=open_tracker("wandb") if settings.wandb else None,
+        output_name=_text(config, f"{artifacts_key}.output"),
+        provenance=_recorded_provenance(config, artifacts_key),
+    )
+
+
+def _manifest_tracker(settings: TrackingSettings) -> ManifestTracker | None:
+    if settings.root is None:
+        return None
+    return ManifestTracker(settings.root, single_writer=settings.single_writer)
+
+
+def join_tracking(environ: Mapping[str, str] | None = None) -> ArtifactTrackingResult | None:
+    """Open the tracking that another process of this job set up.
+
+    Args:
+        environ: The environment that names the run directory; by default the process's own.
+
+    Returns:
+        None where this process belongs to no job, or the job has no tracking.
+
+    Raises:
+        MissingDependencyError: A backend of it is not installed here.
+        StoreError: Its manifest root cannot be used from here.
+    """
+    folder = job_folder(environ)
+    shared = None if folder is None else read_announced(folder)
+    if folder is None or shared is None:
+        return None
+    settings = TrackingSettings(**shared.settings)
+    joined = ArtifactTrackingResult(
+        settings,
+        manifest_tracker=_manifest_tracker(settings),
+        wandb_tracker=open_tracker("wandb") if settings.wandb else None,
+        output_name=shared.output_name,
+        provenance=shared.provenance,
+    )
+    joined.qualified_names = list(shared.qualified_names)
+    joined.share(folder, shared.folder)
+    return joined
+
+
+def active_tracking() -> ArtifactTrackingResult | None:
+    """The process's current tracking; where it has none, its job's, which becomes current."""
+    active = CURRENT.get()
+    if active is None:
+        active = join_tracking()
+        CURRENT.set(active)
+    return active
+
+
+def share_tracking(tracking: ArtifactTrackingResult, artifacts_key: str) -> None:
+    """Have a tracking in common with the other processes of the job, where there are some.
+
+    Every process knows it by its backends, its output, its recipe, and how many such the program
+    set up before. Another step of the same job, which makes something else, is another tracking
+    and reads ``latest`` for itself.
+
+    Args:
+        tracking: The tracking, just opened.
+        artifacts_key: The section that its references come from.
+    """
+    recipe = tracking.provenance.get("runspec")
+    settings = asdict(tracking.settings)
+    identity = json.dumps([settings, artifacts_key, tracking.output_name, recipe])
+    tracking.topic = json.dumps([identity, CURRENT.ordinal(identity)])
+    folder = job_folder()
+    if folder is not None:
+        tracking.share(folder, f"tracking-{digest([tracking.topic])}")
+
+
+def _recorded_provenance(config: DictConfig, artifacts_key: str) -> dict[str, Any] | None:
+    if not config:
+        return None
+    content: Any = OmegaConf.to_container(config, resolve=False)
+    section = OmegaConf.select(config, f"{artifacts_key}.provenance")
+    if isinstance(section, DictConfig):
+        recorded: Any = OmegaConf.to_container(section, resolve=True)
+    else:
+        recorded = {**collect_script(), "config_digest": config_digest(content)}
+        recorded |= _image(content.get(artifacts_key))
+    return {**recorded, "config_values": config_values(content)}
+
+
+def _image(run: Any) -> dict[str, Any]:
+    environment = run.get("env") if isinstance(run, Mapping) else None
+    image = environment.get("container") if isinstance(environment, Mapping) else None
+    return {"image": image} if image else {}
+
+
+def _text(config: DictConfig, key: str) -> str | None:
+    value = OmegaConf.select(config, key)
+    return value if isinstance(value, str) and value else None

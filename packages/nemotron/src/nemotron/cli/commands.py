@@ -10,6 +10,7 @@ from nemo_runspec.errors import UsageError
 from nemo_runspec.runspec import Runspec
 from nemotron.cli import help_pages
 from nemotron.cli.app import App
+from nemotron.cli.completion import complete_reference, config_completer, override_completer
 from nemotron.cli.imports.targets import ImportTarget
 from nemotron.cli.tree import Branch
 
@@ -21,7 +22,7 @@ QUIET = click.Option(["--quiet"], is_flag=True, help="Print errors and the final
 ROOT = click.Option(
     ["--root"],
     metavar="URL",
-    help="Where artifacts are recorded: a local or shared folder, or a memory:// URL.",
+    help="Where artifacts are recorded: a folder, or an s3://, gs:// or hf:// URL.",
 )
 _HELP = {"help_option_names": ["-h", "--help"]}
 _NOT_YET = ("--run", "--batch", "--stage")
@@ -68,7 +69,8 @@ class CommandGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command of the next word, or say which words there are."""
         word = args[0]
-        if self.get_command(ctx, word) is None and not word.startswith("-"):
+        known = self.get_command(ctx, word) is not None or word.startswith("-")
+        if not known and not ctx.resilient_parsing:
             raise self.unknown(ctx, word)
         return super().resolve_command(ctx, args)
 
@@ -186,6 +188,7 @@ def _recipe_params(recipe: Runspec) -> list[click.Parameter]:
             ["-c", "--config"],
             metavar="NAME|PATH",
             help=f"Configuration to use, by name or file. [default: {recipe.config.default}]",
+            shell_complete=config_completer(recipe),
         ),
         click.Option(
             ["--dry-run"],
@@ -197,10 +200,20 @@ def _recipe_params(recipe: Runspec) -> list[click.Parameter]:
         QUIET,
         DEBUG,
         *(
-            click.Option([artifact_param(key), f"--art.{key}"], metavar="REF", help=kind)
+            click.Option(
+                [artifact_param(key), f"--art.{key}"],
+                metavar="REF",
+                help=kind,
+                shell_complete=complete_reference,
+            )
             for key, kind in recipe.artifacts.reads.items()
         ),
-        click.Argument(["overrides"], nargs=-1, metavar="KEY=VALUE"),
+        click.Argument(
+            ["overrides"],
+            nargs=-1,
+            metavar="KEY=VALUE",
+            shell_complete=override_completer(recipe),
+        ),
     ]
 
 

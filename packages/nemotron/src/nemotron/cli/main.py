@@ -10,6 +10,7 @@ import click
 
 from nemo_runspec.errors import NemotronError
 from nemotron.cli.app import App
+from nemotron.cli.completion import COMPLETION_VARIABLE
 from nemotron.cli.root import RootGroup
 
 _INTERRUPTED = 130
@@ -38,6 +39,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(app: App) -> int:
+    request = os.environ.get(COMPLETION_VARIABLE)
+    if request:
+        from nemotron.cli.shells import serve
+
+        return serve(app, request)
     try:
         result = RootGroup().main(app.argv, prog_name="nemotron", standalone_mode=False, obj=app)
     except NemotronError as error:

@@ -9,7 +9,7 @@ import click
 from nemotron.cli import help_pages
 from nemotron.cli.app import App
 from nemotron.cli.artifacts.group import artifacts_group
-from nemotron.cli.commands import CommandGroup, app_of, command_for
+from nemotron.cli.commands import DEBUG, JSON, QUIET, CommandGroup, app_of, command_for
 
 
 class RootGroup(CommandGroup):
@@ -26,6 +26,7 @@ class RootGroup(CommandGroup):
         )
         super().__init__("nemotron", params=[version])
         self.add_command(artifacts_group())
+        self.add_command(_CompletionCommand())
 
     def members(self, app: App) -> dict[str, click.Command]:
         """Map recipe families and the commands of the root to their words."""
@@ -40,6 +41,32 @@ class RootGroup(CommandGroup):
     def get_help(self, ctx: click.Context) -> str:
         """Draw the help page."""
         return help_pages.root_page(app_of(ctx), self.commands, self.get_params(ctx))
+
+
+class _CompletionCommand(click.Command):
+    def __init__(self) -> None:
+        shells = click.Choice(["bash", "zsh", "fish"])
+        super().__init__(
+            "completion",
+            params=[click.Argument(["shell"], type=shells, metavar="SHELL"), JSON, QUIET, DEBUG],
+            callback=click.pass_context(_print_completion),
+            help="Print the script that completes commands and references in a shell.",
+            context_settings={"help_option_names": ["-h", "--help"]},
+        )
+
+    def get_help(self, ctx: click.Context) -> str:
+        return help_pages.command_page(app_of(ctx), ctx)
+
+
+def _print_completion(ctx: click.Context, **values: Any) -> None:
+    from nemotron.cli.shells import completion_script
+
+    app, shell = app_of(ctx), values["shell"]
+    script = completion_script(shell)
+    if values["as_json"]:
+        app.document({"shell": shell, "script": script})
+        return
+    app.write(script)
 
 
 def _print_version(ctx: click.Context, _option: click.Parameter, value: Any) -> None:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 _STEP = 1024
 _LONGEST = 200
 _SHORT = 60
+_UNITS = (
+    (365 * 86_400, "year"),
+    (30 * 86_400, "month"),
+    (86_400, "day"),
+    (3_600, "hour"),
+    (60, "minute"),
+    (1, "second"),
+)
 
 
 def show_count(number: int, noun: str) -> str:
@@ -18,16 +26,33 @@ def show_count(number: int, noun: str) -> str:
 
 def show_size(size_bytes: float) -> str:
     """Spell a size: ``1.5 MiB``."""
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if size_bytes < _STEP:
-            return f"{size_bytes:.0f} {unit}" if unit == "bytes" else f"{size_bytes:.1f} {unit}"
+    if size_bytes < _STEP:
+        return show_count(int(size_bytes), "byte")
+    for unit in ("KiB", "MiB", "GiB"):
         size_bytes /= _STEP
+        if size_bytes < _STEP:
+            return f"{size_bytes:.1f} {unit}"
+    size_bytes /= _STEP
     return f"{size_bytes:.1f} TiB"
 
 
 def show_time(time: datetime) -> str:
     """Spell a point in time, to the second, with its zone."""
     return time.strftime("%Y-%m-%d %H:%M:%S %z").rstrip()
+
+
+def show_age(time: datetime, now: datetime | None = None) -> str:
+    """Spell how long ago something was: ``3 hours ago``.
+
+    Args:
+        time: When it was, with its time zone.
+        now: The time to count from; by default this moment.
+    """
+    seconds = int(((now or datetime.now(UTC)) - time).total_seconds())
+    for length_s, unit in _UNITS:
+        if seconds >= length_s:
+            return f"{show_count(seconds // length_s, unit)} ago"
+    return "just now"
 
 
 def show_value(value: Any) -> str:

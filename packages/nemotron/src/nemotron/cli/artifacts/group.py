@@ -12,6 +12,7 @@ import click
 from nemotron.cli import help_pages
 from nemotron.cli.app import App
 from nemotron.cli.commands import DEBUG, JSON, QUIET, ROOT, CommandGroup, app_of
+from nemotron.cli.completion import complete_reference
 
 
 @dataclass(frozen=True)
@@ -72,25 +73,84 @@ class ArtifactsCommand(click.Command):
 
 def artifacts_group() -> click.Group:
     """Make the group."""
-    group = ArtifactsGroup("artifacts", help="Look at recorded artifacts and their lineage.")
+    group = ArtifactsGroup("artifacts", help="Look at recorded artifacts, and keep them in order.")
     for entry in _ENTRIES:
         group.add_command(ArtifactsCommand(entry))
     return group
 
 
-def reference(metavar: str = "REF") -> click.Argument:
+def reference(metavar: str = "REF", name: str = "reference") -> click.Argument:
     """Make the parameter of a command that takes an artifact's name or reference.
 
     Args:
         metavar: How help pages call it; in brackets where it can be left out.
+        name: The parameter's own name.
     """
-    return click.Argument(["reference"], metavar=metavar, required=not metavar.startswith("["))
+    required = not metavar.startswith("[")
+    return click.Argument(
+        [name], metavar=metavar, required=required, shell_complete=complete_reference
+    )
+
+
+def _flag(name: str, text: str) -> click.Option:
+    return click.Option([name], is_flag=True, help=text)
 
 
 _ENTRIES = (
     Entry("ls", "List artifacts, or the versions of one.", [reference("[NAME]")]),
     Entry("show", "Show one version: its manifest.", [reference()]),
     Entry("lineage", "Show what a version was made from, to the raw files.", [reference()]),
+    Entry(
+        "alias",
+        "Let a word mean a version, move or remove it; without ALIAS, list them.",
+        [
+            reference(),
+            click.Argument(["alias"], metavar="[ALIAS]", required=False),
+            _flag("--remove", "Remove the alias instead: NAME:ALIAS --remove."),
+        ],
+    ),
+    Entry("verify", "Check that the data of a version is still what was recorded.", [reference()]),
+    Entry(
+        "withdraw",
+        "Take a version out of use; its record, number and data stay.",
+        [
+            reference(),
+            click.Option(
+                ["--reason"], metavar="TEXT", required=True, help="Why, for whoever asks later."
+            ),
+        ],
+    ),
+    Entry("restore", "Take a withdrawn version into use again.", [reference()]),
+    Entry(
+        "gc",
+        "Show which versions nobody needs any more; withdraw them with --apply.",
+        [
+            click.Option(
+                ["--keep"],
+                type=int,
+                default=1,
+                metavar="N",
+                help="Keep the last N versions of every name. [default: 1]",
+            ),
+            click.Option(
+                ["--exclude"],
+                multiple=True,
+                metavar="NAME",
+                help="Keep all versions of this name. May be given several times.",
+                shell_complete=complete_reference,
+            ),
+            _flag("--apply", "Withdraw the candidates."),
+            _flag("--delete-data", "With --apply: delete their data too, where nothing needs it."),
+        ],
+    ),
+    Entry(
+        "doctor",
+        "Examine a store: what it honours, what is wrong with it, and the cure.",
+        [
+            click.Argument(["place"], metavar="[ROOT]", required=False),
+            _flag("--repair", "Make again what can be derived from manifests."),
+        ],
+    ),
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nemo_runspec.manifest_tracker import Manifest
+from nemo_runspec.manifest_tracker import Content, Manifest, ManifestTracker
 from nemotron.cli.app import App, output_mode
 from nemotron.cli.artifacts.inputs import show_input
 from nemotron.cli.artifacts.store import Store
@@ -24,9 +24,26 @@ def run(app: App, values: Mapping[str, Any]) -> int:
         app.write(f"{manifest.ref}\n")
     else:
         location = tracker.manifest_location(manifest.name, manifest.version)
-        rows = [*_manifest_rows(manifest), ("Manifest:", location)]
+        rows = [
+            *_state_rows(tracker, manifest),
+            *_manifest_rows(manifest),
+            ("Manifest:", location),
+        ]
         app.panel(Panel(manifest.ref, rows, gap=1, fill=False))
     return 0
+
+
+def _state_rows(tracker: ManifestTracker, manifest: Manifest) -> list[Row]:
+    withdrawal = tracker.withdrawal(manifest.name, manifest.version)
+    aliases = tracker.aliases(manifest.name)
+    held = [alias for alias, version in aliases.items() if version == manifest.version]
+    rows: list[Row] = []
+    if withdrawal is not None:
+        notice = f"{show_time(withdrawal.withdrawn_at)}: {withdrawal.reason}"
+        rows.append(("Withdrawn:", notice))
+    if held:
+        rows.append(("Aliases:", ", ".join(held)))
+    return rows
 
 
 def _manifest_rows(manifest: Manifest) -> list[Row]:
@@ -34,11 +51,10 @@ def _manifest_rows(manifest: Manifest) -> list[Row]:
         ("Type:", f"{manifest.type} ({manifest.kind})"),
         ("Path:", manifest.path),
         ("Created:", show_time(manifest.created_at)),
-        ("Producer:", manifest.producer or "unknown"),
+        ("Producer:", manifest.producer or "no recorded producer"),
     ]
     if manifest.content is not None:
-        files = show_count(manifest.content.files, "file")
-        rows.append(("Content:", f"{files}, {show_size(manifest.content.bytes)}"))
+        rows.append(("Content:", _content_text(manifest.content)))
     rows += [("Made from:", reference) for reference in manifest.used_artifacts]
     for uri in manifest.inputs:
         rows.append(("Input:", show_input(uri, manifest.input_revisions.get(uri))))
@@ -46,6 +62,15 @@ def _manifest_rows(manifest: Manifest) -> list[Row]:
     fields = {**manifest.metadata, **(manifest.fields or {})}
     known = {key: value for key, value in fields.items() if value not in (None, [], {})}
     return rows + [(f"{key}:", show_value(value)) for key, value in known.items()]
+
+
+def _content_text(content: Content) -> str:
+    parts = [show_count(content.files, "file"), show_size(content.bytes)]
+    if content.path is not None:
+        parts.append(f"in {content.path}")
+    if content.digest is not None:
+        parts.append(content.digest)
+    return ", ".join(parts)
 
 
 def _provenance_rows(provenance: dict[str, Any]) -> list[Row]:

@@ -1,0 +1,67 @@
+"""What a shell completes beside commands and options: references, configurations, overrides.
+
+Loaded with every command line, so only click is imported here; the store is opened when a
+reference is completed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import click
+from click.shell_completion import CompletionItem
+
+from nemo_runspec.errors import NemotronError
+from nemo_runspec.runspec import Runspec
+from nemotron.cli.config_list import list_configs
+
+COMPLETION_VARIABLE = "_NEMOTRON_COMPLETE"
+
+Completer: TypeAlias = Callable[[click.Context, click.Parameter, str], list["CompletionItem[str]"]]
+
+
+def complete_reference(
+    ctx: click.Context, _param: click.Parameter, incomplete: str
+) -> list[CompletionItem[str]]:
+    """Complete an artifact's name, then its versions and aliases."""
+    return [CompletionItem(text) for text in _references(ctx, incomplete)]
+
+
+def config_completer(recipe: Runspec) -> Completer:
+    """Make what completes a recipe's ``--config``: the names of its configurations, or a file."""
+
+    def complete(
+        _ctx: click.Context, _param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem[str]]:
+        if "/" in incomplete:
+            return [CompletionItem(incomplete, type="file")]
+        names = [config.name for config in list_configs(recipe.config.dir)]
+        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+    return complete
+
+
+def override_completer(recipe: Runspec) -> Completer:
+    """Make what completes ``run.KEY=REF`` of the artifacts that a recipe reads."""
+
+    def complete(
+        ctx: click.Context, _param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem[str]]:
+        key, equals, value = incomplete.partition("=")
+        keys = [f"run.{name}" for name in recipe.artifacts.reads]
+        if equals and key in keys:
+            return [CompletionItem(f"{key}={text}") for text in _references(ctx, value)]
+        return [CompletionItem(f"{each}=") for each in keys if each.startswith(incomplete)]
+
+    return complete
+
+
+def _references(ctx: click.Context, incomplete: str) -> list[str]:
+    from nemotron.cli.artifacts.suggestions import suggest_references
+
+    try:
+        return suggest_references(ctx, incomplete)
+    except NemotronError:
+        # A shell has no place for messages; the command itself will say what is wrong.
+        return []

@@ -97,6 +97,7 @@ class FakeHub:
         unexpected: Requests that it does not know.
         page_size: Entries on a page of a listing.
         tells_head_of_missing: Whether the commit is told with files that do not exist.
+        tells_head_of_files: Whether it is told with files that exist.
         honours_parent: Whether a commit on a stale parent is refused.
     """
 
@@ -106,6 +107,7 @@ class FakeHub:
         self.unexpected: list[str] = []
         self.page_size = 1000
         self.tells_head_of_missing = True
+        self.tells_head_of_files = True
         self.honours_parent = True
         self.tokens = {WRITER: True, READER: False}
         self.before_commit: list[Callable[[], None]] = []
@@ -186,6 +188,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: _Server
 
     def log_message(self, *_: Any) -> None:
@@ -266,6 +269,8 @@ def _route(method: str, target: str) -> Route | None:
     parts = [unquote(part) for part in url.path.strip("/").split("/")]
     if (method, url.path) == ("POST", "/api/repos/create"):  # hf_api.py, create_repo
         return Route("create")
+    if (method, url.path) == ("GET", "/api/agent-harnesses"):  # utils/_detect_agent.py
+        return Route("harnesses")
     if parts[0] == "api" and len(parts) >= 4 and parts[1] in _PLURALS:
         return _api_route(method, parts, query)
     plural = parts.pop(0) if parts[0] == "datasets" else "models"
@@ -371,7 +376,8 @@ def _resolve(hub: FakeHub, route: Route, token: str | None, _body: bytes) -> Any
         told = at if hub.tells_head_of_missing else {}
         raise Refused(404, "Entry not found", code="EntryNotFound", **told)
     etag = f'"{hashlib.sha1(data).hexdigest()}"'  # noqa: S324
-    return 200, {**at, "ETag": etag, "Content-Type": "text/plain"}, data
+    told = at if hub.tells_head_of_files else {}
+    return 200, {**told, "ETag": etag, "Content-Type": "text/plain"}, data
 
 
 def _tree(hub: FakeHub, route: Route, token: str | None, _body: bytes) -> Any:
@@ -412,7 +418,12 @@ def _json(value: Any, headers: dict[str, str] | None = None) -> Any:
     return 200, {**kind, **(headers or {})}, json.dumps(value).encode()
 
 
+def _harnesses(_hub: FakeHub, _route: Route, _token: str | None, _body: bytes) -> Any:
+    return _json({"standardEnvVars": [], "harnesses": {}})
+
+
 _DOES = {
+    "harnesses": _harnesses,
     "create": _create,
     "info": _info,
     "preupload": _preupload,

@@ -15,7 +15,7 @@ from nemo_runspec.errors import StoreError, UnknownOutcomeError
 from nemo_runspec.manifest_tracker.files.base import StoreReport
 from nemo_runspec.manifest_tracker.files.hub_address import parse_hub_root
 from nemo_runspec.manifest_tracker.files.hub_client import Change, HubClient
-from nemo_runspec.manifest_tracker.files.hub_patience import Patience, Pauses
+from nemo_runspec.manifest_tracker.files.hub_patience import Patience
 
 logger = logging.getLogger(__name__)
 
@@ -129,7 +129,7 @@ class HubFiles:
         Returns:
             False where the plan wants nothing.
         """
-        pauses = Pauses(self._patience.conflicts, self._patience)
+        pauses = self._patience.between_conflicts()
         while (change := plan()) is not None:
             if self._client.commit(change, path):
                 return True

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from nemo_runspec.errors import StoreError, UnknownOutcomeError
 from nemo_runspec.manifest_tracker.files.hub_address import HubAddress
-from nemo_runspec.manifest_tracker.files.hub_patience import Patience, Pauses, asked_wait_s
+from nemo_runspec.manifest_tracker.files.hub_patience import Patience, asked_wait_s
 from nemo_runspec.manifest_tracker.files.hub_refusals import error_code, refusal
 
 _OK = 200
@@ -71,7 +71,6 @@ class HubClient:
     def __init__(self, address: HubAddress, patience: Patience) -> None:
         self._hub: Any = importlib.import_module("huggingface_hub")
         self._errors: Any = importlib.import_module("huggingface_hub.errors")
-        self._utils: Any = importlib.import_module("huggingface_hub.utils")
         # httpx, and from huggingface_hub 2 on httpx2.
         self._http: Any = importlib.import_module(
             self._errors.HfHubHTTPError.__mro__[1].__module__.partition(".")[0]
@@ -121,7 +120,7 @@ class HubClient:
             UnknownOutcomeError: It is not known whether the commit was made.
             StoreError: The Hub refused it.
         """
-        pauses = Pauses(self._patience.tries, self._patience)
+        pauses = self._patience.between_tries()
         unsure = False
         while (reply := self._post(change, where)).status_code in _BUSY:
             # Of an error of the server's own it is not known when it happened. Trying again does
@@ -161,7 +160,7 @@ class HubClient:
         return str(reply.json()["sha"])
 
     def _get(self, route: str, path: str, query: Any = None) -> Any:
-        pauses = Pauses(self._patience.tries, self._patience)
+        pauses = self._patience.between_tries()
         while True:
             try:
                 reply = self._request("GET", route, path, params=query)
@@ -189,13 +188,12 @@ class HubClient:
     def _request(
         self, method: str, route: str, path: str, *, headers: Any = None, **content: Any
     ) -> Any:
-        sent = {**self._utils.build_hf_headers(), "Cache-Control": "no-cache", **(headers or {})}
         url = f"{self._endpoint()}/{route}"
         try:
-            return self._utils.get_session().request(
+            return self._hub.get_session().request(
                 method,
                 url,
-                headers=sent,
+                headers={**self._headers(), **(headers or {})},
                 timeout=self._patience.request_s,
                 follow_redirects=True,
                 **content,
@@ -212,6 +210,13 @@ class HubClient:
                 where=self._address.locate(path),
                 hint="Write it like https://huggingface.co",
             ) from error
+
+    def _headers(self) -> dict[str, str]:
+        # Not the client's own: making those asks the Hub for something else, and keeps a file.
+        agent = {"User-Agent": f"nemo-runspec; hf_hub/{self._hub.__version__}"}
+        token = self._hub.get_token()
+        log_in = {"Authorization": f"Bearer {token}"} if token else {}
+        return {**agent, **log_in, "Cache-Control": "no-cache"}
 
     def _accept(self, reply: Any, path: str) -> None:
         if reply.status_code == _OK:

@@ -23,7 +23,8 @@ class Patience:
         tries: How often a request is made that the Hub is too busy for, or does not answer.
         conflicts: How often a commit is made that others' commits overtake.
         longest_wait_s: The longest wait that the Hub may ask for.
-        pause_s: The first pause between tries; it doubles.
+        pause_s: The first pause before a busy Hub is asked again; it doubles.
+        conflict_pause_s: The first pause after another's commit; it doubles.
         longest_pause_s: The longest pause of our own.
     """
 
@@ -32,7 +33,17 @@ class Patience:
     conflicts: int = 40
     longest_wait_s: float = 60.0
     pause_s: float = 0.5
+    conflict_pause_s: float = 0.05
     longest_pause_s: float = 8.0
+
+
+    def between_tries(self) -> Pauses:
+        """The pauses before a busy Hub is asked again."""
+        return Pauses(self.tries, self.pause_s, self)
+
+    def between_conflicts(self) -> Pauses:
+        """The pauses after others' commits."""
+        return Pauses(self.conflicts, self.conflict_pause_s, self)
 
 
 class Pauses:
@@ -40,13 +51,14 @@ class Pauses:
 
     Args:
         tries: How many tries there are.
-        patience: How long the pauses are.
+        first_s: The longest that the first pause may be.
+        limits: The longest pause and wait.
     """
 
-    def __init__(self, tries: int, patience: Patience) -> None:
+    def __init__(self, tries: int, first_s: float, limits: Patience) -> None:
         self._left = tries - 1
-        self._patience = patience
-        self._next_s = patience.pause_s
+        self._next_s = first_s
+        self._limits = limits
 
     def wait(self, asked_s: float = 0.0) -> bool:
         """Pause before the next try, for a random part of a time that doubles.
@@ -57,13 +69,13 @@ class Pauses:
         Returns:
             False, at once, where there is no next try.
         """
-        if self._left <= 0 or asked_s > self._patience.longest_wait_s:
+        if self._left <= 0 or asked_s > self._limits.longest_wait_s:
             return False
         self._left -= 1
         # Not from the random module: its state is the training's, alike on all ranks.
         part = (1 + secrets.randbelow(_JITTER_STEPS)) / _JITTER_STEPS
         time.sleep(asked_s + self._next_s * part)
-        self._next_s = min(self._patience.longest_pause_s, self._next_s * 2)
+        self._next_s = min(self._limits.longest_pause_s, self._next_s * 2)
         return True
 
 

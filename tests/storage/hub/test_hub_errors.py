@@ -189,3 +189,26 @@ def test_a_root_that_is_no_repository(root: str) -> None:
 def test_a_folder_with_odd_parts(folder: str) -> None:
     with pytest.raises(StoreError, match="empty part, or one of dots"):
         ManifestTracker(f"hf://team/artifacts/{folder}")
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("auth login", set()),
+        ("repos create", {"--repo-type", "--private"}),
+        ("repos branch create", {"--repo-type"}),
+    ],
+)
+def test_the_commands_that_messages_name_exist(
+    command: str, options: set[str], tmp_path: Path
+) -> None:
+    hf = Path(sys.executable).with_name("hf")
+    environment = {"PATH": "/usr/bin:/bin", "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+    helped = subprocess.run(
+        [hf, *command.split(), "--help"],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
+    assert options <= set(helped.stdout.replace(",", " ").split())

@@ -12,6 +12,7 @@ import base64
 import importlib
 import json
 import os
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +29,8 @@ _TOO_MANY = 429
 _BUSY = frozenset({408, 429, 500, 502, 503, 504})
 _OVERTAKEN = frozenset({409, 412})
 _HEAD = "X-Repo-Commit"
+
+_session_lock = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +192,11 @@ class HubClient:
         self, method: str, route: str, path: str, *, headers: Any = None, **content: Any
     ) -> Any:
         url = f"{self._endpoint()}/{route}"
+        with _session_lock:
+            # Of threads that ask first at once, older releases give each a session that leaks.
+            session = self._hub.get_session()
         try:
-            return self._hub.get_session().request(
+            return session.request(
                 method,
                 url,
                 headers={**self._headers(), **(headers or {})},

@@ -50,6 +50,12 @@ def read_splits(layout: Layout) -> dict[str, list[BlendEntry]]:
         DataError: A key is missing, a list is empty or malformed, or no split has data; the key
             is named.
     """
+    if "datasets" in layout.document:
+        raise DataError(
+            "This lists datasets that a preparation has not prepared yet.",
+            where=layout.key("datasets"),
+            hint="Prepare it, or import the folder of an output.",
+        )
     splits = {split: _entries(layout, split) for split in SPLITS}
     if not any(splits.values()):
         raise DataError("No split has data.", where=str(layout.file))

@@ -22,21 +22,10 @@ from nemotron_data_prep.output.packed import shift_mask
 Blend = Callable[..., Path]
 EVERYTHING_TRAIN = SplitRatios(train=1.0, valid=0.0, test=0.0)
 
-ADD = {
-    "type": "function",
-    "function": {"name": "add", "description": "Adds.", "parameters": {"type": "object"}},
-}
-NO_SYSTEM = "<|im_start|>system\n<|im_end|>\n"
-ADD_SYSTEM = (
-    "<|im_start|>system\n# Tools\n\nThese functions can be called:\n\n<tools>\n"
-    '{"name": "add", "description": "Adds.", "parameters": {"type": "object"}}\n'
-    "</tools>\n\nA call is written in this form:\n\n<tool_call>\n<function=name>\n"
-    "<parameter=key>\nvalue\n</parameter>\n</function>\n</tool_call><|im_end|>\n"
-)
-CALL_ADD = (
-    "<tool_call>\n<function=add>\n<parameter=a>\n2\n</parameter>\n"
-    "<parameter=b>\nthree\n</parameter>\n</function>\n</tool_call>"
-)
+CONVERSATIONS = Path(__file__).parent / "conversations"
+EXPECTED = sorted(CONVERSATIONS.glob("*/*.txt"))
+NEXT_SEQUENCE = "--- next sequence ---\n"
+ADD = {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
 
 
 def user(content: Any) -> dict[str, Any]:
@@ -50,208 +39,6 @@ def answer(content: Any, **more: Any) -> dict[str, Any]:
 def calls(arguments: Any) -> dict[str, Any]:
     return {"tool_calls": [{"id": "1", "function": {"name": "add", "arguments": arguments}}]}
 
-
-CONVERSATIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
-    "one turn": (
-        {"messages": [user("Hi."), answer("Hello.")]},
-        [
-            NO_SYSTEM + "<|im_start|>user\nHi.<|im_end|>\n"
-            "<|im_start|>assistant\n<think></think>⟦Hello.<|im_end|>⟧\n"
-        ],
-    ),
-    "system message": (
-        {"messages": [{"role": "system", "content": "Be brief."}, user("Hi."), answer("Yo.")]},
-        [
-            (
-                "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi.<|im_end|>\n"
-                "<|im_start|>assistant\n<think></think>⟦Yo.<|im_end|>⟧\n"
-            )
-        ],
-    ),
-    "two turns without reasoning share a sequence": (
-        {"messages": [user("1?"), answer("One."), user("2?"), answer("Two.")]},
-        [
-            NO_SYSTEM + "<|im_start|>user\n1?<|im_end|>\n"
-            "<|im_start|>assistant\n<think></think>⟦One.<|im_end|>⟧\n"
-            "<|im_start|>user\n2?<|im_end|>\n"
-            "<|im_start|>assistant\n<think></think>⟦Two.<|im_end|>⟧\n"
-        ],
-    ),
-    "reasoning in the only turn": (
-        {"messages": [user("1+1?"), answer("2", reasoning_content="One more than one.")]},
-        [
-            NO_SYSTEM + "<|im_start|>user\n1+1?<|im_end|>\n"
-            "<|im_start|>assistant\n<think>\n⟦One more than one.\n</think>\n2<|im_end|>⟧\n"
-        ],
-    ),
-    "reasoning in two turns makes two sequences": (
-        {
-            "messages": [
-                user("A?"),
-                answer("a", reasoning_content="first"),
-                user("B?"),
-                answer("b", reasoning_content="second"),
-            ]
-        },
-        [
-            NO_SYSTEM + "<|im_start|>user\nA?<|im_end|>\n"
-            "<|im_start|>assistant\n<think>\n⟦first\n</think>\na<|im_end|>⟧\n",
-            NO_SYSTEM + "<|im_start|>user\nA?<|im_end|>\n"
-            "<|im_start|>assistant\n<think></think>a<|im_end|>\n"
-            "<|im_start|>user\nB?<|im_end|>\n"
-            "<|im_start|>assistant\n<think>\n⟦second\n</think>\nb<|im_end|>⟧\n",
-        ],
-    ),
-    "reasoning in the last turn alone keeps one sequence": (
-        {
-            "messages": [
-                user("A?"),
-                answer("a"),
-                user("B?"),
-                answer("b", reasoning_content="thought"),
-            ]
-        },
-        [
-            NO_SYSTEM + "<|im_start|>user\nA?<|im_end|>\n"
-            "<|im_start|>assistant\n<think></think>⟦a<|im_end|>⟧\n"
-            "<|im_start|>user\nB?<|im_end|>\n"
-            "<|im_start|>assistant\n<think>\n⟦thought\n</think>\nb<|im_end|>⟧\n"
-        ],
-    ),
-    "reasoning written into the content": (
-        {"messages": [user("A?"), answer("<think>\nhm\n</think>\n\na")]},
-        [
-            NO_SYSTEM + "<|im_start|>user\nA?<|im_end|>\n"
-            "<|im_start|>assistant\n<think>\n⟦hm\n</think>\na<|im_end|>⟧\n"
-        ],
-    ),
-    "tool call and result, arguments as a text": (
-        {
-            "tools": [ADD],
-            "messages": [
-                user("2 and 3?"),
-                answer(None, **calls('{"a": 2, "b": "three"}')),
-                {"role": "tool", "tool_call_id": "1", "content": "5"},
-                answer("Five."),
-            ],
-        },
-        [
-            ADD_SYSTEM + "<|im_start|>user\n2 and 3?<|im_end|>\n"
-            f"<|im_start|>assistant\n<think></think>⟦{CALL_ADD}<|im_end|>⟧\n"
-            "<|im_start|>user\n<tool_response>\n5\n</tool_response><|im_end|>\n"
-            "<|im_start|>assistant\n<think></think>⟦Five.<|im_end|>⟧\n"
-        ],
-    ),
-    "reasoning before and after a tool result stays in its turn": (
-        {
-            "tools": [ADD],
-            "messages": [
-                user("2 and 3?"),
-                answer("Wait.", reasoning_content="use it", **calls({"a": 2, "b": "three"})),
-                {"role": "tool", "content": "5"},
-                answer("Five.", reasoning_content="got it"),
-            ],
-        },
-        [
-            ADD_SYSTEM + "<|im_start|>user\n2 and 3?<|im_end|>\n"
-            f"<|im_start|>assistant\n<think>\n⟦use it\n</think>\nWait.\n{CALL_ADD}<|im_end|>⟧\n"
-            "<|im_start|>user\n<tool_response>\n5\n</tool_response><|im_end|>\n"
-            "<|im_start|>assistant\n<think>\n⟦got it\n</think>\nFive.<|im_end|>⟧\n"
-        ],
-    ),
-    "a tool turn with reasoning, then another user turn": (
-        {
-            "messages": [
-                user("2 and 3?"),
-                answer("", reasoning_content="use it", **calls({})),
-                {"role": "tool", "content": "5"},
-                answer("Five."),
-                user("Sure?"),
-                answer("Yes."),
-            ]
-        },
-        [
-            NO_SYSTEM + "<|im_start|>user\n2 and 3?<|im_end|>\n"
-            "<|im_start|>assistant\n<think>\n⟦use it\n</think>\n"
-            "<tool_call>\n<function=add>\n</function>\n</tool_call><|im_end|>⟧\n"
-            "<|im_start|>user\n<tool_response>\n5\n</tool_response><|im_end|>\n"
-            "<|im_start|>assistant\n<think></think>⟦Five.<|im_end|>⟧\n",
-            NO_SYSTEM + "<|im_start|>user\n2 and 3?<|im_end|>\n"
-            "<|im_start|>assistant\n<think></think>"
-            "<tool_call>\n<function=add>\n</function>\n</tool_call><|im_end|>\n"
-            "<|im_start|>user\n<tool_response>\n5\n</tool_response><|im_end|>\n"
-            "<|im_start|>assistant\n<think></think>Five.<|im_end|>\n"
-            "<|im_start|>user\nSure?<|im_end|>\n"
-            "<|im_start|>assistant\n<think></think>⟦Yes.<|im_end|>⟧\n",
-        ],
-    ),
-    "two calls and two results at once": (
-        {
-            "messages": [
-                user("Both?"),
-                answer("", tool_calls=[*calls({})["tool_calls"], *calls({})["tool_calls"]]),
-                {"role": "tool", "content": "1"},
-                {"role": "tool", "content": "2"},
-                answer("Done."),
-            ]
-        },
-        [
-            NO_SYSTEM + "<|im_start|>user\nBoth?<|im_end|>\n"
-            "<|im_start|>assistant\n<think></think>"
-            "⟦<tool_call>\n<function=add>\n</function>\n</tool_call>\n"
-            "<tool_call>\n<function=add>\n</function>\n</tool_call><|im_end|>⟧\n"
-            "<|im_start|>user\n<tool_response>\n1\n</tool_response>\n"
-            "<tool_response>\n2\n</tool_response><|im_end|>\n"
-            "<|im_start|>assistant\n<think></think>⟦Done.<|im_end|>⟧\n"
-        ],
-    ),
-    "consecutive user messages": (
-        {"messages": [user("One."), user("Two?"), answer("Two.")]},
-        [
-            NO_SYSTEM + "<|im_start|>user\nOne.<|im_end|>\n<|im_start|>user\nTwo?<|im_end|>\n"
-            "<|im_start|>assistant\n<think></think>⟦Two.<|im_end|>⟧\n"
-        ],
-    ),
-    "null and missing fields, content in parts": (
-        {
-            "tools": None,
-            "messages": [
-                {"role": "user", "content": [{"type": "text", "text": "a"}, "b"], "name": None},
-                {
-                    "role": "assistant",
-                    "content": "c",
-                    "tool_calls": None,
-                    "reasoning_content": None,
-                },
-            ],
-        },
-        [
-            NO_SYSTEM + "<|im_start|>user\nab<|im_end|>\n"
-            "<|im_start|>assistant\n<think></think>⟦c<|im_end|>⟧\n"
-        ],
-    ),
-    "an answer that says nothing": (
-        {"messages": [user("Silence!"), {"role": "assistant"}]},
-        [
-            NO_SYSTEM + "<|im_start|>user\nSilence!<|im_end|>\n"
-            "<|im_start|>assistant\n<think></think>⟦<|im_end|>⟧\n"
-        ],
-    ),
-    "what follows the last answer is left out": (
-        {"messages": [user("A?"), answer("a"), user("B?")]},
-        [
-            NO_SYSTEM + "<|im_start|>user\nA?<|im_end|>\n"
-            "<|im_start|>assistant\n<think></think>⟦a<|im_end|>⟧\n"
-        ],
-    ),
-    "characters of several bytes at the edges": (
-        {"messages": [user("größer — 日本語 🙂"), answer("🙂 naïve 日本語")]},
-        [
-            NO_SYSTEM + "<|im_start|>user\ngrößer — 日本語 🙂<|im_end|>\n"
-            "<|im_start|>assistant\n<think></think>⟦🙂 naïve 日本語<|im_end|>⟧\n"
-        ],
-    ),
-}
 
 CHATML = (
     "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content']"
@@ -296,27 +83,32 @@ def prepare(
     return result, dict(result.report)
 
 
-@pytest.mark.parametrize("name", CONVERSATIONS)
+@pytest.mark.parametrize("path", EXPECTED, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_what_is_trained(
-    name: str, blend: Blend, tokenizer_dir: Path, tokenizer: Tokenizer, tmp_path: Path
+    path: Path, blend: Blend, tokenizer_dir: Path, tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
-    record, expected = CONVERSATIONS[name]
-    result, report = prepare(blend(chat=[record]), tokenizer_dir, tmp_path / "out")
-    assert packed_texts(result.path, tokenizer) == sorted(expected, key=len)
+    record = json.loads((CONVERSATIONS / f"{path.stem}.json").read_text(encoding="utf-8"))
+    template = path.parent / "template.jinja"
+    result, report = prepare(
+        blend(chat=[record]),
+        tokenizer_dir,
+        tmp_path / "out",
+        chat_template=str(template) if template.exists() else path.parent.name,
+        # Qwen2.5's template leaves reasoning out.
+        on_template_mismatch="keep",
+    )
+    expected = path.read_text(encoding="utf-8").split(NEXT_SEQUENCE)
+    assert packed_texts(result.path, tokenizer) == expected
     assert report["totals"]["records_out"] == 1
 
 
-def test_a_public_template_without_thinking(
-    blend: Blend, tokenizer_dir: Path, tokenizer: Tokenizer, tmp_path: Path
-) -> None:
-    record = {"messages": [user("1?"), answer("One."), user("2?"), answer("Two.")]}
-    result, _ = prepare(blend(chat=[record]), tokenizer_dir, tmp_path / "out", chat_template=CHATML)
-    assert packed_texts(result.path, tokenizer) == [
-        (
-            "<|im_start|>user\n1?<|im_end|>\n<|im_start|>assistant\n⟦One.<|im_end|>⟧\n"
-            "<|im_start|>user\n2?<|im_end|>\n<|im_start|>assistant\n⟦Two.<|im_end|>⟧\n"
-        )
-    ]
+def test_every_conversation_is_expected_in_two_templates() -> None:
+    for record in CONVERSATIONS.glob("*.json"):
+        for template in ("nano3", "qwen2.5"):
+            assert CONVERSATIONS / template / f"{record.stem}.txt" in EXPECTED
+    for path in EXPECTED:
+        text = path.read_text(encoding="utf-8")
+        assert text.count("⟦") == text.count("⟧") == text.count("<|im_end|>⟧")
 
 
 def test_white_space_that_a_tokenizer_counts_to_the_end_of_turn_is_no_harm(
@@ -385,15 +177,6 @@ def test_any_conversation_trains_each_answer_once_and_nothing_else(
         ),
         (
             (
-                "{% for m in messages %}{{ '<|im_start|>' + m.role }}{% generation %}"
-                "{{ m.content }}{% endgeneration %}{{ '<|im_end|>' }}{% endfor %}"
-                "{% if add_generation_prompt %}{{ '<|im_start|>assistant' }}{% endif %}"
-            ),
-            "generation_tag_mismatch",
-            "generation tags mark other text",
-        ),
-        (
-            (
                 "{% for m in messages %}{% if m.role == 'assistant' %}"
                 "{{ m.content + '<|im_end|>' }}{% endif %}{% endfor %}"
             ),
@@ -423,6 +206,151 @@ def test_a_mask_that_cannot_be_right_stops_or_is_counted(
         prepare(path, tokenizer_dir, tmp_path / "out", chat_template=template)
     with pytest.raises(DataError, match=f"The dataset is empty.*1 {reason}"):
         prepare(path, tokenizer_dir, tmp_path / "out", chat_template=template, on_bad_mask="drop")
+
+
+TAGGED = (
+    "{{% for m in messages %}}{{{{ '<|im_start|>' + m.role + '\n' }}}}"
+    "{{% if m.role == 'assistant' %}}{{% generation %}}{inside}{{% endgeneration %}}{after}"
+    "{{% else %}}{{{{ m.content + '<|im_end|>\n' }}}}{{% endif %}}{{% endfor %}}"
+    "{{% if add_generation_prompt %}}{{{{ '<|im_start|>assistant\n' }}}}{{% endif %}}"
+)
+TWO_TURNS = {"messages": [user("1?"), answer("One."), user("2?"), answer("Two.")]}
+TWO_TURNS_TRAINED = (
+    "<|im_start|>user\n1?<|im_end|>\n<|im_start|>assistant\n⟦One.<|im_end|>⟧\n"
+    "<|im_start|>user\n2?<|im_end|>\n<|im_start|>assistant\n⟦Two.<|im_end|>⟧\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("tags", "notes"),
+    [
+        (("{{ m.content + '<|im_end|>' }}", "{{ '\n' }}"), {}),
+        (("{{ m.content + '<|im_end|>\n' }}", ""), {"generation_tags_differ_in_white_space": 1}),
+    ],
+)
+def test_generation_tags_that_agree(
+    tags: tuple[str, str],
+    notes: dict[str, int],
+    blend: Blend,
+    tokenizer_dir: Path,
+    tmp_path: Path,
+) -> None:
+    inside, after = tags
+    template = TAGGED.format(inside=inside, after=after)
+    result, report = prepare(
+        blend(chat=[TWO_TURNS]), tokenizer_dir, tmp_path / "out", chat_template=template
+    )
+    tokenizer = Tokenizer.from_file(str(tokenizer_dir / "tokenizer.json"))
+    assert packed_texts(result.path, tokenizer) == [TWO_TURNS_TRAINED]
+    assert report["totals"]["notes"] == notes
+
+
+def test_generation_tags_that_disagree_stop_are_dropped_or_are_counted(
+    blend: Blend, tokenizer_dir: Path, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    options = {
+        "chat_template": TAGGED.format(inside="{{ m.content }}", after="{{ '<|im_end|>\n' }}")
+    }
+    path = blend(chat=[TWO_TURNS])
+    with pytest.raises(DataError, match=r"chat\.jsonl:1: .*generation tags mark other text"):
+        prepare(path, tokenizer_dir, tmp_path / "out", **options)
+    with pytest.raises(DataError, match=r"The dataset is empty.*1 generation_tag_mismatch"):
+        prepare(path, tokenizer_dir, tmp_path / "out", **options, on_template_mismatch="drop")
+    result, report = prepare(
+        path, tokenizer_dir, tmp_path / "out", **options, on_template_mismatch="keep"
+    )
+    assert packed_texts(result.path, tokenizer) == [TWO_TURNS_TRAINED]
+    assert report["totals"]["notes"] == {"generation_tag_mismatch": 1}
+
+
+@pytest.mark.parametrize(
+    ("record", "absent"),
+    [
+        (
+            {"messages": [user("q"), answer("a", reasoning_content="why")]},
+            r"messages\[1\]\.reasoning_content",
+        ),
+        (
+            {"messages": [user("q"), answer("", **calls({}))]},
+            r"messages\[1\]\.tool_calls\[0\]",
+        ),
+        ({"tools": [ADD], "messages": [user("q"), answer("a")]}, r"tools\[0\], 'add'"),
+    ],
+)
+def test_what_a_template_leaves_out_stops_or_is_counted(
+    record: dict[str, Any], absent: str, blend: Blend, tokenizer_dir: Path, tmp_path: Path
+) -> None:
+    path = blend(chat=[record])
+    with pytest.raises(DataError, match=rf"leaves a part of the conversation out: {absent}"):
+        prepare(path, tokenizer_dir, tmp_path / "out", chat_template=CHATML)
+    _, report = prepare(
+        path, tokenizer_dir, tmp_path / "out", chat_template=CHATML, on_template_mismatch="keep"
+    )
+    assert report["totals"]["notes"] == {"left_out_by_template": 1}
+
+
+def test_an_answer_that_a_template_cuts_is_left_out(
+    blend: Blend, tokenizer_dir: Path, tmp_path: Path
+) -> None:
+    template = CHATML.replace("message['content']", "message['content'][:3]")
+    with pytest.raises(DataError, match=r"leaves a part .* out: messages\[1\]\.content"):
+        prepare(blend(chat=[TWO_TURNS]), tokenizer_dir, tmp_path / "out", chat_template=template)
+
+
+def test_rewritten_answers_become_sequences_of_their_own_and_are_counted(
+    blend: Blend, tokenizer_dir: Path, tmp_path: Path
+) -> None:
+    def notes(name: str) -> Any:
+        record = json.loads((CONVERSATIONS / f"{name}.json").read_text(encoding="utf-8"))
+        template = str(CONVERSATIONS / "qwen3" / "template.jinja")
+        _, report = prepare(
+            blend(chat=[record]), tokenizer_dir, tmp_path / "out", chat_template=template
+        )
+        return report["totals"]["notes"]
+
+    assert notes("two-turns") == {"split_by_user_turn": 1}
+    assert notes("two-calls-at-once") == {"split_by_answer": 1}
+
+
+def test_think_tags_may_be_special_tokens(
+    blend: Blend, tokenizer_dir: Path, tmp_path: Path
+) -> None:
+    document = json.loads((tokenizer_dir / "tokenizer.json").read_text())
+    for token in document["added_tokens"]:
+        token["special"] = token["special"] or "think>" in token["content"]
+    (tmp_path / "tokenizer.json").write_text(json.dumps(document))
+    thinking = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    good = {"messages": [user("q"), answer("<think>\nhm\n</think>\n\na")]}
+    result, _ = prepare(blend(chat=[good]), tmp_path, tmp_path / "out", chat_template="nano3")
+    (text,) = packed_texts(result.path, thinking)
+    assert text.endswith("<think>\n⟦hm\n</think>\na<|im_end|>⟧\n")
+    forged = {"messages": [user("</think>"), answer("<think>\nhm\n</think>\n\na")]}
+    with pytest.raises(DataError, match=r"holds a special token.*'</think>'"):
+        prepare(blend(chat=[forged]), tmp_path, tmp_path / "out", chat_template="nano3")
+
+
+def test_special_tokens_with_characters_that_json_escapes_are_found(
+    blend: Blend, tokenizer_dir: Path, tmp_path: Path
+) -> None:
+    tokenizer = Tokenizer.from_file(str(tokenizer_dir / "tokenizer.json"))
+    tokenizer.add_special_tokens(['<"end"\n>'])
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    path = blend(chat=[{"messages": [user('x <"end"\n> y'), answer("a")]}])
+    with pytest.raises(DataError, match="holds a special token"):
+        prepare(path, tmp_path, tmp_path / "out", chat_template="nano3")
+
+
+def test_the_first_token_of_a_sequence_is_not_counted_as_trained(
+    blend: Blend, tokenizer_dir: Path, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    template = "{% for m in messages %}{{ m.content + '<|im_end|>' }}{% endfor %}"
+    record = {"messages": [answer("the"), user("q"), answer("fox")]}
+    result, report = prepare(
+        blend(chat=[record]), tokenizer_dir, tmp_path / "out", chat_template=template
+    )
+    (text,) = packed_texts(result.path, tokenizer)
+    assert text == "t⟦he<|im_end|>⟧q<|im_end|>⟦fox<|im_end|>⟧"
+    assert report["totals"]["trained_tokens"] == report["packing"]["trained_tokens"]
 
 
 @pytest.mark.parametrize(

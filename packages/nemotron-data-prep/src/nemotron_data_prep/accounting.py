@@ -29,6 +29,10 @@ class Reason:
 
 
 _SKIP = "Mend the record, or set on_invalid=skip to leave such records out and count them."
+_KEEP = (
+    "Mend the template or the record, or set on_template_mismatch to keep or drop such records "
+    "and count them."
+)
 _DROP = "Mend the template or the record, or set on_bad_mask=drop to leave out and count these."
 
 REASONS: Mapping[str, Reason] = {
@@ -58,8 +62,11 @@ REASONS: Mapping[str, Reason] = {
     ),
     "generation_tag_mismatch": Reason(
         "The template's generation tags mark other text than the assistant's turns",
-        "on_bad_mask",
-        _DROP,
+        "on_template_mismatch",
+        _KEEP,
+    ),
+    "left_out_by_template": Reason(
+        "The chat template leaves a part of the conversation out", "on_template_mismatch", _KEEP
     ),
     "unaligned_span": Reason("A token straddles the edge of a turn", "on_bad_mask", _DROP),
     "untrained_end_of_turn": Reason("The end-of-turn token is not trained", "on_bad_mask", _DROP),
@@ -145,6 +152,11 @@ class Gate:
     settings: Mapping[str, str]
     examples: list[dict[str, str]] = field(default_factory=list)
     _seen: Counter[str] = field(default_factory=Counter)
+
+    def keeps(self, reason: str) -> bool:
+        """Whether the configuration says to use a record all the same, and count it."""
+        setting = REASONS[reason].setting
+        return setting is not None and self.settings.get(setting) == "keep"
 
     def reject(self, ledger: Ledger, reason: str, detail: str, place: Callable[[], str]) -> None:
         """Count a record that is left out.

@@ -11,6 +11,7 @@ from nemo_runspec.errors import ConfigError
 
 OnInvalid = Literal["stop", "skip"]
 OnBadMask = Literal["stop", "drop"]
+OnTemplateMismatch = Literal["stop", "drop", "keep"]
 OnSpecialTokens = Literal["stop", "drop"]
 OnTooLong = Literal["stop", "drop", "truncate"]
 PackFormat = Literal["parquet", "npy"]
@@ -107,6 +108,9 @@ class SftPrepConfig(PrepConfig):
         packing: The packing algorithm.
         format: ``parquet``, or ``npy`` for Megatron-Bridge before 0.4.
         on_bad_mask: ``stop`` at a loss mask that cannot be right, or ``drop`` and count.
+        on_template_mismatch: ``stop`` where the template marks other text than the assistant's
+            turns or leaves a part of the conversation out, ``drop`` and count, or ``keep`` and
+            count.
         on_special_tokens: ``stop`` at special tokens inside message content, or ``drop`` and
             count.
         on_too_long: ``stop``, ``drop`` or ``truncate`` sequences longer than a pack.
@@ -123,6 +127,7 @@ class SftPrepConfig(PrepConfig):
     packing: PackingAlgorithm = "best_fit_decreasing"
     format: PackFormat = "parquet"
     on_bad_mask: OnBadMask = "stop"
+    on_template_mismatch: OnTemplateMismatch = "stop"
     on_special_tokens: OnSpecialTokens = "stop"
     on_too_long: OnTooLong = "drop"
     retention: Retention = "none"

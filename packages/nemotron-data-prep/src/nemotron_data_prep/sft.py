@@ -30,6 +30,7 @@ from nemotron_data_prep.sft_shard import SftTask, make_sequence_maker, tokenize_
 from nemotron_data_prep.sources.files import find_files
 from nemotron_data_prep.tokenizer import TokenizerFiles, describe_tokenizer, token_id
 
+_POLICIES = ("on_invalid", "on_bad_mask", "on_template_mismatch", "on_special_tokens")
 _SHARD_FOLDERS = {"none": ".work", "tokenized": "tokenized"}
 
 
@@ -90,7 +91,7 @@ def _task(
         config.template_date,
         config.end_of_turn,
         config.seed,
-        {key: getattr(config, key) for key in ("on_invalid", "on_bad_mask", "on_special_tokens")},
+        {key: getattr(config, key) for key in _POLICIES},
     )
 
 

@@ -9,7 +9,7 @@ A tokenized shard holds, before any packing, so that packing can change without 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from nemotron_data_prep.accounting import Gate, Ledger
 from nemotron_data_prep.blend import Dataset
 from nemotron_data_prep.chat.masks import trained_mask
 from nemotron_data_prep.chat.messages import Conversation, RejectedError, read_conversation
-from nemotron_data_prep.chat.sequences import SequenceMaker, TrainingText
+from nemotron_data_prep.chat.sequences import SequenceMaker, TrainingText, TrainingTexts
 from nemotron_data_prep.chat.template import ChatTemplate, parse_day
 from nemotron_data_prep.intake import Intake, intakes, receipt_entries
 from nemotron_data_prep.plan import Shard
@@ -112,13 +112,14 @@ def _items(source: Intake, part: Slice, maker: SequenceMaker, seed: int) -> Iter
             if not times:
                 source.reject("sampled_out", "", position)
                 continue
-            maker.refuse_special_tokens(content)
-            texts = maker.make(conversation)
+            maker.refuse_special_tokens(conversation, content)
+            rendered = maker.make(conversation)
+            _settle(rendered, source)
         except RejectedError as error:
             source.reject(error.reason, error.detail, position)
             continue
-        _note(conversation, texts, source.ledger)
-        yield _Item(texts, content_key(content), times, source, part.file, position)
+        _note(conversation, rendered, source.ledger)
+        yield _Item(rendered.texts, content_key(content), times, source, part.file, position)
 
 
 def _copies(key: int, weight: float, seed: int) -> int:
@@ -127,9 +128,16 @@ def _copies(key: int, weight: float, seed: int) -> int:
     return int(copies(np.array([key], dtype=np.uint64), weight, seed)[0])
 
 
-def _note(conversation: Conversation, texts: Sequence[TrainingText], ledger: Ledger) -> None:
-    if len(texts) > 1:
-        ledger.notes["split_by_user_turn"] += 1
+def _settle(rendered: TrainingTexts, source: Intake) -> None:
+    """Use a conversation that its template disagrees with, or turn it away, as configured."""
+    for reason, detail in rendered.mismatches:
+        if not source.gate.keeps(reason):
+            raise RejectedError(reason, detail)
+
+
+def _note(conversation: Conversation, rendered: TrainingTexts, ledger: Ledger) -> None:
+    ledger.notes.update(rendered.notes)
+    ledger.notes.update({reason for reason, _ in rendered.mismatches})
     if conversation.messages[-1]["role"] != "assistant":
         ledger.notes["messages_after_the_last_answer_left_out"] += 1
 

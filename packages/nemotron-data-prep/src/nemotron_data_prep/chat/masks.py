@@ -40,6 +40,8 @@ def trained_mask(
         raise RejectedError("all_masked", f"{len(mask)} tokens")
     if trained == len(mask):
         raise RejectedError("all_trained", f"{len(mask)} tokens")
+    # Nothing predicts the first token of a sequence.
+    mask[0] = 0
     return mask
 
 

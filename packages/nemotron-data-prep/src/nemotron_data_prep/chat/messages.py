@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
+
+_THINK_TAG = re.compile("</?think>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,16 @@ class Conversation:
     def as_bytes(self) -> bytes:
         """The content, whatever the order of keys: for its key, and to search it."""
         return orjson.dumps([self.messages, self.tools], default=str, option=orjson.OPT_SORT_KEYS)
+
+    def without_think_tags(self) -> Conversation:
+        """The same with a space for each think tag in the content of assistant messages."""
+        messages = [
+            {**message, "content": _THINK_TAG.sub(" ", message["content"])}
+            if message["role"] == "assistant"
+            else message
+            for message in self.messages
+        ]
+        return Conversation(messages, self.tools)
 
 
 class RejectedError(Exception):

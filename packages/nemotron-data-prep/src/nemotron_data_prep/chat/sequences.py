@@ -6,7 +6,8 @@ rendering of the messages before it, with a generation prompt, must be a prefix 
 
 Where a template rewrites earlier turns (it drops their reasoning), no single sequence can be
 right for all turns; then every user turn becomes a sequence of its own, with earlier turns as
-inference sees them, and trains only its own answers.
+inference sees them, and trains only its own answers. Where it rewrites even the answers of one
+user turn (between tool calls), each answer becomes a sequence of its own.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
+from nemotron_data_prep.chat.completeness import left_out
 from nemotron_data_prep.chat.messages import Conversation, RejectedError
 from nemotron_data_prep.chat.template import RESERVED_CHARACTERS, ChatTemplate, Rendered
 
@@ -35,6 +39,22 @@ class TrainingText:
     spans: tuple[Span, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class TrainingTexts:
+    """What a conversation becomes.
+
+    Attributes:
+        texts: Its sequences.
+        notes: What is worth counting, by the names that reports use.
+        mismatches: Where the template and the conversation disagree: reasons, each with what
+            exactly differs. Whether that matters is for the configuration to say.
+    """
+
+    texts: list[TrainingText]
+    notes: tuple[str, ...] = ()
+    mismatches: tuple[tuple[str, str], ...] = ()
+
+
 class SequenceMaker:
     """Renders conversations with one template.
 
@@ -51,22 +71,28 @@ class SequenceMaker:
         self._template = template
         self._ends = re.compile(_any_of([end_of_turn] if end_of_turn else special_tokens))
         forbidden = (*special_tokens, *RESERVED_CHARACTERS)
-        self._forbidden = re.compile(_any_of(forbidden).encode())
+        as_json = [orjson.dumps(token)[1:-1].decode() for token in forbidden]
+        self._forbidden = re.compile(_any_of(as_json).encode())
 
-    def refuse_special_tokens(self, conversation: bytes) -> None:
+    def refuse_special_tokens(self, conversation: Conversation, content: bytes) -> None:
         """See that no message could end or forge a turn.
 
+        Think tags may stand in what the assistant writes, even where they are special tokens.
+
         Args:
-            conversation: The conversation as JSON.
+            conversation: The conversation.
+            content: The same as JSON.
 
         Raises:
             RejectedError: A special token stands inside message content.
         """
-        found = self._forbidden.search(conversation)
+        if self._forbidden.search(content) is None:
+            return
+        found = self._forbidden.search(conversation.without_think_tags().as_bytes())
         if found is not None:
             raise RejectedError("special_token_in_content", repr(found.group().decode()))
 
-    def make(self, conversation: Conversation) -> list[TrainingText]:
+    def make(self, conversation: Conversation) -> TrainingTexts:
         """Render a conversation into one or more training sequences.
 
         Raises:
@@ -77,18 +103,29 @@ class SequenceMaker:
         turns = [at for at, message in enumerate(messages) if message["role"] == "assistant"]
         if not turns:
             raise RejectedError("no_assistant_turn", f"{len(messages)} messages")
-        whole = _View(self, messages[: turns[-1] + 1], conversation.tools)
-        spans = whole.spans(turns)
-        if spans is not None:
-            return [whole.training_text(spans)]
-        return [self._user_turn(conversation, group) for group in _user_turns(messages)]
+        found = self._stable(conversation, turns)
+        if found is not None:
+            return found
+        groups = _user_turns(messages)
+        parts = [part for group in groups for part in self._user_turn(conversation, group)]
+        notes = ["split_by_user_turn"] if len(groups) > 1 else []
+        if len(parts) > len(groups):
+            notes.append("split_by_answer")
+        return _joined(parts, notes)
 
-    def _user_turn(self, conversation: Conversation, turns: list[int]) -> TrainingText:
+    def _user_turn(self, conversation: Conversation, turns: list[int]) -> list[TrainingTexts]:
+        found = self._stable(conversation, turns)
+        if found is not None:
+            return [found]
+        if len(turns) == 1:
+            raise RejectedError("unstable_prefix", f"messages[{turns[0]}]")
+        return [part for at in turns for part in self._user_turn(conversation, [at])]
+
+    def _stable(self, conversation: Conversation, turns: list[int]) -> TrainingTexts | None:
+        """One sequence for these turns, or None where the template rewrites one of them."""
         view = _View(self, conversation.messages[: turns[-1] + 1], conversation.tools)
         spans = view.spans(turns)
-        if spans is None:
-            raise RejectedError("unstable_prefix", f"messages[{turns[0]}] and after")
-        return view.training_text(spans)
+        return None if spans is None else view.training_texts(turns, spans)
 
     def end_of_turn(self, text: str, start: int, at: int) -> int:
         """Where a turn ends, behind its end-of-turn token.
@@ -140,10 +177,14 @@ class _View:
             spans.append(span)
         return spans
 
-    def training_text(self, spans: list[Span]) -> TrainingText:
-        """The sequence, its spans checked against the template's generation blocks."""
-        self._check_generation_blocks(spans)
-        return TrainingText(self._rendered.text, tuple(spans))
+    def training_texts(self, turns: Sequence[int], spans: list[Span]) -> TrainingTexts:
+        """The sequence, and where the template disagrees with the conversation about it."""
+        text = self._rendered.text
+        notes, mismatches = self._compare_generation_blocks(spans)
+        absent = left_out(self._messages, self._tools, text, dict(zip(turns, spans, strict=True)))
+        if absent is not None:
+            mismatches.append(("left_out_by_template", absent))
+        return TrainingTexts([TrainingText(text, tuple(spans))], tuple(notes), tuple(mismatches))
 
     def _span(self, at: int) -> Span | None:
         text = self._rendered.text
@@ -166,14 +207,37 @@ class _View:
                 return len(prompt)
         return None
 
-    def _check_generation_blocks(self, spans: list[Span]) -> None:
+    def _compare_generation_blocks(
+        self, spans: list[Span]
+    ) -> tuple[list[str], list[tuple[str, str]]]:
+        """Notes and mismatches of the spans against what the template marks, if it marks any."""
         marked = self._rendered.generated
         if marked is None:
-            return
+            return [], []
         relevant = [span for span in marked if span[1] > spans[0][0]]
-        if relevant != spans:
-            detail = f"the tags mark {relevant}, the turns are {spans}"
-            raise RejectedError("generation_tag_mismatch", detail)
+        if relevant == spans:
+            return [], []
+        text = self._rendered.text
+        if [_stripped(text, span) for span in relevant] == [
+            _stripped(text, each) for each in spans
+        ]:
+            return ["generation_tags_differ_in_white_space"], []
+        detail = f"the tags mark {relevant}, the turns are {spans}"
+        return [], [("generation_tag_mismatch", detail)]
+
+
+def _stripped(text: str, span: Span) -> Span:
+    """A span without the white space at its edges."""
+    inside = text[slice(*span)]
+    return span[1] - len(inside.lstrip()), span[0] + len(inside.rstrip())
+
+
+def _joined(parts: Sequence[TrainingTexts], notes: Sequence[str]) -> TrainingTexts:
+    return TrainingTexts(
+        [text for part in parts for text in part.texts],
+        tuple(dict.fromkeys([*notes, *(note for part in parts for note in part.notes)])),
+        tuple(mismatch for part in parts for mismatch in part.mismatches),
+    )
 
 
 def _user_turns(messages: Sequence[dict[str, Any]]) -> list[list[int]]:

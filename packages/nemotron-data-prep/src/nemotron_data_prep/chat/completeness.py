@@ -1,0 +1,49 @@
+"""What a template leaves out of a conversation, such as reasoning that it does not know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+
+def left_out(
+    messages: Sequence[Mapping[str, Any]],
+    tools: Sequence[Any] | None,
+    text: str,
+    spans: Mapping[int, tuple[int, int]],
+) -> str | None:
+    """Name the first thing that the rendering of a conversation lacks.
+
+    Args:
+        messages: The conversation.
+        tools: Its tools.
+        text: The rendering.
+        spans: Characters to train in it, by the index of the message.
+
+    Returns:
+        Such as ``messages[1].reasoning_content``; None where everything is there.
+    """
+    for at, span in spans.items():
+        inside = text[slice(*span)]
+        for key, expected in _parts(messages[at]):
+            if expected not in inside:
+                return f"messages[{at}].{key}"
+    for at, name in enumerate(_tool_names(tools or ())):
+        if name not in text:
+            return f"tools[{at}], {name!r}"
+    return None
+
+
+def _parts(message: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Texts that the model is meant to write, each with its key."""
+    yield "content", message["content"].rpartition("</think>")[2].strip()
+    yield "reasoning_content", str(message.get("reasoning_content", "")).strip()
+    for at, call in enumerate(message.get("tool_calls", ())):
+        yield f"tool_calls[{at}]", call["function"]["name"]
+
+
+def _tool_names(tools: Sequence[Any]) -> Iterator[str]:
+    for tool in tools:
+        described = tool.get("function", tool) if isinstance(tool, dict) else {}
+        name = described.get("name", "") if isinstance(described, dict) else ""
+        yield name if isinstance(name, str) else ""

@@ -162,7 +162,7 @@ def test_a_name_whose_versions_are_all_withdrawn_is_sound(tracker: ManifestTrack
 class ReadOnlyFiles(LocalFiles):
     """A local store on a file system that is mounted read-only."""
 
-    def _write_synced(self, path: Path, *data: bytes) -> None:
+    def _write_synced(self, path: Path, *_data: bytes) -> None:
         raise OSError(errno.EROFS, "Read-only file system", str(path))
 
 

@@ -144,6 +144,8 @@ def store(workplace: Path) -> Path:
     root = workplace / "artifacts"
     raw = workplace / "chat.jsonl"
     raw.write_text("{}\n")
+    (workplace / "data").mkdir()
+    (workplace / "data" / "shard").write_text("abc")
 
     class Data(SFTDataArtifact):
         def get_input_uris(self) -> list[str]:

@@ -1,30 +1,102 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from nemo_runspec.manifest_tracker import ManifestTracker
 
-def test_ls_shows_the_latest_version_of_every_name(store: Path, nemotron: Callable) -> None:
-    done = nemotron("artifacts", "ls")
-    assert f"Artifacts in {store}" in done.out
-    assert "demo-data:v2   Data" in done.out
-    assert "demo-model:v1  ModelArtifact" in done.out
+
+def test_ls_shows_every_name_with_its_latest_version(store: Path, nemotron: Callable) -> None:
+    ManifestTracker(store).set_alias("demo-data", 1, "golden")
+    page = nemotron("artifacts", "ls").out
+    assert f"Artifacts in {store}" in page
+    assert re.search(r"demo-data:v2 +2 +(just now|\d+ seconds? ago) +3 bytes +Data +golden", page)
+    assert re.search(r"demo-model:v1 +1 +.* ModelArtifact", page)
     assert nemotron("artifacts", "ls", "--quiet").out == "demo-data\ndemo-model\n"
 
 
+def test_ls_as_json_has_all_of_a_name(store: Path, nemotron: Callable) -> None:
+    ManifestTracker(store).set_alias("demo-data", 1, "golden")
+    data, model = json.loads(nemotron("artifacts", "ls", "--json").out)
+    assert data["created_at"]
+    assert data | {"created_at": ""} == {
+        "name": "demo-data",
+        "versions": 2,
+        "ref": "demo-data:v2",
+        "version": 2,
+        "type": "Data",
+        "kind": "dataset",
+        "path": str(store.parent / "data"),
+        "created_at": "",
+        "producer": None,
+        "size_bytes": 3,
+        "files": 1,
+        "aliases": {"golden": 1},
+        "problem": None,
+    }
+    assert (model["name"], model["kind"]) == ("demo-model", "model")
+
+
 def test_ls_of_a_name_shows_its_versions(store: Path, nemotron: Callable) -> None:
+    tracker = ManifestTracker(store)
+    tracker.set_alias("demo-data", 2, "golden")
+    tracker.withdraw("demo-data", 1, reason="a bad split")
+    page = nemotron("artifacts", "ls", "demo-data").out
+    assert re.search(r"demo-data:v1 .* withdrawn: a bad split", page)
+    assert re.search(r"demo-data:v2 .* golden", page)
     listed = json.loads(nemotron("artifacts", "ls", "demo-data", "--json").out)
-    assert [(each["ref"], each["version"]) for each in listed] == [
-        ("demo-data:v1", 1),
-        ("demo-data:v2", 2),
+    assert [(each["ref"], each["aliases"]) for each in listed] == [
+        ("demo-data:v1", []),
+        ("demo-data:v2", ["golden"]),
     ]
+    assert listed[0]["withdrawn"]["reason"] == "a bad split"
+    assert listed[1]["withdrawn"] is None
     assert nemotron("artifacts", "ls", "demo-data", "--quiet").out.split() == [
         "demo-data:v1",
         "demo-data:v2",
     ]
+
+
+@pytest.mark.parametrize("damage", ["{", "", "\0\0", "[]", '{"name": "demo-data"}'])
+def test_a_damaged_manifest_is_named_and_the_rest_still_lists(
+    store: Path, nemotron: Callable, damage: str
+) -> None:
+    (store / "demo-data" / "v2" / "manifest.json").write_text(damage)
+    for words in (["ls"], ["ls", "demo-data"]):
+        done = nemotron("artifacts", *words)
+        assert done.code == 0
+        assert "v2/manifest.json: The manifest" in done.out
+    listed = json.loads(nemotron("artifacts", "ls", "demo-data", "--json").out)
+    assert listed[0]["problem"] is None
+    assert "v2/manifest.json" in listed[1]["problem"]
+    names = json.loads(nemotron("artifacts", "ls", "--json").out)
+    assert [each["name"] for each in names] == ["demo-data", "demo-model"]
+    assert "v2/manifest.json" in names[0]["problem"]
+    assert names[1]["problem"] is None
+
+
+def test_a_dangling_alias_is_listed_as_such(store: Path, nemotron: Callable) -> None:
+    tracker = ManifestTracker(store)
+    tracker.set_alias("demo-data", 1, "golden")
+    (store / "demo-data" / "aliases" / "golden").write_text("v7")
+    assert "demo-data:golden  v7 does not exist" in nemotron("artifacts", "ls", "demo-data").out
+    assert "golden (v7 does not exist)" in nemotron("artifacts", "ls").out
+
+
+def test_a_dangling_latest_still_lists(store: Path, nemotron: Callable) -> None:
+    (store / "demo-data" / "latest").write_text("v7")
+    assert "demo-data:v2" in nemotron("artifacts", "ls").out
+
+
+def test_a_file_as_root_is_one_sentence(workplace: Path, nemotron: Callable) -> None:
+    (workplace / "artifacts").write_text("")
+    done = nemotron("artifacts", "ls")
+    assert done.code == 1
+    assert "Cannot list the artifact store: Not a directory." in done.err
 
 
 def test_ls_of_nothing_says_so_and_creates_nothing(workplace: Path, nemotron: Callable) -> None:
@@ -68,6 +140,18 @@ def test_what_does_not_exist_is_one_sentence(store: Path, nemotron: Callable, co
     assert "Did you mean 'demo-data'?" in done.err
     error = json.loads(nemotron("artifacts", command, "demo-data:v9", "--json").out)["error"]
     assert error["hint"] == "It has v1 to v2."
+
+
+def test_show_says_what_became_of_a_version(store: Path, nemotron: Callable) -> None:
+    tracker = ManifestTracker(store)
+    tracker.set_alias("demo-data", 2, "golden")
+    tracker.withdraw("demo-data", 1, reason="a bad split")
+    page = nemotron("artifacts", "show", "demo-data:v1").out
+    assert re.search(r"Withdrawn: .*: a bad split", page)
+    assert "no recorded producer" in page
+    page = nemotron("artifacts", "show", "demo-data:golden").out
+    assert re.search(r"Aliases: +golden", page)
+    assert re.search(r"Content: +1 file, 3 bytes, sha256:", page)
 
 
 def test_a_newer_manifest_is_refused(store: Path, nemotron: Callable) -> None:

@@ -72,15 +72,42 @@ def test_the_options_are_frozen(workplace: Path) -> None:
     collect(root, context, "")
     assert {name: options for name, options in found.items() if not name.startswith("nano3")} == {
         "artifacts": ["--help", "-h"],
+        "artifacts alias": ["--debug", "--help", "--json", "--quiet", "--remove", "--root", "-h"],
+        "artifacts doctor": ["--debug", "--help", "--json", "--quiet", "--repair", "--root", "-h"],
+        "artifacts gc": [
+            *("--apply", "--debug", "--delete-data", "--exclude", "--help", "--json", "--keep"),
+            *("--quiet", "--root", "-h"),
+        ],
         "artifacts lineage": ["--debug", "--help", "--json", "--quiet", "--root", "-h"],
         "artifacts ls": ["--debug", "--help", "--json", "--quiet", "--root", "-h"],
+        "artifacts restore": ["--debug", "--help", "--json", "--quiet", "--root", "-h"],
         "artifacts show": ["--debug", "--help", "--json", "--quiet", "--root", "-h"],
+        "artifacts verify": ["--debug", "--help", "--json", "--quiet", "--root", "-h"],
+        "artifacts withdraw": [
+            "--debug",
+            "--help",
+            "--json",
+            "--quiet",
+            "--reason",
+            "--root",
+            "-h",
+        ],
+        "completion": ["--debug", "--help", "--json", "--quiet", "-h"],
         "demo": ["--help", "-h"],
         "demo data": ["--help", "-h"],
+        "demo data import": ["--help", "-h"],
+        "demo data import sft": [
+            *("--debug", "--help", "--json", "--name", "--pack-size", "--quiet", "--root", "-h"),
+        ],
         "demo data prep": ["--help", "-h"],
         "demo data prep sft": [
             *("--config", "--debug", "--dry-run", "--help", "--json", "--quiet", "--root"),
             *("-c", "-h"),
+        ],
+        "demo model": ["--help", "-h"],
+        "demo model import": ["--help", "-h"],
+        "demo model import sft": [
+            *("--debug", "--help", "--json", "--name", "--quiet", "--root", "--step", "-h"),
         ],
         "demo sft": [
             *("--art.data", "--art.model", "--config", "--debug", "--dry-run", "--help"),
@@ -95,7 +122,7 @@ def test_the_options_are_frozen(workplace: Path) -> None:
         (["demp"], "'nemotron' has no command 'demp'. Did you mean 'demo'?"),
         (["demo", "sfy"], "'nemotron demo' has no command 'sfy'. Did you mean 'sft'?"),
         (["demo", "data/prep/sft"], "Did you mean 'data prep sft'?"),
-        (["demo"], "'nemotron demo' needs one more word. One of data, sft"),
+        (["demo"], "'nemotron demo' needs one more word. One of data, model, sft"),
         ([], "'nemotron' needs one more word."),
         (["demo", "sft", "--confg", "x"], "has no option '--confg'. Did you mean '--config'?"),
         (["demo", "sft", "--run", "dlw"], "'--run' is not available in this release"),
@@ -149,7 +176,7 @@ def test_a_recipe_cannot_take_the_name_of_a_command(workplace: Path, nemotron: C
     (workplace / "recipes" / "taken.py").write_text(header)
     done = nemotron("--help")
     assert done.code == 2
-    assert "begins with 'artifacts', which is a command of its own" in done.err
+    assert "'artifacts/x' is taken: 'nemotron artifacts' is a command of its own" in done.err
     assert nemotron("artifacts", "ls").code == 0
 
 

@@ -7,6 +7,7 @@ same panel can be drawn for a terminal, a pipe or a terminal without Unicode.
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, NamedTuple, TypeAlias
@@ -178,8 +179,9 @@ def _wrap_line(line: str, limit: int) -> list[str]:
     indent = line[: len(line) - len(line.lstrip())]
     lines: list[str] = []
     current = ""
-    for word in line.split():
-        joined = f"{current} {word}" if current else indent + word
+    # With the spaces before each word, so that columns stay aligned up to where the line breaks.
+    for spaces, word in re.findall(r"(\s*)(\S+)", line):
+        joined = f"{current}{spaces}{word}"
         if cell_width(joined) <= limit:
             current = joined
             continue

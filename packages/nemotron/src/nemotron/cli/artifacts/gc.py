@@ -66,11 +66,13 @@ def _show(
     deleted = "Deleted" if values["delete_data"] else "Data that --delete-data would delete"
     _panel(app, "Kept", [*kept, *stayed.items()])
     _panel(app, "Cannot be read, and may use any version", list(plan.problems.items()))
-    _panel(app, withdrawn, gone or ["Nothing."])
+    _panel(app, withdrawn, gone)
     _panel(app, "Cannot be made again afterwards", lost)
     _panel(app, deleted, [_place(each) for each in data if each.obstacle is None])
     _panel(app, "Data that stays", [_staying(each) for each in data if each.obstacle])
-    if gone and not values["apply"]:
+    if not gone:
+        app.write("There is nothing to withdraw.\n")
+    elif not values["apply"]:
         app.write("Nothing was changed. Withdraw with: nemotron artifacts gc --apply\n")
 
 

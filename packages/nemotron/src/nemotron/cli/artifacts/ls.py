@@ -22,7 +22,7 @@ from nemotron.cli.panels import Panel, Row
 from nemotron.cli.tables import table_rows
 from nemotron.cli.values import show_age, show_size
 
-_NAME_HEADS = ("Latest", "Versions", "Recorded", "Size", "Type", "Aliases")
+_NAME_HEADS = ("Latest", "Of", "Recorded", "Size", "Type", "Aliases")
 _VERSION_HEADS = ("Version", "Recorded", "Size", "Aliases", "Note")
 
 

@@ -23,7 +23,7 @@ def test_every_word_of_a_name_is_a_level(tmp_path: Path) -> None:
     root = tree_of(tmp_path, a="nano3/data/prep/sft", b="nano3/sft")
     nano3 = root.children["nano3"]
     assert isinstance(nano3, Branch)
-    assert sorted(nano3.children) == ["data", "sft"]
+    assert sorted(nano3.children) == ["data", "model", "sft"]
     assert [command_of(each) for each in root.recipes()] == [
         "nemotron nano3 data prep sft",
         "nemotron nano3 sft",
@@ -41,3 +41,45 @@ def test_a_name_that_begins_another_is_refused_and_both_files_are_named(
         tree_of(tmp_path, one=shorter, two=longer)
     assert "one.py" in str(caught.value.where)
     assert "two.py" in str(caught.value.where)
+
+
+def words_of_imports(root: Branch) -> set[str]:
+    return {" ".join(target.words) for target in root.imports()}
+
+
+def test_a_family_imports_what_its_recipes_make(tmp_path: Path) -> None:
+    root = tree_of(
+        tmp_path,
+        a="nano3/data/prep/sft",
+        b="nano3/sft",
+        c="super3/rl/grpo",
+        d="super3/rl/dpo",
+        e="super3/pretrain/long",
+        f="own/data/prep/eval",
+        g="own/evaluate",
+        h="mine/data/prep/rl",
+    )
+    assert words_of_imports(root) == {
+        "nano3 data import sft",
+        "nano3 model import sft",
+        "super3 model import rl",
+        "mine data import rl",
+    }
+    assert "own" in root.children
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("x/data/import/sft", "nemotron x data import"),
+        ("x/model/import/own", "nemotron x model import"),
+        ("x/model/import", "nemotron x model import"),
+        ("x/model", "nemotron x model"),
+    ],
+)
+def test_a_recipe_among_the_imports_is_refused_and_its_file_is_named(
+    tmp_path: Path, name: str, command: str
+) -> None:
+    with pytest.raises(RunspecError, match=f"'{command}' is a command of its own") as caught:
+        tree_of(tmp_path, train="x/sft", taken=name)
+    assert str(caught.value.where).endswith("taken.py")

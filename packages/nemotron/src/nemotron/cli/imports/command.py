@@ -51,7 +51,7 @@ def _params(target: ImportTarget) -> list[click.Parameter]:
     own: dict[tuple[str, str], list[click.Parameter]] = {("data", "sft"): [_PACK_SIZE]}
     asked = [_STEP] if target.subject == "model" else own.get((target.subject, target.stage), [])
     return [
-        click.Argument(["path"], metavar="PATH"),
+        click.Argument(["path"], type=click.Path(), metavar="PATH"),
         *asked,
         click.Option(
             ["--name"],

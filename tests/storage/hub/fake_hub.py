@@ -97,7 +97,7 @@ class FakeHub:
         unexpected: Requests that it does not know.
         page_size: Entries on a page of a listing.
         tells_head_of_missing: Whether the commit is told with files that do not exist.
-        tells_head_of_files: Whether it is told with files that exist.
+        is_log_in_page: Whether everything is answered with a page, as some networks do.
         honours_parent: Whether a commit on a stale parent is refused.
     """
 
@@ -107,7 +107,7 @@ class FakeHub:
         self.unexpected: list[str] = []
         self.page_size = 1000
         self.tells_head_of_missing = True
-        self.tells_head_of_files = True
+        self.is_log_in_page = False
         self.honours_parent = True
         self.tokens = {WRITER: True, READER: False}
         self.before_commit: list[Callable[[], None]] = []
@@ -228,6 +228,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
         hub, route = self.server.hub, _route(self.command, self.path)
+        if hub.is_log_in_page:
+            return 200, {"Content-Type": "text/html"}, b"<html>Please log in</html>"
         if route is None:
             hub.unexpected.append(f"{self.command} {self.path}")
             raise Refused(400, "unknown route")
@@ -376,8 +378,7 @@ def _resolve(hub: FakeHub, route: Route, token: str | None, _body: bytes) -> Any
         told = at if hub.tells_head_of_missing else {}
         raise Refused(404, "Entry not found", code="EntryNotFound", **told)
     etag = f'"{hashlib.sha1(data).hexdigest()}"'  # noqa: S324
-    told = at if hub.tells_head_of_files else {}
-    return 200, {**told, "ETag": etag, "Content-Type": "text/plain"}, data
+    return 200, {**at, "ETag": etag, "Content-Type": "text/plain"}, data
 
 
 def _tree(hub: FakeHub, route: Route, token: str | None, _body: bytes) -> Any:

@@ -15,7 +15,7 @@ from nemo_runspec.manifest_tracker import ManifestTracker
 from nemo_runspec.manifest_tracker.files.hub import HubFiles
 from nemo_runspec.manifest_tracker.files.hub_patience import Patience
 
-HASTY = Patience(request_s=0.2, tries=2, pause_s=0.001)
+HASTY = Patience(reply_s=0.2, tries=2, pause_s=0.001)
 MODEL = ModelArtifact(path=Path("/checkpoints"), step=1)
 
 
@@ -104,11 +104,11 @@ def test_a_hub_that_is_out_of_order(hub: FakeHub) -> None:
 
 
 def test_a_server_that_is_no_hub(hub: FakeHub) -> None:
-    hub.tells_head_of_files = False
-    log_in_page = hub.repos["models", "team/artifacts"]
-    log_in_page.commit("main", "page", {"model/latest": b"<html>Please log in</html>"})
-    with pytest.raises(StoreError, match=r"does not answer as .* Hub does.*HF_ENDPOINT"):
-        ManifestTracker("hf://team/artifacts").resolve("model")
+    hub.is_log_in_page = True
+    tracker = ManifestTracker("hf://team/artifacts")
+    for ask in (tracker.names, lambda: tracker.resolve("model"), lambda: log(tracker.root)):
+        with pytest.raises(StoreError, match=r"answers with a page.*Check HF_ENDPOINT"):
+            ask()
 
 
 @pytest.fixture

@@ -124,6 +124,20 @@ def test_the_command_lists_and_shows(hub: FakeHub, root: str) -> None:
     assert json.loads(shown.stdout)["metadata"]["step"] == 1, shown.stderr
 
 
+def test_the_command_examines_and_keeps_order(hub: FakeHub, root: str) -> None:
+    log(root, step=1)
+    log(root, step=2)
+    examined = nemotron("artifacts", "doctor", root)
+    assert examined.returncode == 0, examined.stderr
+    assert "commit" in examined.stdout
+    named = nemotron("artifacts", "alias", "model:v1", "production", "--root", root)
+    assert named.returncode == 0, named.stderr
+    nemotron("artifacts", "withdraw", "model:v2", "--root", root, "--reason", "wrong split")
+    tracker = ManifestTracker(root)
+    assert tracker.resolve("model").version == 1
+    assert tracker.aliases("model") == {"production": 1}
+
+
 def test_the_command_says_in_one_sentence_what_is_wrong(
     hub: FakeHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:

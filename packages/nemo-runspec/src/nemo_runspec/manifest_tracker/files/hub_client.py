@@ -103,7 +103,10 @@ class HubClient:
             if _is_missing(reply):
                 return found
             self._accept(reply, path)
-            found += [(str(e["type"]), str(e["path"]).rpartition("/")[2]) for e in reply.json()]
+            found += [
+                (str(entry["type"]), str(entry["path"]).rpartition("/")[2])
+                for entry in reply.json()
+            ]
             following = reply.links.get("next", {}).get("url")
             # Only the query is taken from the reply: the token goes nowhere else.
             query = urlsplit(following).query if following else None
@@ -149,12 +152,6 @@ class HubClient:
         if _is_missing(reply):
             return None, head
         self._accept(reply, path)
-        if head is None:
-            raise StoreError(
-                f"The server at {self._page()} does not answer as the Hugging Face Hub does.",
-                where=self._address.locate(path),
-                hint="Check HF_ENDPOINT and the proxy.",
-            )
         return bytes(reply.content), head
 
     def _head(self, path: str) -> str:
@@ -166,7 +163,7 @@ class HubClient:
         pauses = self._patience.between_tries()
         while True:
             try:
-                reply = self._request("GET", route, path, params=query)
+                reply = self._request("GET", route, path, self._patience.reply_s, params=query)
             except self._http.TransportError as error:
                 if not pauses.wait():
                     raise self._unreachable(error, path) from error
@@ -179,7 +176,9 @@ class HubClient:
         headers = {"Content-Type": "application/x-ndjson"}
         not_sent = (self._http.ConnectError, self._http.ConnectTimeout, self._http.PoolTimeout)
         try:
-            return self._request("POST", route, where, content=lines, headers=headers)
+            return self._request(
+                "POST", route, where, self._patience.commit_s, headers=headers, content=lines
+            )
         except not_sent as error:
             raise self._unreachable(error, where) from error
         except self._http.TransportError as error:
@@ -189,7 +188,14 @@ class HubClient:
             ) from error
 
     def _request(
-        self, method: str, route: str, path: str, *, headers: Any = None, **content: Any
+        self,
+        method: str,
+        route: str,
+        path: str,
+        reply_s: float,
+        *,
+        headers: Any = None,
+        **body: Any,
     ) -> Any:
         url = f"{self._endpoint()}/{route}"
         with _session_lock:
@@ -200,9 +206,9 @@ class HubClient:
                 method,
                 url,
                 headers={**self._headers(), **(headers or {})},
-                timeout=self._patience.request_s,
+                timeout=self._http.Timeout(reply_s, connect=self._patience.connect_s),
                 follow_redirects=True,
-                **content,
+                **body,
             )
         except self._errors.OfflineModeIsEnabled as error:
             raise StoreError(
@@ -226,7 +232,13 @@ class HubClient:
 
     def _accept(self, reply: Any, path: str) -> None:
         if reply.status_code == _OK:
-            return
+            if "html" not in reply.headers.get("Content-Type", ""):
+                return
+            raise StoreError(
+                f"The server at {self._page()} answers with a page, not as the Hub does.",
+                where=self._address.locate(path),
+                hint="Check HF_ENDPOINT and the proxy.",
+            )
         raise refusal(
             reply,
             self._address,

@@ -19,7 +19,9 @@ class Patience:
     """Limits of one operation.
 
     Attributes:
-        request_s: Seconds without a byte after which a request counts as lost.
+        connect_s: Seconds for one connection.
+        reply_s: Seconds without a byte of a reply after which it counts as lost.
+        commit_s: The same for the reply to a commit.
         tries: How often a request is made that the Hub is too busy for, or does not answer.
         conflicts: How often a commit is made that others' commits overtake.
         longest_wait_s: The longest wait that the Hub may ask for.
@@ -28,14 +30,15 @@ class Patience:
         longest_pause_s: The longest pause of our own.
     """
 
-    request_s: float = 30.0
-    tries: int = 5
+    connect_s: float = 5.0
+    reply_s: float = 15.0
+    commit_s: float = 60.0
+    tries: int = 4
     conflicts: int = 40
     longest_wait_s: float = 60.0
     pause_s: float = 0.5
     conflict_pause_s: float = 0.05
     longest_pause_s: float = 8.0
-
 
     def between_tries(self) -> Pauses:
         """The pauses before a busy Hub is asked again."""

@@ -11,6 +11,7 @@ from omegaconf.errors import InterpolationResolutionError
 
 from nemo_runspec.artifacts import ModelArtifact, SFTDataArtifact, setup_artifact_tracking
 from nemo_runspec.artifacts.tracker import Lineage
+from nemo_runspec.config import extract_train_config
 from nemo_runspec.errors import ArtifactNotFoundError, ConfigError, StoreError
 from nemo_runspec.manifest_tracker import ManifestTracker
 from nemo_runspec.resolvers import (
@@ -204,6 +205,29 @@ def test_pinning_leaves_paths_alone(root: Path, tmp_path: Path) -> None:
     job = config_for(root, x="${art:data}")
     job.run.data = str(tmp_path)
     assert pin_references(job).run.data == str(tmp_path)
+
+
+def test_pinning_keeps_the_path_inside(root: Path) -> None:
+    job = config_for(root, x="${art:data}")
+    job.run.data = "art://nano3-sft-data/splits/blend.json"
+    job.run.corpus = "art://nano3-sft-data:latest"
+    pinned = pin_references(job)
+    assert pinned.run.data == "art://nano3-sft-data:v1/splits/blend.json"
+    assert pinned.run.corpus == "nano3-sft-data:v1"
+    train = extract_train_config(pinned)
+    raw: Any = OmegaConf.to_container(train)
+    assert raw["x"] == "${art:'art://nano3-sft-data:v1/splits/blend.json'}"
+    tracking = setup_artifact_tracking(train)
+    assert (train.x, train.run.data) == ("/data/sft/splits/blend.json", pinned.run.data)
+    assert tracking.inputs == ["nano3-pretrain-model:v1", "nano3-sft-data:v1"]
+
+
+def test_a_declared_key_holds_a_reference_whatever_its_form(root: Path) -> None:
+    job = config_for(root)
+    job.run.base = "nano3-pretrain-model"
+    found = {one.key: one.pinned for one in resolve_run_references(job, declared=["base"])}
+    assert found["base"] == "nano3-pretrain-model:v1"
+    assert "base" not in {one.key for one in resolve_run_references(job)}
 
 
 def test_pinning_names_what_is_missing(root: Path) -> None:

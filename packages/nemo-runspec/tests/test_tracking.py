@@ -21,6 +21,7 @@ from nemo_runspec.artifacts import (
     log_artifact_once,
     setup_artifact_tracking,
 )
+from nemo_runspec.env_toml import load_env_toml
 from nemo_runspec.errors import (
     ArtifactError,
     ArtifactNotFoundError,
@@ -109,6 +110,30 @@ def test_the_root_of_the_environment(
     assert setup_artifact_tracking(config_for(None)).settings.root is None
 
 
+def test_a_relative_root_of_env_toml_lies_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "env.toml").write_text('[artifacts.manifest]\nroot = "shared/artifacts"\n')
+    (tmp_path / "deep" / "down").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "deep" / "down")
+    assert setup_artifact_tracking({}).settings.root == str(tmp_path / "shared" / "artifacts")
+    monkeypatch.setenv("NEMOTRON_ARTIFACTS_ROOT", "mine")
+    assert setup_artifact_tracking({}).settings.root == "mine"
+
+
+@pytest.mark.parametrize("root", ["/lustre/x", "s3://bucket/x", "memory://x", "~/x"])
+def test_a_root_of_env_toml_that_is_absolute_stays(root: str) -> None:
+    Path("env.toml").write_text(f'[artifacts.manifest]\nroot = "{root}"\n')
+    assert load_env_toml().artifact_defaults() == {"manifest": {"root": root}}
+
+
+def test_a_section_that_is_null_turns_everything_off(tmp_path: Path) -> None:
+    (tmp_path / "env.toml").write_text('[artifacts.manifest]\nroot = "/from/env-toml"\n')
+    assert setup_artifact_tracking({"artifacts": None}).settings.root is None
+    part = setup_artifact_tracking({"artifacts": {"manifest": {"single_writer": True}}}).settings
+    assert (part.root, part.single_writer) == ("/from/env-toml", True)
+
+
 @pytest.mark.parametrize(
     ("section", "message"),
     [
@@ -176,6 +201,34 @@ def test_latest_does_not_move_within_a_tracking(root: Path, tmp_path: Path) -> N
     sft_data(tmp_path / "data").save(name="data")
     assert writer.latest_version("data") == 2
     assert tracking.resolve("data:latest").version == 1
+
+
+def test_every_spelling_of_latest_is_one_reference(root: Path, tmp_path: Path) -> None:
+    setup_artifact_tracking(config_for(root))
+    sft_data(tmp_path / "data").save(name="data")
+    tracking = setup_artifact_tracking(config_for(root, run={"data": "art://data"}))
+    sft_data(tmp_path / "data").save(name="data")
+    spellings = ("data", "data:latest", "art://data", "art://data:latest", "art://data/sub")
+    assert [tracking.resolve(text).version for text in spellings] == [1] * 5
+    assert tracking.inputs == ["data:v1"]
+
+
+@pytest.mark.parametrize("key", ["data", "model"])
+def test_a_bare_name_that_no_expression_reads_is_an_input_too(
+    root: Path, tmp_path: Path, key: str
+) -> None:
+    with setup_artifact_tracking(config_for(root)):
+        sft_data(tmp_path / "data").save(name="sft-data")
+    tracking = setup_artifact_tracking(config_for(root, run={key: "sft-data", "stage": "sft-data"}))
+    assert tracking.inputs == ["sft-data:v1"]
+    with pytest.raises(ArtifactNotFoundError, match="No artifact is named 'sft-dta'"):
+        setup_artifact_tracking(config_for(root, run={key: "sft-dta"}))
+
+
+@pytest.mark.parametrize("text", ["art://data/../up", "art://data:v1/"])
+def test_a_reference_that_is_none_is_never_passed_over(root: Path, text: str) -> None:
+    with pytest.raises(InvalidReferenceError, match="is no path inside an artifact"):
+        setup_artifact_tracking(config_for(root, run={"corpus": text}))
 
 
 def test_a_with_block_scopes_the_current_tracking(root: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar, NoReturn
+from typing import Any, NoReturn
 
 import fsspec
 from fsspec.spec import AbstractFileSystem
@@ -34,7 +34,7 @@ def register_filesystem() -> None:
 class ArtifactFileSystem(AbstractFileSystem):  # type: ignore[misc]
     """The files of recorded artifacts, read-only."""
 
-    protocol: ClassVar[str] = PROTOCOL
+    protocol: str | tuple[str, ...] = PROTOCOL
     root_marker = ""
 
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
@@ -83,30 +83,28 @@ class ArtifactFileSystem(AbstractFileSystem):  # type: ignore[misc]
             filesystem, place = self._place(name)
             return bytes(filesystem.cat_file(place, start=start, end=end, **kwargs))
 
-    def get_file(self, rpath: str, lpath: Any, **kwargs: Any) -> None:
-        """Copy a file to a local path.
-
-        Raises:
-            ArtifactFileNotFoundError: There is no such artifact, version or file.
-        """
-        name = self._name(rpath)
-        with _told_by_reference(name):
-            filesystem, place = self._place(name)
-            filesystem.get_file(place, lpath, **kwargs)
-
-    def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> Any:
-        if set(mode) & set("wax+"):
+    def _open(
+        self,
+        path: str,
+        mode: str = "rb",
+        block_size: int | None = None,
+        autocommit: bool = True,  # noqa: FBT001, FBT002 - fsspec's own signature
+        cache_options: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        if set(mode) & set("wax+") or not autocommit:
             self._refuse(path)
         name = self._name(path)
+        given = {"block_size": block_size, "cache_options": cache_options, **kwargs}
         with _told_by_reference(name):
             filesystem, place = self._place(name)
-            return filesystem.open(place, mode, **_without_defaults(kwargs))
+            return filesystem.open(place, mode, **{k: v for k, v in given.items() if v is not None})
 
     def _refuse(self, *paths: Any, **_kwargs: Any) -> NoReturn:
-        name = self._name(paths[-1]) if paths and isinstance(paths[-1], str) else ""
+        named = [self._name(path) for path in paths if isinstance(path, str)]
         raise ReadOnlyArtifactError(
             "What was recorded cannot be written through its reference.",
-            where=f"{SCHEME}{name}",
+            where=f"{SCHEME}{named[-1]}" if named else None,
             hint="Write to a path, and record it with log_artifact.",
         )
 
@@ -116,7 +114,7 @@ class ArtifactFileSystem(AbstractFileSystem):  # type: ignore[misc]
     def _name(self, path: str) -> str:
         return str(self._strip_protocol(path))
 
-    def _place(self, name: str) -> tuple[AbstractFileSystem, str]:
+    def _place(self, name: str) -> tuple[Any, str]:
         found = _resolved(name)
         filesystem, place = fsspec.core.url_to_fs(found.path)
         return filesystem, place
@@ -156,12 +154,3 @@ def _told_by_reference(name: str) -> Iterator[None]:
 def _renamed(entry: dict[str, Any], start: str, name: str) -> str:
     found = str(entry["name"]).rstrip("/")
     return name if found == start else f"{name}/{found.rpartition('/')[2]}"
-
-
-def _without_defaults(options: dict[str, Any]) -> dict[str, Any]:
-    """Leave to the storage what fsspec's own ``open`` fills in."""
-    return {
-        key: value
-        for key, value in options.items()
-        if not (key in {"block_size", "cache_options"} and value is None) and key != "autocommit"
-    }

@@ -55,8 +55,9 @@ def main() -> None:
         Result(
             name="remote_stores",
             title="Recording and finding versions on remote storage",
-            setting=f"Median of {ROUNDS} turns against servers on the same machine, so without a "
-            "network's delay. The floor is one kilobyte put in place of another through the same client.",
+            setting=f"Median of {ROUNDS} turns against servers on the same machine: there is no "
+            "network in between. The floor is one kilobyte put in place of another, through the "
+            "same client.",
             rows=rows,
             checks=checks,
         )

@@ -24,6 +24,7 @@ _HINT = re.compile(rb"v(\d{1,18})")
 _MAX_ATTEMPTS = 400
 _MAX_LOST_REPLIES = 5
 _SHORTEST_PAUSE_S = 0.002
+_LOST_REPLY_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
 _PAUSE_STEPS = 1000
 _WIDEST = 6
@@ -147,7 +148,7 @@ def _claim(files: StoreFiles, name: str, candidate: int, draft: Draft) -> bool:
 def _read_after_lost_reply(
     files: StoreFiles, path: str, attempt: int, lost: UnknownOutcomeError
 ) -> bytes | None:
-    _pause(attempt + 1, _SHORTEST_PAUSE_S)
+    _pause(attempt, _LOST_REPLY_PAUSE_S)
     try:
         return files.read(path)
     except StoreError as error:

@@ -19,6 +19,7 @@ from nemo_runspec.manifest_tracker.files.probe import (
     CONDITIONAL_WRITE,
     CONTROL,
     PROBE_PREFIX,
+    UnsupportedRequestError,
     honours_create_only,
     read_record,
     write_record,
@@ -37,6 +38,10 @@ PATIENCE = Patience()
 
 _PASSING = frozenset({Outcome.BUSY, Outcome.UNKNOWN})
 _JITTER_STEPS = 1000
+_KINDS: Mapping[Outcome, type[StoreError]] = {
+    Outcome.UNKNOWN: UnknownOutcomeError,
+    Outcome.UNSUPPORTED: UnsupportedRequestError,
+}
 
 
 class _RequestError(Exception):
@@ -108,31 +113,46 @@ class ObjectFiles:
                 hint="Use another storage, or, where nothing else ever writes to this root at "
                 "the same time, set artifacts.manifest.single_writer=true.",
             )
-        return self.create_on_condition(path, data)
+        return self._create(path, data, passing=frozenset({Outcome.BUSY}))
 
-    def create_on_condition(self, path: str, data: bytes) -> bool:
+    def create_own(self, path: str, data: bytes) -> bool:
         """Ask the store to write a file unless it exists, whether it heeds that or not.
 
+        Args:
+            path: A file that no one else knows of: a request repeated after a lost reply may
+                be refused because of itself.
+            data: Its content.
+
         Raises:
-            NotImplementedError: The store does not know conditions.
+            UnsupportedRequestError: The store does not know conditions.
             StoreError: The store refused.
-            UnknownOutcomeError: The reply was lost.
+        """
+        return self._create(path, data, passing=_PASSING)
+
+    def is_create_only(self) -> bool:
+        """Whether the store refuses a second create: as its record says, else by trying.
+
+        Raises:
+            StoreError: The store refused to tell.
         """
         try:
+            return self._knows_create_only()
+        except UnknownOutcomeError as error:
+            # What is unknown is whether a probe or the record was written, not a version.
+            raise StoreError(error.what, where=error.where, hint=error.hint) from error
+
+    def _create(self, path: str, data: bytes, *, passing: frozenset[Outcome]) -> bool:
+        try:
             self._request(
-                lambda fs: fs.pipe_file(self._full(path), data, mode="create"),
-                passing=frozenset({Outcome.BUSY}),
+                lambda fs: fs.pipe_file(self._full(path), data, mode="create"), passing=passing
             )
         except _RequestError as failure:
             if failure.trouble.outcome is Outcome.TAKEN:
                 return False
-            if failure.trouble.outcome is Outcome.UNSUPPORTED:
-                raise NotImplementedError(failure.trouble.what) from failure.__cause__
             raise self._explained(failure, path) from failure.__cause__
         return True
 
-    def is_create_only(self) -> bool:
-        """Whether the store refuses a second create: as its record says, else by trying."""
+    def _knows_create_only(self) -> bool:
         if self._create_only is None:
             recorded = read_record(self)
             if recorded is None:
@@ -248,7 +268,7 @@ class ObjectFiles:
 
     def _explained(self, failure: _RequestError, path: str) -> StoreError:
         trouble = failure.trouble
-        kind = UnknownOutcomeError if trouble.outcome is Outcome.UNKNOWN else StoreError
+        kind = _KINDS.get(trouble.outcome, StoreError)
         return kind(trouble.what, where=self.locate(path), hint=trouble.hint)
 
 

@@ -19,10 +19,14 @@ _RECORD = f"{CONTROL}/store.json"
 _FORMAT_VERSION = 1
 
 
+class UnsupportedRequestError(StoreError):
+    """The storage does not know this kind of request."""
+
+
 class _Probed(Protocol):
     def locate(self, path: str) -> str: ...
     def read(self, path: str) -> bytes | None: ...
-    def create_on_condition(self, path: str, data: bytes) -> bool: ...
+    def create_own(self, path: str, data: bytes) -> bool: ...
     def replace(self, path: str, data: bytes) -> None: ...
     def remove(self, path: str) -> None: ...
 
@@ -37,10 +41,9 @@ def honours_create_only(files: _Probed) -> bool:
     try:
         # No one else knows the name: a conflict at once is a repeated request meeting itself.
         refused_second = not (
-            files.create_on_condition(probe, b"first")
-            and files.create_on_condition(probe, b"second")
+            files.create_own(probe, b"first") and files.create_own(probe, b"second")
         )
-    except NotImplementedError as error:
+    except UnsupportedRequestError as error:
         logger.debug("%s knows no create-only writes: %s", files.locate(""), error)
         return False
     _remove_probe(files, probe)
@@ -58,21 +61,20 @@ def read_record(files: _Probed) -> bool | None:
         return None
     try:
         record = json.loads(content)
-        version, create_only = int(record["format_version"]), record["create_only"] is True
+        version = int(record["format_version"])
+        if version <= _FORMAT_VERSION:
+            return bool(record["create_only"])
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(
             "The store's settings are damaged.",
             where=files.locate(_RECORD),
             hint="Delete the file while nothing writes to this root; it is made again.",
         ) from error
-    if version > _FORMAT_VERSION:
-        raise StoreError(
-            f"The store's settings have format {version}; this release writes by format "
-            f"{_FORMAT_VERSION}.",
-            where=files.locate(_RECORD),
-            hint="Update nemo-runspec.",
-        )
-    return create_only
+    raise StoreError(
+        f"The store's settings have format {version}; this release knows {_FORMAT_VERSION}.",
+        where=files.locate(_RECORD),
+        hint="Update nemo-runspec.",
+    )
 
 
 def write_record(files: _Probed, *, create_only: bool) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+import aiohttp
 import s3fs
 from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
@@ -27,13 +28,15 @@ _EXPIRED = frozenset({"ExpiredToken", "TokenRefreshRequired"})
 _OTHER_REGION = frozenset(
     {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
 )
-_NEVER_SENT = (
-    boto.EndpointConnectionError,
-    boto.ConnectTimeoutError,
-    boto.ProxyConnectionError,
-    boto.SSLError,
+_NEVER_SENT = (boto.ConnectTimeoutError, boto.ProxyConnectionError)
+_NO_ANSWER = (
+    boto.ConnectionError,
+    boto.HTTPClientError,
+    boto.IncompleteReadError,
+    ResponseParserError,
+    aiohttp.ClientError,
+    OSError,
 )
-_LOST = (boto.HTTPClientError, boto.IncompleteReadError, ResponseParserError, OSError)
 _NO_CREDENTIALS = (
     boto.NoCredentialsError,
     boto.PartialCredentialsError,
@@ -55,6 +58,7 @@ class S3:
         boto.BotoCoreError,
         boto.ClientError,
         ResponseParserError,
+        aiohttp.ClientError,
     )
 
     def connect(self, patience: Patience) -> Any:
@@ -164,7 +168,7 @@ def _no_reply(error: Exception) -> Trouble:
     if isinstance(error, boto.ParamValidationError):
         what = "The artifact root is no valid bucket and key."
         return Trouble(Outcome.REFUSED, what, "Correct artifacts.manifest.root.")
-    if isinstance(error, (*_NEVER_SENT, *_LOST)):
+    if isinstance(error, _NO_ANSWER):
         return _no_connection(error)
     what = f"The settings of the AWS client are not valid ({type(error).__name__})."
     return Trouble(Outcome.REFUSED, what, "Check AWS_ENDPOINT_URL and AWS_DEFAULT_REGION.")
@@ -174,11 +178,17 @@ def _no_connection(error: Exception) -> Trouble:
     if isinstance(error, boto.SSLError):
         what = f"No secure connection to {_place(error)} could be made."
         return Trouble(Outcome.REFUSED, what, "Check AWS_ENDPOINT_URL and AWS_CA_BUNDLE.")
-    if isinstance(error, _NEVER_SENT):
+    if isinstance(error, _NEVER_SENT) or _was_refused(error):
         return Trouble(
             Outcome.BUSY, f"No connection to {_place(error)} could be made.", _CHECK_ENDPOINT
         )
     return Trouble(Outcome.UNKNOWN, f"No answer came from {_place(error)}.", _CHECK_ENDPOINT)
+
+
+def _was_refused(error: Exception) -> bool:
+    """Tell a connection that was never made from one that broke: both have the same name."""
+    settings = getattr(error, "kwargs", {})
+    return isinstance(settings.get("error"), aiohttp.ClientConnectorError)
 
 
 def _place(error: Exception) -> str:

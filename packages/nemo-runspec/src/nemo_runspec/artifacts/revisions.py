@@ -98,7 +98,7 @@ def _look_up(uri: str) -> str | None:
     if local is not None:
         return _local_revision(local.expanduser())
     if uri.startswith(_HUB):
-        return _hub_commit(uri.removeprefix(_HUB))
+        return _hub_commit(uri)
     return _remote_revision(uri)
 
 
@@ -152,17 +152,20 @@ def _listing_digest(lines: Iterable[str]) -> str | None:
     return f"listing-sha256:{hashlib.sha256(text).hexdigest()}"
 
 
-def _hub_commit(path: str) -> str | None:
-    from huggingface_hub import HfApi, HfFileSystem
+def _hub_commit(uri: str) -> str | None:
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import RepositoryNotFoundError
 
-    # The documents write hf://OWNER/NAME for a dataset; the Hub's own spelling says datasets/.
-    spelled = (path, f"datasets/{path}")
-    for candidate in spelled:
+    from nemo_runspec.manifest_tracker.files.hub_address import parse_hub_root
+
+    address = parse_hub_root(uri)
+    hub = HfApi(endpoint=os.environ.get("HF_ENDPOINT"))
+    # The documents write hf://OWNER/NAME for a dataset too; the Hub's own spelling has datasets/.
+    for kind in dict.fromkeys((address.kind, "dataset")):
         try:
-            place: Any = HfFileSystem(skip_instance_cache=True).resolve_path(candidate)
-        except (FileNotFoundError, NotImplementedError) as error:
-            logger.debug("hf://%s is no place on the Hub: %s", candidate, error)
+            known = hub.repo_info(address.repo, repo_type=kind, revision=address.revision)
+        except RepositoryNotFoundError as error:
+            logger.debug("There is no %s %s: %s", kind, address.repo, error)
             continue
-        known = HfApi().repo_info(place.repo_id, repo_type=place.repo_type, revision=place.revision)
         return f"commit:{known.sha}" if known.sha else None
     return None

@@ -58,7 +58,6 @@ def open_layout(given: str | Path, file_name: str) -> Layout:
         raise DataError(
             f"The folder has no {file_name}.",
             where=str(place),
-            hint=f"Give the folder that holds {file_name}; what belongs in it is described in "
-            "docs/how-to/import-models-and-data.md.",
+            hint=f"Give the folder that holds {file_name}, or write one that names the files.",
         )
     return Layout(place, file, read_json(file))

@@ -143,7 +143,7 @@ def test_workers_end_when_the_run_is_killed(tmp_path: Path) -> None:
 def test_a_worker_that_dies_is_one_sentence(tmp_path: Path) -> None:
     shards = [Shard(index, 0, (), 0) for index in range(2)]
     with pytest.raises(DataError, match=r"A worker process died.*workers=1"):
-        run_shards(die, None, shards, tmp_path, workers=2, progress=SilentProgress())
+        run_shards(die, lambda: None, shards, tmp_path, workers=2, progress=SilentProgress())
 
 
 def test_a_damaged_output_is_made_again(blend: Blend, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ OnTooLong = Literal["stop", "drop", "truncate"]
 PackFormat = Literal["parquet", "npy"]
 PackingAlgorithm = Literal["best_fit_decreasing"]
 Retention = Literal["none", "tokenized"]
+TokenizerBackend = Literal["auto", "fast", "hf"]
 
 SPLITS = ("train", "valid", "test")
 SHORTEST_PACK_TOKENS = 2
@@ -84,10 +85,13 @@ class PretrainPrepConfig(PrepConfig):
 
     Attributes:
         tokenizer: A ``tokenizer.json``, or the folder that holds it.
+        tokenizer_backend: ``auto`` uses the fast library where it is installed and gives the ids
+            of ``tokenizers`` on a sample of the data, ``fast`` insists on it, ``hf`` goes without.
         eod_token: The token that ends every document; by default the tokenizer's ``eos_token``.
     """
 
     tokenizer: Path
+    tokenizer_backend: TokenizerBackend = "auto"
     eod_token: str | None = None
 
 

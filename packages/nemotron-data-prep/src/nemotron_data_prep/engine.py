@@ -32,7 +32,7 @@ is a picklable value that holds everything else it needs."""
 
 def run_shards(
     function: ShardFunction[TaskT],
-    task: TaskT,
+    make_task: Callable[[], TaskT],
     shards: Sequence[Shard],
     folder: Path,
     *,
@@ -43,7 +43,7 @@ def run_shards(
 
     Args:
         function: Does one shard.
-        task: What it needs beside the shard.
+        make_task: Makes what it needs beside the shard; called where a shard is missing.
         shards: All shards of the plan.
         folder: Holds one folder per finished shard.
         workers: Processes; None chooses by cores and size of the work.
@@ -61,8 +61,10 @@ def run_shards(
     if receipts:
         logger.info("%d of %d shards are done already", len(receipts), len(shards))
         progress.advance(sum(shard.size_bytes for shard in shards if shard.index in receipts))
+    if not missing:
+        return [receipts[shard.index] for shard in shards]
     processes = _processes(workers, missing)
-    job = partial(finish_shard, function, task, folder)
+    job = partial(finish_shard, function, make_task(), folder)
     run = _run_here if processes == 1 else partial(_run_in_pool, processes)
     for shard, receipt in zip(missing, run(job, missing, progress), strict=True):
         receipts[shard.index] = receipt

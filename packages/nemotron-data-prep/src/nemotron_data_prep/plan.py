@@ -118,7 +118,7 @@ def _slices(
 ) -> Iterator[tuple[Slice, int]]:
     if file.format == "parquet":
         yield from _row_group_slices(index, file, size)
-    elif not _splittable(file, dataset) or file.size_bytes <= size:
+    elif not is_splittable(file, dataset) or file.size_bytes <= size:
         yield Slice(index), file.size_bytes
     else:
         pieces = -(-file.size_bytes // size)
@@ -126,7 +126,8 @@ def _slices(
         yield from ((Slice(index, a, b), b - a) for a, b in pairwise(cuts))
 
 
-def _splittable(file: SourceFile, dataset: Dataset) -> bool:
+def is_splittable(file: SourceFile, dataset: Dataset) -> bool:
+    """Whether a file can be entered at any byte, since its records are lines."""
     by_line = file.format == "jsonl" or dataset.sample_by == "line"
     return by_line and file.compression is None
 

@@ -24,7 +24,7 @@ from nemo_runspec.errors import DataError
 from nemotron_data_prep.blend import Dataset, read_blend
 from nemotron_data_prep.config import SPLITS, PretrainPrepConfig
 from nemotron_data_prep.plan import Plan, Shard, make_plan
-from nemotron_data_prep.pretrain_shard import PretrainTask, tokenize_shard
+from nemotron_data_prep.pretrain_shard import PretrainTask, sample_texts, tokenize_shard
 from nemotron_data_prep.results import PrepResult, source_datasets
 from nemotron_data_prep.runs import Finished, Run, execute
 from nemotron_data_prep.sources.files import find_files
@@ -33,9 +33,16 @@ from nemotron_data_prep.tokenizer import (
     TokenizerFiles,
     describe_tokenizer,
     load_tokenizer,
+    token_dtype,
     token_id,
     vocabulary_size,
 )
+from nemotron_data_prep.tokenizing.backend import (
+    backend_options,
+    choose_backend,
+    used_backends,
+)
+from nemotron_data_prep.tokenizing.specimens import specimens
 
 
 def prepare_pretrain(config: PretrainPrepConfig) -> PrepResult:
@@ -54,26 +61,40 @@ def prepare_pretrain(config: PretrainPrepConfig) -> PrepResult:
         "split": asdict(config.split),
         "seed": config.seed,
         "on_invalid": config.on_invalid,
+        **backend_options(config.tokenizer_backend),
     }
     plan = make_plan(datasets, find_files(datasets), options, config.shard_size_bytes)
-    task = PretrainTask(
-        plan.datasets,
-        plan.files,
-        tokenizer.path,
-        eod_id,
-        config.split,
-        config.seed,
-        config.on_invalid,
-    )
     folder = config.output_dir.absolute() / plan.id
 
     def assemble(staged: Path, shards: Path, receipts: list[dict[str, Any]]) -> dict[str, Any]:
         return _assemble(plan, folder, staged, shards, receipts)
 
-    run = Run("pretrain", config, plan, plan.id, tokenize_shard, task, assemble, ".work")
+    def make_task() -> PretrainTask:
+        return _task(config, plan, tokenizer, eod_id)
+
+    run = Run("pretrain", config, plan, plan.id, tokenize_shard, make_task, assemble, ".work")
     finished = execute(run)
     return PrepResult(
         _artifact(finished, config, plan, tokenizer), finished.cache_hit, finished.report
+    )
+
+
+def _task(
+    config: PretrainPrepConfig, plan: Plan, tokenizer: TokenizerFiles, eod_id: int
+) -> PretrainTask:
+    backend = choose_backend(
+        config.tokenizer_backend, tokenizer.path, lambda: specimens(plan, sample_texts)
+    )
+    return PretrainTask(
+        plan.datasets,
+        plan.files,
+        tokenizer.path,
+        backend,
+        token_dtype(vocabulary_size(load_tokenizer(tokenizer.path))).str,
+        eod_id,
+        config.split,
+        config.seed,
+        config.on_invalid,
     )
 
 
@@ -110,7 +131,7 @@ def _assemble(
         blend[split] = _blend_entries(split, plan, filled, folder)
     text = json.dumps(blend, indent=1, ensure_ascii=False) + "\n"
     (staged / "blend.json").write_text(text, encoding="utf-8")
-    return {"splits": splits}
+    return {"splits": splits, "tokenizer_backends": used_backends(receipts)}
 
 
 def _split_counts(split: str, receipts: list[dict[str, Any]]) -> dict[str, int]:
@@ -162,6 +183,9 @@ def _artifact(
         metadata={
             "run_id": finished.report["run_id"],
             "tokenizer_digest": f"sha256:{tokenizer.digest}",
+            "tokenizer_backends": [
+                entry["library"] for entry in finished.report["tokenizer_backends"]
+            ],
             "records_in": totals["records_in"],
             "dropped": totals["dropped"],
         },

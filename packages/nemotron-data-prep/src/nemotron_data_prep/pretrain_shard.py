@@ -20,23 +20,25 @@ from nemotron_data_prep.plan import Shard
 from nemotron_data_prep.sampling import assign_splits, content_key
 from nemotron_data_prep.sources.files import SourceFile
 from nemotron_data_prep.sources.records import Slice
-from nemotron_data_prep.tokenizer import (
-    HuggingFaceEncoder,
-    load_tokenizer,
-    token_dtype,
-    vocabulary_size,
-)
+from nemotron_data_prep.tokenizing.backend import Backend
 
 _CHARACTERS_PER_CALL = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class PretrainTask:
-    """What a worker needs to tokenize a shard."""
+    """What a worker needs to tokenize a shard.
+
+    Attributes:
+        backend: The library that does it.
+        dtype: The type that ids are written in, ``<u2`` or ``<i4``.
+    """
 
     datasets: tuple[Dataset, ...]
     files: tuple[SourceFile, ...]
     tokenizer: Path
+    backend: Backend
+    dtype: str
     eod_id: int
     split: SplitRatios
     seed: int
@@ -52,7 +54,7 @@ def tokenize_shard(task: PretrainTask, shard: Shard, folder: Path) -> dict[str, 
         folder: Receives ``<split>.bin`` and ``<split>.idx``.
 
     Returns:
-        Ledgers per file, and documents and tokens per split.
+        Ledgers per file, the backend, and documents and tokens per split.
     """
     dataset = task.datasets[shard.dataset]
     gate = Gate({"on_invalid": task.on_invalid})
@@ -64,7 +66,11 @@ def tokenize_shard(task: PretrainTask, shard: Shard, folder: Path) -> dict[str, 
             for text in _texts(source, part):
                 writer.add(text, source.ledger)
         writer.flush()
-    return {**receipt_entries(sources, gate), "splits": writer.counts()}
+    return {
+        **receipt_entries(sources, gate),
+        "tokenizer_backend": task.backend.as_json(),
+        "splits": writer.counts(),
+    }
 
 
 class _ShardWriter:
@@ -75,8 +81,8 @@ class _ShardWriter:
     ) -> None:
         self._task = task
         self._forced = dataset.split
-        self._encoder = HuggingFaceEncoder(task.tokenizer)
-        dtype = token_dtype(vocabulary_size(load_tokenizer(task.tokenizer)))
+        self._encoder = task.backend.encoder(task.tokenizer)
+        dtype = np.dtype(task.dtype)
         self._outputs = [
             stack.enter_context(IndexedDatasetWriter(folder / split, dtype)) for split in SPLITS
         ]
@@ -160,6 +166,12 @@ def append_end(
     tokens[content] = ids
     tokens[ends] = eod_id
     return tokens, longer
+
+
+def sample_texts(dataset: Dataset, record: dict[str, Any]) -> list[str]:
+    """The text of a record that is tokenized, for the comparison of backends."""
+    text = record.get(dataset.text_field)
+    return [text] if isinstance(text, str) else []
 
 
 def _texts(source: Intake, part: Slice) -> Iterator[str]:

@@ -75,7 +75,9 @@ def prepare_rl(config: RlPrepConfig) -> PrepResult:
     def assemble(staged: Path, shards: Path, receipts: list[dict[str, Any]]) -> dict[str, Any]:
         return _assemble(plan, staged, shards, receipts)
 
-    finished = execute(Run("rl", config, plan, plan.id, split_shard, task, assemble, ".work"))
+    finished = execute(
+        Run("rl", config, plan, plan.id, split_shard, lambda: task, assemble, ".work")
+    )
     return PrepResult(_artifact(finished, plan), finished.cache_hit, finished.report)
 
 

@@ -50,7 +50,7 @@ class Run(Generic[TaskT]):
         plan: The shard plan.
         id: Names the output folder; the hash of everything that the output depends on.
         function: Does one shard.
-        task: What it needs beside the shard.
+        make_task: Makes what it needs beside the shard; called where something is left to do.
         assemble: Makes the output of the shards.
         shards_folder: Where finished shards wait, relative to the output folder.
         keep_shards: Leave them there for later runs.
@@ -61,7 +61,7 @@ class Run(Generic[TaskT]):
     plan: Plan
     id: str
     function: ShardFunction[TaskT]
-    task: TaskT
+    make_task: Callable[[], TaskT]
     assemble: Assembly
     shards_folder: str
     keep_shards: bool = False
@@ -166,7 +166,7 @@ def _run_shards(run: Run[TaskT]) -> list[dict[str, Any]]:
     try:
         return run_shards(
             run.function,
-            run.task,
+            run.make_task,
             plan.shards,
             run.shards,
             workers=run.config.workers,

@@ -65,7 +65,7 @@ def prepare_sft(config: SftPrepConfig) -> PrepResult:
         plan,
         run_id,
         tokenize_conversations,
-        task,
+        lambda: task,
         assemble,
         _SHARD_FOLDERS[config.retention],
         keep_shards=config.retention == "tokenized",

@@ -149,12 +149,20 @@ def token_dtype(size: int) -> np.dtype[Any]:
     return np.dtype("<u2") if size < LARGEST_UINT16_VOCABULARY else np.dtype("<i4")
 
 
+def plain_document(content: bytes) -> dict[str, Any]:
+    """A ``tokenizer.json`` with everything off that would not give the ids of the whole text.
+
+    Post-processors add special tokens, which templates write themselves, and trim offsets.
+    """
+    document: dict[str, Any] = orjson.loads(content)
+    return {**document, "post_processor": None, "truncation": None, "padding": None}
+
+
 @lru_cache(maxsize=2)
 def _parse(content: bytes) -> Tokenizer:
     try:
-        document = orjson.loads(content)
-        # Post-processors add special tokens, which templates write themselves, and trim offsets.
-        tokenizer = Tokenizer.from_str(orjson.dumps({**document, "post_processor": None}).decode())
+        document = plain_document(content)
+        tokenizer = Tokenizer.from_str(orjson.dumps(document).decode())
     except Exception as error:  # the library raises bare exceptions
         raise DataError(f"This is no usable tokenizer: {error}.") from error
     if document["model"].get("dropout"):
@@ -162,8 +170,6 @@ def _parse(content: bytes) -> Tokenizer:
             "The tokenizer has dropout: the same text gets other ids each time.",
             hint="Set model.dropout to null in the tokenizer.json.",
         )
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
     return tokenizer
 
 

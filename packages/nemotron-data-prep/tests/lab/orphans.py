@@ -22,4 +22,11 @@ def kill_or_wait(_task: None, shard: Shard, _folder: Path) -> dict[str, Any]:
 
 if __name__ == "__main__":
     shards = [Shard(index, 0, (), 0) for index in range(4)]
-    run_shards(kill_or_wait, None, shards, Path(sys.argv[1]), workers=2, progress=SilentProgress())
+    run_shards(
+        kill_or_wait,
+        lambda: None,
+        shards,
+        Path(sys.argv[1]),
+        workers=2,
+        progress=SilentProgress(),
+    )

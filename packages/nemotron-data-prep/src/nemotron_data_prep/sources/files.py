@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+import numpy as np
+
 from nemo_runspec.errors import DataError
 from nemotron_data_prep.blend import Dataset
 from nemotron_data_prep.sources.opening import COMPRESSIONS, is_remote, open_raw, unreadable
@@ -26,6 +28,7 @@ _FORMATS = {
     ".rst": "text",
 }
 _DIGEST_BLOCK_BYTES = 1 << 20
+_LINE_BREAK = 0x0A
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class SourceFile:
         size_bytes: Stored bytes.
         sha256: Digest of the stored bytes, in hex.
         row_groups: Rows of each row group of a Parquet file, else empty.
+        longest_at: Byte offset of the longest line of an uncompressed file of lines, else None.
     """
 
     dataset: int
@@ -49,6 +53,7 @@ class SourceFile:
     size_bytes: int
     sha256: str
     row_groups: tuple[int, ...] = ()
+    longest_at: int | None = None
 
 
 def find_files(datasets: Sequence[Dataset]) -> tuple[SourceFile, ...]:
@@ -138,18 +143,54 @@ def _by_suffix(name: str) -> tuple[str | None, str | None]:
 
 def _measure(dataset: int, uri: str, file_format: str, compression: str | None) -> SourceFile:
     digest = hashlib.sha256()
-    size_bytes = 0
+    lines = LongestLine()
     try:
         with open_raw(uri) as stream:
             while block := stream.read(_DIGEST_BLOCK_BYTES):
                 digest.update(block)
-                size_bytes += len(block)
+                lines.add(block)
     except OSError as error:
         raise unreadable(uri, error) from error
-    row_groups = _row_groups(uri) if file_format == "parquet" else ()
+    of_lines = compression is None and file_format != "parquet"
     return SourceFile(
-        dataset, uri, file_format, compression, size_bytes, digest.hexdigest(), row_groups
+        dataset,
+        uri,
+        file_format,
+        compression,
+        lines.size_bytes,
+        digest.hexdigest(),
+        _row_groups(uri) if file_format == "parquet" else (),
+        lines.longest()[0] if of_lines else None,
     )
+
+
+class LongestLine:
+    """Finds the longest line of a file that passes by in blocks."""
+
+    def __init__(self) -> None:
+        self.size_bytes = 0
+        self._line_start = 0
+        self._found = (0, 0)
+
+    def add(self, block: bytes) -> None:
+        """Take the next block."""
+        breaks = np.flatnonzero(np.frombuffer(block, dtype=np.uint8) == _LINE_BREAK)
+        if len(breaks):
+            bounds = np.concatenate([[self._line_start], breaks + self.size_bytes + 1])
+            sizes = np.diff(bounds)
+            longest = int(sizes.argmax())
+            self._note(int(bounds[longest]), int(sizes[longest]))
+            self._line_start = int(bounds[-1])
+        self.size_bytes += len(block)
+
+    def longest(self) -> tuple[int, int]:
+        """Where the longest line starts, and its size with its line break, in bytes."""
+        self._note(self._line_start, self.size_bytes - self._line_start + 1)
+        return self._found
+
+    def _note(self, start: int, size: int) -> None:
+        if size > self._found[1]:
+            self._found = (start, size)
 
 
 def _row_groups(uri: str) -> tuple[int, ...]:

@@ -1,0 +1,1 @@
+"""Which library turns text into ids, and the proof that it makes no difference."""

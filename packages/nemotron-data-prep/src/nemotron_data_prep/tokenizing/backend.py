@@ -1,0 +1,115 @@
+"""Choose the tokenizer backend: the fast one where it proves itself on this data."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+from nemo_runspec.errors import ConfigError
+from nemotron_data_prep.config import TokenizerBackend
+from nemotron_data_prep.tokenizer import HuggingFaceEncoder, TextEncoder, load_tokenizer
+from nemotron_data_prep.tokenizing import gigatoken
+from nemotron_data_prep.tokenizing.gigatoken import FastEncoder, UnusableError
+from nemotron_data_prep.tokenizing.parity import Specimen, distinct, first_difference
+from nemotron_data_prep.tokenizing.probes import probes
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """A tokenizer backend that was chosen.
+
+    Attributes:
+        name: ``fast`` or ``hf``.
+        library: The library and its version.
+        compared: Texts on which the fast backend gave the ids of Hugging Face's.
+        reason: Why it is not the fast one, where that was allowed.
+    """
+
+    name: Literal["fast", "hf"]
+    library: str
+    compared: int = 0
+    reason: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The choice as reports and receipts tell it."""
+        return {
+            "name": self.name,
+            "library": self.library,
+            "compared": self.compared,
+            "reason": self.reason,
+        }
+
+    def encoder(self, path: Path) -> TextEncoder:
+        """Load a tokenizer with this backend."""
+        return FastEncoder(path) if self.name == "fast" else HuggingFaceEncoder(path)
+
+
+def choose_backend(
+    setting: TokenizerBackend, path: Path, sample: Callable[[], Iterable[Specimen]]
+) -> Backend:
+    """Choose the backend of a run.
+
+    Args:
+        setting: ``auto`` takes the fast one where it is installed and proves itself, ``fast``
+            insists on it, ``hf`` goes without.
+        path: The ``tokenizer.json``.
+        sample: Draws the sample of the data; called where the fast backend comes into question.
+
+    Raises:
+        ConfigError: The setting insists on the fast backend, which cannot be used.
+    """
+    if setting == "hf":
+        return _hugging_face(None)
+    try:
+        return _proven(path, sample)
+    except UnusableError as error:
+        if setting == "fast":
+            raise ConfigError(
+                f"The fast tokenizer backend cannot be used: {error}.",
+                where="tokenizer_backend",
+                hint="Install nemotron-data-prep[fast], or set tokenizer_backend=auto or hf.",
+            ) from error
+        level = logging.WARNING if gigatoken.is_installed() else logging.INFO
+        logger.log(level, "The tokenizers library is used, the slower backend: %s", error)
+        return _hugging_face(str(error))
+
+
+def backend_options(setting: TokenizerBackend) -> dict[str, str]:
+    """What the name of a run says about its backend.
+
+    Nothing, since ids are the same; but who goes without the fast one is never answered with
+    the cached output of the other.
+    """
+    return {"tokenizer_backend": setting} if setting == "hf" else {}
+
+
+def used_backends(receipts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The backends that made some shards: one, unless a run was finished elsewhere."""
+    found: list[dict[str, Any]] = []
+    for receipt in receipts:
+        if receipt["tokenizer_backend"] not in found:
+            found.append(receipt["tokenizer_backend"])
+    return found
+
+
+def _proven(path: Path, sample: Callable[[], Iterable[Specimen]]) -> Backend:
+    """The fast backend, compared on probes and on the sample."""
+    refused = gigatoken.refusal(path)
+    if refused is not None:
+        raise UnusableError(refused)
+    candidate = FastEncoder(path)
+    specimens = list(distinct(probes(load_tokenizer(path)), sample()))
+    difference = first_difference(HuggingFaceEncoder(path), candidate, specimens)
+    if difference is not None:
+        raise UnusableError(f"its ids differ from those of tokenizers: {difference}")
+    return Backend("fast", gigatoken.library(), compared=len(specimens))
+
+
+def _hugging_face(reason: str | None) -> Backend:
+    return Backend("hf", f"tokenizers {version('tokenizers')}", reason=reason)

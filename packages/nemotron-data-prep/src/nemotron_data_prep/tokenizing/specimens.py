@@ -1,0 +1,153 @@
+"""A deterministic sample of the data that a plan reads, to compare backends on.
+
+Of every dataset: the first and the last record, the longest, and records at places that the
+plan's name draws. Little is read: windows of files that can be entered anywhere, some row
+groups of Parquet, the first block of compressed files.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from nemotron_data_prep.blend import Dataset
+from nemotron_data_prep.plan import Plan, is_splittable
+from nemotron_data_prep.sources.files import SourceFile
+from nemotron_data_prep.sources.records import Batch, Slice, describe_place, read_batches
+from nemotron_data_prep.tokenizing.parity import Specimen
+
+TextsOf = Callable[[Dataset, dict[str, Any]], Sequence[str]]
+"""The texts that a record will be tokenized as; none where it will be turned away."""
+
+_PLACES = 32
+_PLACES_PER_DATASET = 4
+_RECORDS_PER_PLACE = 2
+_FILES_PER_DATASET = 8
+_WINDOW_BYTES = 64 << 10
+_WIDEST_WINDOW_BYTES = 64 << 20
+_LONGEST_TEXT = 200_000
+_LAST = -1
+
+
+def specimens(plan: Plan, texts_of: TextsOf) -> Iterator[Specimen]:
+    """Draw the sample.
+
+    Args:
+        plan: The data.
+        texts_of: Makes texts of a record, as the stage does.
+
+    Yields:
+        Texts with the place of their record; very long ones cut to their first 200,000
+        characters.
+
+    Raises:
+        DataError: A file became unreadable.
+    """
+    chance = random.Random(plan.id)  # noqa: S311 - reproducible, not secret
+    places = max(_PLACES_PER_DATASET, _PLACES // len(plan.datasets))
+    for index, dataset in enumerate(plan.datasets):
+        files = [at for at, file in enumerate(plan.files) if file.dataset == index]
+        chosen = _choose(files, chance)
+        for at in chosen:
+            reader = _Reader(plan.files[at], dataset, at)
+            for value, position in reader.records(chance, -(-places // len(chosen))):
+                place = describe_place(reader.file, position)
+                for text in texts_of(dataset, value):
+                    yield Specimen(place, text[:_LONGEST_TEXT])
+
+
+def _choose(files: Sequence[int], chance: random.Random) -> list[int]:
+    """The first and the last file, those between as far as there is room."""
+    if len(files) <= _FILES_PER_DATASET:
+        return list(files)
+    between = chance.sample(files[1:-1], _FILES_PER_DATASET - 2)
+    return [files[0], *sorted(between), files[-1]]
+
+
+Record = tuple[dict[str, Any], int]
+
+
+class _Reader:
+    """Reads single records of one file."""
+
+    def __init__(self, file: SourceFile, dataset: Dataset, index: int) -> None:
+        self.file = file
+        self._dataset = dataset
+        self._index = index
+
+    def records(self, chance: random.Random, places: int) -> Iterator[Record]:
+        """The first record, the last, the longest that is known of, and some between."""
+        if self.file.format == "parquet":
+            return self._of_row_groups(chance, places)
+        if is_splittable(self.file, self._dataset):
+            return self._of_windows(chance, places)
+        return self._of_batch(next(self._batches(Slice(self._index)), Batch()), chance, places)
+
+    def _of_windows(self, chance: random.Random, places: int) -> Iterator[Record]:
+        size = self.file.size_bytes
+        yield from islice(self._window(0), 1)
+        yield from self._last(size)
+        if self.file.longest_at is not None:
+            yield from islice(self._window(self.file.longest_at), 1)
+        for _ in range(places):
+            found = list(self._window(chance.randrange(max(1, size))))
+            yield from chance.sample(found, min(_RECORDS_PER_PLACE, len(found)))
+
+    def _window(self, start: int) -> Iterator[Record]:
+        """The records of the first window at a place, wide enough to hold one."""
+        width = _WINDOW_BYTES
+        while start < self.file.size_bytes and width <= _WIDEST_WINDOW_BYTES:
+            found = self._read(Slice(self._index, start, start + width))
+            if found:
+                yield from found
+                return
+            start, width = start + width, 2 * width
+
+    def _last(self, size: int) -> Iterator[Record]:
+        width = _WINDOW_BYTES
+        while width <= _WIDEST_WINDOW_BYTES:
+            found = self._read(Slice(self._index, max(0, size - width), size))
+            if found or width >= size:
+                yield from found[_LAST:]
+                return
+            width *= 2
+
+    def _of_row_groups(self, chance: random.Random, places: int) -> Iterator[Record]:
+        groups = range(len(self.file.row_groups))
+        if not groups:
+            return
+        between = chance.sample(groups, min(len(groups), _FILES_PER_DATASET))
+        for group in sorted({groups[0], *between, groups[_LAST]}):
+            batches = self._batches(Slice(self._index, group, group + 1))
+            first = next(batches, Batch())
+            yield from self._of_batch(first, chance, -(-places // len(between)))
+            if group == groups[_LAST]:
+                *_, last = (first, *batches)
+                yield from _pairs(last)[_LAST:]
+
+    def _of_batch(self, batch: Batch, chance: random.Random, places: int) -> Iterator[Record]:
+        records = _pairs(batch)
+        if not records:
+            return
+        yield records[0]
+        yield records[_LAST]
+        yield max(records, key=lambda record: len(str(record[0])))
+        yield from chance.sample(records, min(places, len(records)))
+
+    def _read(self, part: Slice) -> list[Record]:
+        return [record for batch in self._batches(part) for record in _pairs(batch)]
+
+    def _batches(self, part: Slice) -> Iterator[Batch]:
+        return read_batches(
+            self.file,
+            part,
+            text_field=self._dataset.text_field,
+            sample_by=self._dataset.sample_by,
+            columns=None,
+        )
+
+
+def _pairs(batch: Batch) -> list[Record]:
+    return list(zip(batch.values, batch.positions, strict=True))

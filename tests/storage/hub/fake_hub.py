@@ -97,6 +97,7 @@ class FakeHub:
         unexpected: Requests that it does not know.
         page_size: Entries on a page of a listing.
         tells_head_of_missing: Whether the commit is told with files that do not exist.
+        renamed: New names of repositories by their old ones.
         is_log_in_page: Whether everything is answered with a page, as some networks do.
         honours_parent: Whether a commit on a stale parent is refused.
     """
@@ -107,6 +108,7 @@ class FakeHub:
         self.unexpected: list[str] = []
         self.page_size = 1000
         self.tells_head_of_missing = True
+        self.renamed: dict[str, str] = {}
         self.is_log_in_page = False
         self.honours_parent = True
         self.tokens = {WRITER: True, READER: False}
@@ -233,6 +235,10 @@ class _Handler(BaseHTTPRequestHandler):
         if route is None:
             hub.unexpected.append(f"{self.command} {self.path}")
             raise Refused(400, "unknown route")
+        if route.repo in hub.renamed:
+            # utils/_http.py, _httpx2_follow_hub_redirects_with_backoff
+            place = self.path.replace(route.repo, hub.renamed[route.repo], 1)
+            return 307, {"Location": place}, b""
         with hub.lock:
             hub.served[route.kind] += 1
         hub.meet_faults(route.kind, after_work=False)

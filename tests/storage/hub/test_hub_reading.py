@@ -58,6 +58,15 @@ def test_a_branch_is_apart(hub: FakeHub, spelled: str, branch: str) -> None:
     assert on_branch.names() == ["model"]
 
 
+def test_a_repository_that_was_renamed(hub: FakeHub) -> None:
+    hub.renamed["team/old-name"] = "team/artifacts"
+    log("hf://team/old-name", step=1)
+    log("hf://team/artifacts", step=2)
+    tracker = ManifestTracker("hf://team/old-name")
+    assert (tracker.resolve("model").version, tracker.versions("model")) == (2, [1, 2])
+    assert len(hub.summaries("team/artifacts")) == 2
+
+
 def test_listings_follow_every_page(hub: FakeHub, root: str) -> None:
     hub.page_size = 3
     for number in range(8):

@@ -164,7 +164,7 @@ class HubClient:
         while True:
             try:
                 reply = self._request("GET", route, path, self._patience.reply_s, params=query)
-            except self._http.TransportError as error:
+            except self._http.RequestError as error:
                 if not pauses.wait():
                     raise self._unreachable(error, path) from error
                 continue
@@ -181,7 +181,7 @@ class HubClient:
             )
         except not_sent as error:
             raise self._unreachable(error, where) from error
-        except self._http.TransportError as error:
+        except self._http.RequestError as error:
             raise UnknownOutcomeError(
                 f"The Hub's reply to a commit was lost ({type(error).__name__}).",
                 where=self._address.locate(where),

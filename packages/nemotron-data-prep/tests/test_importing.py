@@ -165,6 +165,7 @@ BLEND_FAULTS = [
     ({"valid": [1, None]}, r"valid\[1\]: None is no path prefix"),
     ({"valid": ["s3://b/a"]}, r"valid\[0\]: The prefix lies on remote storage"),
     ({"valid": ["/none/a"]}, r"/none/a\.bin: .*blend\.json: valid\[0\] names a file that is miss"),
+    ({"valid": ["/" + "a" * 300]}, r"/aaa.*\.idx: It cannot be read: File name too long"),
     ({"train": None, "valid": None, "test": None}, r"blend\.json: No split has data"),
 ]
 
@@ -331,6 +332,15 @@ def test_the_longest_pack_is_the_size_where_nothing_says_it(sft: PrepResult) -> 
     folder = Path(splits_of(sft.path)["train"][1])
     lengths = [len(row) for row in pq.read_table(folder)["input_ids"].to_pylist()]
     assert size_of(describe_sft_data(sft.path).artifact) == max(lengths)
+
+
+def test_a_damaged_column_is_named_where_it_has_to_be_read(sft: PrepResult) -> None:
+    file = Path(splits_of(sft.path)["train"][1]) / "shard_000000.parquet"
+    mask = pq.read_metadata(file).row_group(0).column(1)
+    file.write_bytes(patched(mask.data_page_offset, b"\xff" * 20)(file.read_bytes()))
+    with pytest.raises(NemotronError, match=r"shard_000000\.parquet: loss_mask: The column is dam"):
+        describe_sft_data(sft.path)
+    assert size_of(describe_sft_data(sft.path, pack_size=PACK_SIZE).artifact) == PACK_SIZE
 
 
 def test_arrays_are_described_by_their_headers(

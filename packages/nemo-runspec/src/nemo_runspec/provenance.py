@@ -69,7 +69,7 @@ def collect_provenance(folder: Path) -> dict[str, Any]:
     return {
         "git_commit": commit,
         "git_dirty": None if changes is None else bool(changes),
-        "packages": {"python": platform.python_version(), **_installed_packages()},
+        **collect_software(),
     }
 
 
@@ -113,6 +113,11 @@ def config_values(values: Mapping[Any, Any]) -> dict[str, Any]:
     """
     content = _without_own_record(redact_values(dict(values)))
     return {str(key): value for key, value in content.items() if key != _ARTIFACTS}
+
+
+def collect_software() -> dict[str, Any]:
+    """Name the versions of what this process runs with, under ``packages``."""
+    return {"packages": {"python": platform.python_version(), **_installed_packages()}}
 
 
 def collect_host(environ: Mapping[str, str] | None = None) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 from nemo_runspec.errors import ArtifactError
 from nemo_runspec.importing.found import FoundCheckpoint
@@ -17,6 +18,7 @@ _WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 _SHARD = re.compile(r".+-\d{5}-of-\d{5}\.(safetensors|bin)")
 _STEP_IN_NAME = re.compile(r"(?:checkpoint|global_step|step)[-_](\d+)")
 _LENGTH_BYTES = 8
+_LARGEST_HEADER_BYTES = 100_000_000
 
 
 def find_hf_model(place: Path) -> FoundCheckpoint | None:
@@ -84,17 +86,31 @@ def _check_safetensors(file: Path) -> None:
         size = file.stat().st_size
         with file.open("rb") as stream:
             header_bytes = int.from_bytes(stream.read(_LENGTH_BYTES), "little")
-            fits = size >= _LENGTH_BYTES and header_bytes <= size - _LENGTH_BYTES
-            header = json.loads(stream.read(header_bytes)) if fits else None
+            if header_bytes > min(size - _LENGTH_BYTES, _LARGEST_HEADER_BYTES):
+                raise _cut_off(file)
+            header = json.loads(stream.read(header_bytes))
     except OSError as error:
         raise unreadable(file, error) from error
     except ValueError as error:
         raise _cut_off(file) from error
-    if not isinstance(header, dict):
+    weights_bytes = _weights_bytes(header)
+    if weights_bytes is None or size != _LENGTH_BYTES + header_bytes + weights_bytes:
         raise _cut_off(file)
-    ends = [entry["data_offsets"][1] for key, entry in header.items() if key != "__metadata__"]
-    if size != _LENGTH_BYTES + header_bytes + max(ends, default=0):
-        raise _cut_off(file)
+
+
+def _weights_bytes(header: Any) -> int | None:
+    """What a header says that follows it; None where it is no header."""
+    entries = header if isinstance(header, dict) else {"": None}
+    ends = [_end(entry) for name, entry in entries.items() if name != "__metadata__"]
+    return None if None in ends else max((end for end in ends if end is not None), default=0)
+
+
+def _end(entry: Any) -> int | None:
+    match entry:
+        case {"data_offsets": [int(), int(end)]}:
+            return end
+        case _:
+            return None
 
 
 def _cut_off(file: Path) -> ArtifactError:

@@ -20,7 +20,7 @@ from nemo_runspec.importing.description import IMPORTED, Description
 from nemo_runspec.manifest_tracker import ManifestTracker
 from nemo_runspec.manifest_tracker.content import measure_content
 from nemo_runspec.manifest_tracker.schema import Content
-from nemo_runspec.provenance import collect_provenance
+from nemo_runspec.provenance import collect_software
 
 logger = logging.getLogger(__name__)
 
@@ -89,10 +89,9 @@ def _open(settings: TrackingSettings, source: Path) -> ArtifactTrackingResult:
 
 
 def _provenance(source: Path) -> dict[str, Any]:
-    # The commit of the folder that one happens to stand in made nothing of what is imported.
-    packages = collect_provenance(source)["packages"]
+    # The commit of a folder that one happens to stand in made nothing of what is imported.
     at = datetime.now().astimezone().replace(microsecond=0)
-    return {IMPORTED: {"from": str(source), "at": at.isoformat()}, "packages": packages}
+    return {IMPORTED: {"from": str(source), "at": at.isoformat()}, **collect_software()}
 
 
 def _unchanged(

@@ -58,19 +58,17 @@ def check_shard(prefix: str, *, named_at: str) -> ShardCounts:
 
     Raises:
         DataError: A file is missing, no index, cut off, or does not fit the other.
+        OSError: A file cannot be read.
     """
     for suffix in (".bin", ".idx"):
         if not Path(prefix + suffix).is_file():
             raise _missing(prefix, suffix, named_at)
     index = Path(f"{prefix}.idx")
-    try:
-        with index.open("rb") as stream:
-            header = _read_header(stream, index)
-            tokens = _count_tokens(stream, header, index)
-            _check_ends(stream, header, index)
-        size = Path(f"{prefix}.bin").stat().st_size
-    except OSError as error:
-        raise DataError(f"It cannot be read: {error.strerror}.", where=str(index)) from error
+    with index.open("rb") as stream:
+        header = _read_header(stream, index)
+        tokens = _count_tokens(stream, header, index)
+        _check_ends(stream, header, index)
+    size = Path(f"{prefix}.bin").stat().st_size
     if size != tokens * header.bytes_per_token:
         raise DataError(
             f"The file has {size:,} bytes, and its index counts {tokens:,} tokens of "

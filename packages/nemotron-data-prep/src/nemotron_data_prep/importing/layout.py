@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,3 +63,23 @@ def open_layout(given: str | Path, file_name: str) -> Layout:
             hint=f"Give the folder that holds {file_name}, or write one that names the files.",
         )
     return Layout(place, file, read_json(file))
+
+
+@contextmanager
+def readable(given: str | Path) -> Iterator[None]:
+    """Turn an error of the file system into one that names the file.
+
+    Args:
+        given: What is named where the error does not say which file it was.
+
+    Raises:
+        DataError: Something in the block could not be read.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"It cannot be read: {error.strerror or error}.",
+            where=str(error.filename or given),
+            hint="Check the path, and that you may read it.",
+        ) from error

@@ -71,15 +71,24 @@ def longest_pack(files: tuple[Path, ...]) -> int:
 
     Args:
         files: Parquet files that were checked.
+
+    Raises:
+        DataError: A column is damaged; the file is named.
     """
+    return max(_longest(file) for file in files)
+
+
+def _longest(file: Path) -> int:
     import pyarrow.compute as pc
 
     longest = 0
-    for file in files:
+    try:
         with pq.ParquetFile(file) as parquet:
             for batch in parquet.iter_batches(columns=["loss_mask"], batch_size=1024):
                 lengths: Any = pc.list_value_length(batch.column(0))
                 longest = max(longest, pc.max(lengths).as_py() or 0)
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"The column is damaged: {error}.", where=f"{file}: loss_mask") from error
     return longest
 
 

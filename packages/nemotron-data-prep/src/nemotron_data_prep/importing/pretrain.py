@@ -8,7 +8,8 @@ from nemo_runspec.artifacts import PretrainBlendsArtifact
 from nemo_runspec.importing import Description, read_recorded
 from nemotron_data_prep.importing.blends import BlendEntry, read_splits, relative_note
 from nemotron_data_prep.importing.indexed import ShardCounts, check_shard
-from nemotron_data_prep.importing.layout import BLEND_FILE, Layout, open_layout
+from nemotron_data_prep.importing.layout import BLEND_FILE, Layout, open_layout, readable
+from nemotron_data_prep.progress import Progress, make_progress
 
 _DESCRIPTIVE = ("tokenizer", "vocab_size", "source_datasets")
 
@@ -25,9 +26,13 @@ def describe_pretrain_data(path: str | Path) -> Description:
             the file is wrong; the file and the key are named.
         ArtifactError: The path does not exist, or a JSON file cannot be read.
     """
-    layout = open_layout(path, BLEND_FILE)
+    with readable(path):
+        return _described(open_layout(path, BLEND_FILE))
+
+
+def _described(layout: Layout) -> Description:
     splits = read_splits(layout)
-    counts = {split: _counts(layout, entries) for split, entries in splits.items()}
+    counts = _count(layout, splits)
     recorded = read_recorded(layout.folder, PretrainBlendsArtifact.__name__)
     measured = {
         "total_tokens": sum(count.tokens for count in counts.values()),
@@ -49,14 +54,26 @@ def describe_pretrain_data(path: str | Path) -> Description:
     return Description(artifact, notes, recorded.ref)
 
 
-def _counts(layout: Layout, entries: list[BlendEntry]) -> ShardCounts:
-    shards = {entry.prefix: entry for entry in entries}
-    found = [
-        check_shard(prefix, named_at=layout.key(entry.key)) for prefix, entry in shards.items()
-    ]
-    return ShardCounts(
-        sum(count.documents for count in found), sum(count.tokens for count in found)
-    )
+def _count(layout: Layout, splits: dict[str, list[BlendEntry]]) -> dict[str, ShardCounts]:
+    indices = [Path(f"{entry.prefix}.idx") for entries in splits.values() for entry in entries]
+    total_bytes = sum(index.stat().st_size for index in indices if index.is_file())
+    progress = make_progress("checking shards", total_bytes)
+    try:
+        return {
+            split: _split_counts(layout, entries, progress) for split, entries in splits.items()
+        }
+    finally:
+        progress.close()
+
+
+def _split_counts(layout: Layout, entries: list[BlendEntry], progress: Progress) -> ShardCounts:
+    documents = tokens = 0
+    for prefix, entry in {entry.prefix: entry for entry in entries}.items():
+        found = check_shard(prefix, named_at=layout.key(entry.key))
+        documents += found.documents
+        tokens += found.tokens
+        progress.advance(Path(f"{prefix}.idx").stat().st_size)
+    return ShardCounts(documents, tokens)
 
 
 def _shared_note(splits: dict[str, list[BlendEntry]]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from nemo_runspec.errors import DataError
 from nemo_runspec.importing import Description, read_recorded
 from nemo_runspec.suggest import did_you_mean
 from nemotron_data_prep.config import SPLITS
-from nemotron_data_prep.importing.layout import MANIFEST_FILE, Layout, open_layout
+from nemotron_data_prep.importing.layout import MANIFEST_FILE, Layout, open_layout, readable
 from nemotron_data_prep.rl import FORMAT, FORMAT_VERSION, prompt_problem
 
 _DESCRIPTIVE = ("source_datasets", "num_records")
@@ -41,7 +41,11 @@ def describe_rl_data(path: str | Path) -> Description:
             no prompt, or a key of the manifest is wrong; the file and the line or key are named.
         ArtifactError: The path does not exist, or a JSON file cannot be read.
     """
-    layout = open_layout(path, MANIFEST_FILE)
+    with readable(path):
+        return _described(open_layout(path, MANIFEST_FILE))
+
+
+def _described(layout: Layout) -> Description:
     splits = _splits(layout)
     for split in splits.values():
         if split is not None:
@@ -128,11 +132,8 @@ def _records(entry: Mapping[str, Any], where: str) -> int | None:
 
 def _check_first_line(path: Path) -> None:
     where = f"{path}:1"
-    try:
-        with path.open("rb") as stream:
-            line = stream.readline()
-    except OSError as error:
-        raise DataError(f"It cannot be read: {error.strerror}.", where=str(path)) from error
+    with path.open("rb") as stream:
+        line = stream.readline()
     if not line.strip():
         raise DataError("The file has no first record.", where=where)
     try:

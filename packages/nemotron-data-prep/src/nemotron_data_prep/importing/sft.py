@@ -9,7 +9,7 @@ from nemo_runspec.artifacts import SFTDataArtifact
 from nemo_runspec.errors import DataError, UsageError
 from nemo_runspec.importing import Description, Recorded, read_recorded
 from nemotron_data_prep.importing.blends import BlendEntry, read_splits
-from nemotron_data_prep.importing.layout import BLEND_FILE, Layout, open_layout
+from nemotron_data_prep.importing.layout import BLEND_FILE, Layout, open_layout, readable
 from nemotron_data_prep.importing.packs import PackCounts, check_packs, longest_pack, size_in_name
 
 _DESCRIPTIVE = ("tokenizer", "chat_template", "source_datasets", "trained_tokens", "total_tokens")
@@ -32,7 +32,11 @@ def describe_sft_data(path: str | Path, *, pack_size: int | None = None) -> Desc
             two pack sizes are told; the file and the column or key are named.
         ArtifactError: The path does not exist, or a JSON file cannot be read.
     """
-    layout = open_layout(path, BLEND_FILE)
+    with readable(path):
+        return _described(open_layout(path, BLEND_FILE), pack_size)
+
+
+def _described(layout: Layout, pack_size: int | None) -> Description:
     entries = read_splits(layout)
     places = {split: _place(layout, found) for split, found in entries.items()}
     counts = {

@@ -1,4 +1,4 @@
-"""What made an artifact: its inputs, their inputs, down to the raw data."""
+"""What made an artifact, as nested nodes: its inputs, their inputs, down to the raw data."""
 
 from __future__ import annotations
 
@@ -6,24 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from nemo_runspec.artifacts.reference import ArtifactReference
-from nemo_runspec.errors import ArtifactNotFoundError, ManifestFormatError
+from nemo_runspec.lineage.reading import Reading, read_manifest
+from nemo_runspec.lineage.records import RawInput, VersionRecord
 from nemo_runspec.manifest_tracker import Manifest, ManifestTracker
 
 _DEEPEST = 200
-
-
-@dataclass(frozen=True)
-class RawInput:
-    """Data that no artifact describes.
-
-    Attributes:
-        uri: Where it was read.
-        revision: ``sha256:…``, a commit or an ETag; None where none was recorded.
-    """
-
-    uri: str
-    revision: str | None = None
 
 
 @dataclass(frozen=True)
@@ -72,19 +59,21 @@ class LineageNode:
 
 
 def trace_lineage(tracker: ManifestTracker, reference: str) -> LineageNode:
-    """Follow an artifact's inputs back to the raw data.
+    """Follow an artifact's inputs back to the raw data, as far as nodes can be nested.
+
+    :func:`~nemo_runspec.lineage.lineage_graph` has no such limit, and goes both ways.
 
     Args:
         tracker: The store.
-        reference: Where to start.
+        reference: Where to start; a withdrawn version, too.
 
     Raises:
         ArtifactNotFoundError: The reference means nothing.
         ManifestFormatError: Its own manifest cannot be read; one further back becomes a node
             with a problem.
     """
-    resolved = tracker.resolve(ArtifactReference.parse(reference))
-    return _Walk(tracker).node(str(resolved.ref), ())
+    manifest = tracker.find(reference)
+    return _Walk(tracker).start(manifest)
 
 
 class _Walk:
@@ -92,27 +81,25 @@ class _Walk:
         self._tracker = tracker
         self._known: dict[str, LineageNode] = {}
 
-    def node(self, ref: str, below: tuple[str, ...]) -> LineageNode:
+    def start(self, manifest: Manifest) -> LineageNode:
+        return self._made(Reading(manifest.ref, manifest), (manifest.ref,))
+
+    def _node(self, ref: str, below: tuple[str, ...]) -> LineageNode:
         if ref in below:
             return LineageNode(ref, problem="the lineage goes in a circle")
         if len(below) >= _DEEPEST and ref not in self._known:
             return LineageNode(ref, problem=f"more than {_DEEPEST} steps back: trace it from here")
         if ref not in self._known:
-            self._known[ref] = self._read(ref, (*below, ref))
+            self._known[ref] = self._made(read_manifest(self._tracker, ref), (*below, ref))
         return self._known[ref]
 
-    def _read(self, ref: str, path: tuple[str, ...]) -> LineageNode:
-        reference = ArtifactReference.parse(ref)
-        try:
-            version = self._tracker.find_version(reference)
-            manifest = self._tracker.read(reference.name, version)
-        except (ArtifactNotFoundError, ManifestFormatError) as error:
-            return LineageNode(ref, problem=str(error))
+    def _made(self, reading: Reading, path: tuple[str, ...]) -> LineageNode:
+        if reading.manifest is None:
+            return LineageNode(reading.ref, problem=reading.problem)
+        record = VersionRecord.of(reading.manifest)
         return LineageNode(
-            ref,
-            manifest=manifest,
-            raw_inputs=[
-                RawInput(uri, manifest.input_revisions.get(uri)) for uri in manifest.inputs
-            ],
-            used=[self.node(used, path) for used in manifest.used_artifacts],
+            reading.ref,
+            manifest=reading.manifest,
+            raw_inputs=record.raw_inputs,
+            used=[self._node(used, path) for used in record.used],
         )

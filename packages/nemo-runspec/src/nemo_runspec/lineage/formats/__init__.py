@@ -1,0 +1,1 @@
+"""A lineage in the languages of other tools."""

@@ -1,0 +1,27 @@
+"""What the boxes of a drawn lineage say."""
+
+from __future__ import annotations
+
+from nemo_runspec.lineage.graph import ArtifactNode, Node
+
+
+def label_lines(node: Node) -> list[str]:
+    """The lines of a node's box: what it is, then what a reader should know of it.
+
+    Args:
+        node: The node. What no file can hold, such as half of a surrogate pair, is spelled out.
+    """
+    if isinstance(node, ArtifactNode):
+        lines = [node.ref] if node.record is None else [node.ref, node.record.type]
+    else:
+        lines = [node.input.uri, *([node.input.revision] if node.input.revision else [])]
+    return [printable(line) for line in [*lines, *(f"({note})" for note in node.notes)]]
+
+
+def printable(text: str) -> str:
+    """Spell out what cannot be printed on one line: control characters, lone surrogates."""
+    return "".join(one if one.isprintable() else _spelled(one) for one in text)
+
+
+def _spelled(character: str) -> str:
+    return character.encode("unicode_escape").decode()

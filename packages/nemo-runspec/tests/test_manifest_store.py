@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -213,9 +214,30 @@ def test_a_storage_that_never_answers_is_named_with_the_version_in_doubt(
     tracker = ManifestTracker(root)
     monkeypatch.setattr(tracker, "_files", LostReplies(root, lost=99, written=False))
     with pytest.raises(
-        StoreError, match=rf"{root}.*{NAME}:v1 may have been recorded or not.*claim_id \w{{32}}"
+        StoreError,
+        match=rf"{root}.*{NAME}:v1 may have been recorded or not: The reply was.*claim_id \w{{32}}",
     ):
         log(tracker)
+
+
+@pytest.mark.parametrize("call", ["publish", "read"])
+def test_after_a_lost_reply_a_refusal_is_no_proof_either(
+    root: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    tracker = ManifestTracker(root)
+    files = LostReplies(root, lost=1, written=True)
+    monkeypatch.setattr(tracker, "_files", files)
+    real, failures = getattr(files, call), iter(["refused"] * 2)
+
+    def refuse_once_in_doubt(*arguments: Any) -> Any:
+        if files._lost == 0 and str(arguments[0]).endswith("manifest.json"):
+            for failure in failures:
+                raise StoreError(failure, where=str(root))
+        return real(*arguments)
+
+    monkeypatch.setattr(files, call, refuse_once_in_doubt)
+    assert log(tracker) == f"{NAME}:v1"
+    assert whole_versions(root) == [1]
 
 
 def test_latest_passes_over_what_is_withdrawn(tracker: ManifestTracker, root: Path) -> None:

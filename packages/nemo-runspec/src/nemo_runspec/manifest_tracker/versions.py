@@ -22,7 +22,8 @@ logger = logging.getLogger(__name__)
 
 _HINT = re.compile(rb"v(\d{1,18})")
 _MAX_ATTEMPTS = 400
-_MAX_LOST_REPLIES = 5
+_MAX_DOUBTS = 5
+_LONGEST_DOUBT_S = 90.0
 _SHORTEST_PAUSE_S = 0.002
 _LOST_REPLY_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
@@ -120,40 +121,44 @@ def _claim(files: StoreFiles, name: str, candidate: int, draft: Draft) -> bool:
     """Try one version; a manifest of our own that is already there is a success.
 
     The reply to a successful claim can be lost. Where the storage's client then tries again by
-    itself, it meets its own work as a conflict; where it gives up, the outcome is unknown.
+    itself, it meets its own work as a conflict; where it gives up, the outcome is unknown. From
+    then on no failure is final: the same number is tried until the storage tells what is there.
     """
     path = manifest_path(name, candidate)
-    for lost_replies in range(_MAX_LOST_REPLIES):
+    companions = draft.companions(name, candidate)
+    in_doubt: StoreError | None = None
+    deadline = time.monotonic() + _LONGEST_DOUBT_S
+    for attempt in range(_MAX_DOUBTS):
         try:
-            companions = draft.companions(name, candidate)
             if files.publish(path, draft.manifest(candidate), companions):
                 return True
-            found = files.read(path)
-        except UnknownOutcomeError as error:
+            found = _look(files, path)
+        except StoreError as error:
+            if in_doubt is None and not isinstance(error, UnknownOutcomeError):
+                raise
             logger.warning("It is not known whether %s was written: %s", path, error)
-            found = _read_after_lost_reply(files, path, lost_replies, error)
-            if found is None:
-                continue
+            in_doubt = error
+            if time.monotonic() > deadline:
+                break
+            _pause(attempt, _LOST_REPLY_PAUSE_S)
+            continue
         if found is None or draft.claim_id.encode() not in found:
             return False
         replace_all(files, companions)
         return True
     raise StoreError(
-        f"The storage did not answer; {name}:v{candidate} may have been recorded or not.",
+        f"{name}:v{candidate} may have been recorded or not: {in_doubt.what if in_doubt else ''}",
         where=files.locate(path),
         hint=f"Before you record it again, look whether that file has claim_id {draft.claim_id}.",
-    )
+    ) from in_doubt
 
 
-def _read_after_lost_reply(
-    files: StoreFiles, path: str, attempt: int, lost: UnknownOutcomeError
-) -> bytes | None:
-    _pause(attempt, _LOST_REPLY_PAUSE_S)
+def _look(files: StoreFiles, path: str) -> bytes | None:
+    """Read what a claim met; where that cannot be read, it may be the claim's own work."""
     try:
         return files.read(path)
     except StoreError as error:
-        logger.warning("Nor can it be read (after: %s): %s", lost.what, error)
-        return None
+        raise UnknownOutcomeError(error.what, where=error.where, hint=error.hint) from error
 
 
 def last_version(files: StoreFiles, name: str, *, at_least: int = 0) -> int:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -75,3 +78,23 @@ def test_a_result_is_strict_json_without_secrets(
         "loss": "NaN",
         "source": "https://user:***@host/data",
     }
+
+
+RECORDS = """
+import sys
+from nemo_runspec.run_result import record_artifact
+
+for number in range(25):
+    record_artifact({"ref": f"model-{sys.argv[1]}:v{number}"})
+"""
+
+
+def test_the_processes_of_a_job_lose_no_record_of_each_other(tmp_path: Path) -> None:
+    environ = os.environ | {"NEMOTRON_RUN_DIR": str(tmp_path / "run")}
+    started = [
+        subprocess.Popen([sys.executable, "-c", RECORDS, str(number)], env=environ)
+        for number in range(4)
+    ]
+    assert [process.wait(timeout=60) for process in started] == [0] * 4
+    refs = [entry["ref"] for entry in read_result(tmp_path / "run").artifacts]
+    assert len(set(refs)) == 100

@@ -5,10 +5,13 @@ The run directory is named by ``NEMOTRON_RUN_DIR``; without it nothing is writte
 
 from __future__ import annotations
 
+import fcntl
 import json
+import logging
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,8 +21,12 @@ from nemo_runspec.errors import ExecutionError, NemotronError
 from nemo_runspec.json_values import json_text
 from nemo_runspec.redaction import redact_values
 
+logger = logging.getLogger(__name__)
+
 RESULT_FILE = "result.json"
 RUN_DIR_VARIABLE = "NEMOTRON_RUN_DIR"
+
+_LOCK_FILE = ".result.lock"
 
 _write_lock = threading.Lock()
 
@@ -93,19 +100,40 @@ def _update(change: Callable[[dict[str, Any]], None]) -> None:
     run_dir = os.environ.get(RUN_DIR_VARIABLE)
     if not run_dir:
         return
-    with _write_lock:
+    with _write_lock, _alone_in(Path(run_dir)):
         current = read_result(run_dir)
         document = asdict(current)
         change(document)
         _write(Path(run_dir) / RESULT_FILE, document)
 
 
+@contextmanager
+def _alone_in(run_dir: Path) -> Iterator[None]:
+    """Keep the job's other processes out while the result is read and written."""
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        stream = (run_dir / _LOCK_FILE).open("ab")
+    except OSError as error:
+        raise _unwritable(run_dir / RESULT_FILE, error) from error
+    with stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        except OSError as error:
+            # A file system without locks: a job of one process does not need them.
+            logger.debug("The result is written without a lock: %s", error)
+        yield
+
+
 def _write(file: Path, document: dict[str, Any]) -> None:
     try:
         write_atomically(file, json_text(redact_values(document)))
     except OSError as error:
-        raise ExecutionError(
-            f"The job's result cannot be written: {error.strerror or error}.",
-            where=str(file),
-            hint=f"Free some space there, or unset {RUN_DIR_VARIABLE}.",
-        ) from error
+        raise _unwritable(file, error) from error
+
+
+def _unwritable(file: Path, error: OSError) -> ExecutionError:
+    return ExecutionError(
+        f"The job's result cannot be written: {error.strerror or error}.",
+        where=str(file),
+        hint=f"Free some space there, or unset {RUN_DIR_VARIABLE}.",
+    )

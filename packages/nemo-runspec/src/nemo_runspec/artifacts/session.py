@@ -212,21 +212,38 @@ class ArtifactTrackingResult:
         with self._lock:
             self._inputs.forget()
 
-    def record(self, artifact: Artifact, name: str) -> LoggedArtifact:
+    def lineage_of(self, artifact: Artifact) -> Lineage:
+        """Gather what an artifact that is recorded now was made from."""
+        with self._lock:
+            inputs = self._inputs.all()
+        return lineage_of(artifact, inputs, self._pin, {**self.provenance, **collect_host()})
+
+    def record(
+        self, artifact: Artifact, name: str, lineage: Lineage | None = None
+    ) -> LoggedArtifact:
         """Record an artifact in every backend, see :mod:`nemo_runspec.artifacts.composite`.
+
+        Args:
+            artifact: What to record.
+            name: The name to record it under.
+            lineage: What it was made from, where that was gathered already.
 
         Raises:
             NemotronError: The reliable backend could not.
         """
         if self._backend is None:
             return LoggedArtifact(name)
-        return self._backend.log(artifact, name=name, lineage=self._lineage(artifact))
+        known = self.lineage_of(artifact) if lineage is None else lineage
+        return self._backend.log(artifact, name=name, lineage=known)
 
-    def find_recorded(self, artifact: Artifact, name: str) -> LoggedArtifact | None:
+    def find_recorded(
+        self, artifact: Artifact, name: str, lineage: Lineage | None = None
+    ) -> LoggedArtifact | None:
         """The latest version of a name, if it records this very artifact."""
         if self.manifest_tracker is None:
             return None
-        return find_recorded(self.manifest_tracker, artifact, name, self._lineage(artifact))
+        known = self.lineage_of(artifact) if lineage is None else lineage
+        return find_recorded(self.manifest_tracker, artifact, name, known)
 
     def _settle(self, key: str, meant: ResolvedArtifact) -> ResolvedArtifact:
         if meant.ref is not None:
@@ -272,11 +289,6 @@ class ArtifactTrackingResult:
             f"{text!r} is an artifact reference, but artifact tracking is off.",
             hint=_ENABLE_TRACKING,
         )
-
-    def _lineage(self, artifact: Artifact) -> Lineage:
-        with self._lock:
-            inputs = self._inputs.all()
-        return lineage_of(artifact, inputs, self._pin, {**self.provenance, **collect_host()})
 
     def _pin(self, uri: str) -> str | None:
         if not is_explicit_reference(uri):

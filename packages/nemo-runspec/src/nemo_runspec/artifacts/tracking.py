@@ -20,7 +20,7 @@ from nemo_runspec.artifacts.reference import check_artifact_name
 from nemo_runspec.artifacts.scope import CURRENT
 from nemo_runspec.artifacts.session import ArtifactTrackingResult
 from nemo_runspec.artifacts.settings import TrackingSettings, environment_settings
-from nemo_runspec.artifacts.tracker import LoggedArtifact
+from nemo_runspec.artifacts.tracker import Lineage, LoggedArtifact
 from nemo_runspec.distributed import in_scheduled_job
 
 __all__ = [
@@ -82,8 +82,10 @@ def log_artifact(
 ) -> LoggedArtifact:
     """Record an artifact in every active backend.
 
-    What was resolved under the tracking so far becomes its pinned inputs. ``metadata.json`` is
-    written beside the data where that is writable, and the artifact learns its name and version.
+    What was resolved under the tracking so far, by any process of the job, becomes its pinned
+    inputs. ``metadata.json`` is written beside the data where that exists and is writable, and
+    the artifact learns its name and version. Every call is a new version: in a distributed job
+    one rank calls this, not all.
 
     Args:
         artifact: What to record.
@@ -99,12 +101,7 @@ def log_artifact(
         StoreError: The manifest could not be written; no half version is left.
     """
     active = current_tracking() if tracking is None else tracking
-    chosen = check_artifact_name(name or artifact.name or active.output_name or artifact.type)
-    logged = active.record(artifact, chosen)
-    _learn(artifact, logged)
-    artifact.write_metadata()
-    _report(artifact, logged, active)
-    return logged
+    return _log(artifact, active, _name_for(artifact, active, name))
 
 
 def log_artifact_once(
@@ -124,10 +121,13 @@ def log_artifact_once(
         name: As for :func:`log_artifact`.
     """
     active = current_tracking() if tracking is None else tracking
-    chosen = check_artifact_name(name or artifact.name or active.output_name or artifact.type)
-    logged = active.find_recorded(artifact, chosen)
+    chosen = _name_for(artifact, active, name)
+    if not active.manifest:
+        return _log(artifact, active, chosen)
+    lineage = active.lineage_of(artifact)
+    logged = active.find_recorded(artifact, chosen, lineage)
     if logged is None:
-        return log_artifact(artifact, active, name=chosen)
+        return _log(artifact, active, chosen, lineage)
     _learn(artifact, logged)
     _report(artifact, logged, active)
     return logged
@@ -163,6 +163,23 @@ def load_place(path: str, artifact_type: type[A]) -> A:
     loaded = artifact_type.from_document({**found.document, "path": path}, where=path)
     current_tracking().note_input(found)
     return loaded
+
+
+def _name_for(artifact: Artifact, active: ArtifactTrackingResult, name: str | None) -> str:
+    return check_artifact_name(name or artifact.name or active.output_name or artifact.type)
+
+
+def _log(
+    artifact: Artifact,
+    active: ArtifactTrackingResult,
+    name: str,
+    lineage: Lineage | None = None,
+) -> LoggedArtifact:
+    logged = active.record(artifact, name, lineage)
+    _learn(artifact, logged)
+    artifact.write_metadata()
+    _report(artifact, logged, active)
+    return logged
 
 
 def _as_config(config: DictConfig | Mapping[str, Any]) -> DictConfig:

@@ -67,6 +67,13 @@ def test_our_own_metadata_is_no_content_but_only_at_the_top(tmp_path: Path) -> N
     assert list(content.entries or {}) == ["part/metadata.json"]
 
 
+def test_a_store_below_the_path_is_no_content(tmp_path: Path) -> None:
+    write(tmp_path, {"train.py": "", ".nemotron/runs/demo/job.yaml": "x"})
+    first = measured(tmp_path, Artifact(path=tmp_path))
+    assert list(first.entries or {}) == ["train.py"]
+    assert measured(tmp_path, Artifact(path=tmp_path)) == first
+
+
 def test_links_are_counted_and_never_followed(tmp_path: Path) -> None:
     outside = write(tmp_path / "outside", {"large": "x" * 1000})
     data = write(tmp_path / "data", {"a": "x"})

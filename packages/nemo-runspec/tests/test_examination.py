@@ -59,7 +59,7 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "truncated manifest": (
         truncate("data/v2/manifest.json"),
         "data/v2/manifest.json",
-        "data:v2 cannot be read: .*The manifest is damaged",
+        "data:v2 cannot be read: The manifest is damaged",
     ),
     "hole": (
         remove("data/v2/manifest.json"),
@@ -179,9 +179,8 @@ def test_a_read_only_store_is_examined_all_the_same(tracker: ManifestTracker, ro
     found = examine_store(tracker)
     assert found.report is None
     assert found.versions == 3
-    assert [each.problem for each in found.findings][:1] == [
-        "Cannot write the artifact store: Read-only file system."
-    ]
+    assert found.findings[0].where == str(root)
+    assert found.findings[0].problem == "Cannot write the artifact store: Read-only file system."
     assert len(found.findings) == 2
 
 
@@ -221,7 +220,7 @@ def test_a_folder_that_cannot_be_listed_is_named_and_the_rest_is_there(
     }
     assert survey_name(tracker, "other").problem == f"{root}/other: Permission denied."
     (finding,) = examine_store(tracker).findings
-    assert finding.where == str(root / "other")
+    assert (finding.where, finding.problem) == (str(root / "other"), "Permission denied.")
 
 
 def test_names_without_versions_are_not_listed(tracker: ManifestTracker, root: Path) -> None:

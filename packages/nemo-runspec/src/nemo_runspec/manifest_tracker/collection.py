@@ -18,7 +18,7 @@ from nemo_runspec.manifest_tracker.schema import Manifest
 from nemo_runspec.manifest_tracker.survey import NameRecord, VersionRecord, survey_store
 from nemo_runspec.manifest_tracker.tracker import ManifestTracker
 
-WITHDRAWAL_REASON = "Collected: no alias means it, and no version in use was made from it"
+WITHDRAWAL_REASON = "gc: no alias means it, and no version in use needs it"
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ OWN_DIRECTORY = "absolute_path"
 _LARGEST_DIGESTED_BYTES = 256 * 2**20
 _MOST_DIGESTED_FILES = 10_000
 _MOST_LISTED_FILES = 256
+_OUR_FOLDER = ".nemotron"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +145,18 @@ def _walk(folder: str, prefix: str) -> Iterator[FoundFile]:
     for entry in _entries(folder):
         name = f"{prefix}{_text(entry.name)}"
         if entry.is_dir(follow_symlinks=False):
-            yield from _walk(entry.path, f"{name}/")
+            if not _is_ours(entry):
+                yield from _walk(entry.path, f"{name}/")
             continue
         try:
             yield _found(name, entry.path, entry.stat(follow_symlinks=False))
         except FileNotFoundError:
             logger.debug("%s is gone.", entry.path)
+
+
+def _is_ours(folder: os.DirEntry[str]) -> bool:
+    """Tell run directories and stores, which change as soon as something is recorded."""
+    return folder.name == _OUR_FOLDER or Path(folder.path, _OUR_FOLDER, "store.json").exists()
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:

@@ -127,8 +127,9 @@ def _try_out(files: StoreFiles) -> tuple[StoreReport | None, list[Finding]]:
     try:
         report = files.examine()
     except StoreError as error:
-        hint = error.hint or "Check that you may write there."
-        return None, [Finding(error.where or files.root, error.what, hint)]
+        refused = isinstance(error.__cause__, OSError)
+        where = files.root if refused else error.where or files.root
+        return None, [Finding(where, error.what, error.hint or "Check that you may write there.")]
     findings = [
         Finding(
             place,
@@ -154,8 +155,9 @@ def _ignores_create_only(root: str) -> Finding:
 
 def _examine_name(files: StoreFiles, record: NameRecord) -> Iterator[Finding]:
     if record.problem is not None:
-        cure = "Check that you may read the folder."
-        yield Finding(files.locate(record.name), record.problem, cure)
+        where = files.locate(record.name)
+        problem = record.problem.removeprefix(f"{where}: ")
+        yield Finding(where, problem, "Check that you may read the folder.")
         return
     yield from _unreadable(files, record)
     yield from _folders_without_manifest(files, record)
@@ -172,7 +174,7 @@ def _unreadable(files: StoreFiles, record: NameRecord) -> Iterator[Finding]:
             where = files.locate(manifest_path(record.name, version.version))
             yield Finding(
                 where,
-                f"{version.ref} cannot be read: {version.problem}",
+                f"{version.ref} cannot be read: {version.problem.removeprefix(f'{where}: ')}",
                 "Restore the file from a backup; without one, record the data again as a new "
                 "version.",
             )

@@ -130,7 +130,9 @@ def test_a_candidate_that_gets_an_alias_meanwhile_stays(workplace: Workplace) ->
         workplace.log("data", f"data/{number}")
     plan = plan_collection(workplace.tracker)
     workplace.tracker.set_alias("data", 1, "golden")
-    assert withdraw_candidates(workplace.tracker, plan) == {"data:v1": "golden means it since"}
+    assert withdraw_candidates(workplace.tracker, plan) == {
+        "data:v1": "data:v1 cannot be withdrawn: golden means it."
+    }
     assert workplace.tracker.withdrawal("data", 1) is None
     assert workplace.tracker.withdrawal("data", 2) is not None
 
@@ -248,6 +250,15 @@ def test_data_that_is_not_what_was_recorded_stays(workplace: Workplace) -> None:
         "old": "it holds other than what was recorded",
         "unseen": "what it held was not recorded",
     }
+
+
+def test_a_store_or_runs_inside_the_data_stay(workplace: Workplace) -> None:
+    workplace.log("old", "old")
+    ManifestTracker(workplace.folder / "old" / "other").log(
+        Artifact(path=workplace.folder), name="theirs", lineage=Lineage()
+    )
+    workplace.tracker.withdraw("old", 1, reason="old")
+    assert workplace.obstacles() == {"old": "it holds a store or run directories"}
 
 
 def test_dangerous_places_stay(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from nemo_runspec.artifacts.reference import ArtifactReference
-from nemo_runspec.errors import ArtifactError, InvalidReferenceError, UsageError
+from nemo_runspec.errors import ArtifactError, InvalidReferenceError, StoreError, UsageError
 from nemo_runspec.manifest_tracker.deletion import DataPlace, plan_deletion
 from nemo_runspec.manifest_tracker.schema import Manifest
 from nemo_runspec.manifest_tracker.survey import NameRecord, VersionRecord, survey_store
@@ -86,11 +86,12 @@ def withdraw_candidates(tracker: ManifestTracker, plan: CollectionPlan) -> dict[
         raise _unknown_uses(tracker.root, plan.problems)
     stayed = {}
     for record in reversed(plan.candidates):
-        held = [a for a, number in tracker.aliases(record.name).items() if number == record.version]
-        if held:
-            stayed[record.ref] = f"{', '.join(held)} means it since"
-            continue
-        tracker.withdraw(record.name, record.version, reason=WITHDRAWAL_REASON)
+        try:
+            tracker.withdraw(record.name, record.version, reason=WITHDRAWAL_REASON)
+        except StoreError:
+            raise
+        except ArtifactError as error:
+            stayed[record.ref] = error.what
     return stayed
 
 

@@ -22,11 +22,11 @@ from nemo_runspec.manifest_tracker.schema import Content, FileRecord
 logger = logging.getLogger(__name__)
 
 OWN_DIRECTORY = "absolute_path"
+OUR_FOLDER = ".nemotron"
 
 _LARGEST_DIGESTED_BYTES = 256 * 2**20
 _MOST_DIGESTED_FILES = 10_000
 _MOST_LISTED_FILES = 256
-_OUR_FOLDER = ".nemotron"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ def _walk(folder: str, prefix: str) -> Iterator[FoundFile]:
 
 def _is_ours(folder: os.DirEntry[str]) -> bool:
     """Tell run directories and stores, which change as soon as something is recorded."""
-    return folder.name == _OUR_FOLDER or Path(folder.path, _OUR_FOLDER, "store.json").exists()
+    return folder.name == OUR_FOLDER or Path(folder.path, OUR_FOLDER, "store.json").exists()
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:

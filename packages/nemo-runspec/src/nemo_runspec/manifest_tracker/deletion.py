@@ -15,7 +15,7 @@ from typing import Any
 
 from nemo_runspec.artifacts.paths import local_path
 from nemo_runspec.errors import StoreError
-from nemo_runspec.manifest_tracker.content import OWN_DIRECTORY, describe, list_files
+from nemo_runspec.manifest_tracker.content import OUR_FOLDER, OWN_DIRECTORY, describe, list_files
 from nemo_runspec.manifest_tracker.schema import Manifest
 from nemo_runspec.manifest_tracker.survey import VersionRecord
 from nemo_runspec.manifest_tracker.verification import measured_place
@@ -158,8 +158,11 @@ def _unlike_record(place: Path, owners: list[Manifest]) -> str | None:
     recorded = {m.content.listing for m in owners if m.content and m.content.listing}
     if not recorded:
         return "what it held was not recorded"
-    if any(os.path.ismount(folder) for folder in (str(place), *_folders(place))):
+    folders = [str(place), *_folders(place)]
+    if any(os.path.ismount(folder) for folder in folders):
         return "another file system is mounted there"
+    if any(Path(folder).name == OUR_FOLDER for folder in folders):
+        return "it holds a store or run directories"
     if describe(list_files(place), None).listing not in recorded:
         return "it holds other than what was recorded"
     return None

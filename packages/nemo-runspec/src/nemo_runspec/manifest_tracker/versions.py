@@ -130,9 +130,11 @@ def _claim(files: StoreFiles, name: str, candidate: int, draft: Draft) -> bool:
     deadline = time.monotonic() + _LONGEST_DOUBT_S
     for attempt in range(_MAX_DOUBTS):
         try:
-            if files.publish(path, draft.manifest(candidate), companions):
-                return True
-            found = _look(files, path)
+            found = _look(files, path) if in_doubt else None
+            if found is None:
+                if files.publish(path, draft.manifest(candidate), companions):
+                    return True
+                found = _look(files, path)
         except StoreError as error:
             if in_doubt is None and not isinstance(error, UnknownOutcomeError):
                 raise

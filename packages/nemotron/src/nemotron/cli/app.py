@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, Literal, TypeAlias
@@ -53,6 +54,12 @@ class App:
     def screen(self) -> Screen:
         """What :attr:`out` can show."""
         return screen_of(self.out)
+
+    def waiting(self, what: str) -> AbstractContextManager[None]:
+        """Tell on :attr:`err`, where that is a terminal, what takes its time."""
+        from nemotron.cli.waiting import waiting
+
+        return waiting(self.err, what)
 
     def panel(self, panel: Panel) -> None:
         """Draw a panel on :attr:`out`."""

@@ -23,7 +23,8 @@ _MOST_SHOWN = 20
 def run(app: App, values: Mapping[str, Any]) -> int:
     """Examine a store; mend what can be made again, where that is asked for."""
     tracker = Store(app, _root(values)).tracker
-    found = examine_store(tracker)
+    with app.waiting(f"Examining {tracker.root}"):
+        found = examine_store(tracker)
     repaired = repair_store(tracker, found) if values["repair"] else []
     open_findings = [finding for finding in found.findings if finding not in repaired]
     wrong = [finding for finding in open_findings if not finding.harmless]

@@ -30,9 +30,12 @@ def run(app: App, values: Mapping[str, Any]) -> int:
             hint="Without both, this command shows what would be withdrawn and deleted.",
         )
     tracker = Store(app, values["root"]).tracker
-    plan = plan_collection(tracker, keep=values["keep"], exclude=values["exclude"])
-    stayed = withdraw_candidates(tracker, plan) if values["apply"] else {}
-    data = _delete(tracker) if values["delete_data"] else plan.data
+    with app.waiting(f"Reading {tracker.root}"):
+        plan = plan_collection(tracker, keep=values["keep"], exclude=values["exclude"])
+    with app.waiting(f"Withdrawing {show_count(len(plan.candidates), 'version')}"):
+        stayed = withdraw_candidates(tracker, plan) if values["apply"] else {}
+    with app.waiting("Deleting data"):
+        data = _delete(tracker) if values["delete_data"] else plan.data
     mode = output_mode(values)
     if mode == "json":
         app.document(_document(plan, stayed, data, values))

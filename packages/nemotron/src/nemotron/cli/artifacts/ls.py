@@ -31,12 +31,14 @@ def run(app: App, values: Mapping[str, Any]) -> int:
     tracker = Store(app, values["root"]).tracker
     mode = output_mode(values)
     if values["reference"] is None:
-        names = summarize_store(tracker)
+        with app.waiting(f"Reading {tracker.root}"):
+            names = summarize_store(tracker)
         documents = [_name_document(each) for each in names]
         refs = [each.name for each in names]
         panel = Panel(f"Artifacts in {tracker.root}", _name_rows(names), fill=False)
     else:
-        record = _survey(tracker, values["reference"])
+        with app.waiting(f"Reading {tracker.root}"):
+            record = _survey(tracker, values["reference"])
         documents = [_version_document(each, record) for each in record.versions]
         refs = [each.ref for each in record.versions]
         title = f"Versions of {record.name} in {tracker.root}"

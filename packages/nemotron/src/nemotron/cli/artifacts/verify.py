@@ -17,7 +17,9 @@ _MOST_SHOWN = 20
 
 def run(app: App, values: Mapping[str, Any]) -> int:
     """Compare the data of one version with its record."""
-    found = verify_version(Store(app, values["root"]).tracker, values["reference"])
+    tracker = Store(app, values["root"]).tracker
+    with app.waiting(f"Comparing {values['reference']}"):
+        found = verify_version(tracker, values["reference"])
     mode = output_mode(values)
     if mode == "json":
         app.document({"intact": not found.faults, **asdict(found)})

@@ -83,8 +83,9 @@ def test_from_the_sample_to_a_checked_training_job(tmp_path: Path) -> None:
     assert Path(shown["metadata"]["training_path"]).exists()
 
     lineage = json.loads(nemotron("artifacts", "lineage", shown["name"], "--json").stdout)
-    assert lineage["inputs"]
-    for raw in lineage["inputs"]:
+    raw_inputs = [node for node in lineage["nodes"] if node["node"] == "raw"]
+    assert raw_inputs
+    for raw in raw_inputs:
         digest = hashlib.sha256(Path(raw["uri"]).read_bytes()).hexdigest()
         assert raw["revision"] == f"sha256:{digest}"
 

@@ -112,6 +112,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with the recipes ``demo/data/prep/sft`` and ``demo/sft``."""
     for name in ("NEMOTRON_RECIPES", "NEMOTRON_ENV", "NEMOTRON_ARTIFACTS_ROOT", "NEMOTRON_DEBUG"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NEMOTRON_CACHE_DIR", str(tmp_path / ".cache"))
     write_files(tmp_path / "recipes" / "demo", CONFIGS)
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -78,7 +78,9 @@ def test_the_options_are_frozen(workplace: Path) -> None:
             *("--apply", "--debug", "--delete-data", "--exclude", "--help", "--json", "--keep"),
             *("--quiet", "--root", "-h"),
         ],
-        "artifacts lineage": ["--debug", "--help", "--json", "--quiet", "--root", "-h"],
+        "artifacts lineage": [
+            *("--debug", "--direction", "--format", "--help", "--json", "--quiet", "--root", "-h"),
+        ],
         "artifacts ls": ["--debug", "--help", "--json", "--quiet", "--root", "-h"],
         "artifacts restore": ["--debug", "--help", "--json", "--quiet", "--root", "-h"],
         "artifacts show": ["--debug", "--help", "--json", "--quiet", "--root", "-h"],
@@ -92,6 +94,7 @@ def test_the_options_are_frozen(workplace: Path) -> None:
             "--root",
             "-h",
         ],
+        "artifacts why": ["--debug", "--help", "--json", "--quiet", "--root", "-h"],
         "completion": ["--debug", "--help", "--json", "--quiet", "-h"],
         "demo": ["--help", "-h"],
         "demo data": ["--help", "-h"],

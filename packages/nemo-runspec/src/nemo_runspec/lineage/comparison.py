@@ -58,8 +58,8 @@ class Comparison:
             return f"The histories of {both} first differ in {places}."
         if self.own_fields:
             fields = ", ".join(self.own_fields)
-            return f"The recorded histories of {both} are the same; their own {fields} differ."
-        return f"The recorded histories of {both} are the same."
+            return f"{both} have the same recorded history; their own fields differ: {fields}."
+        return f"{both} have the same recorded history."
 
     def to_dict(self) -> dict[str, Any]:
         """The comparison as JSON values."""

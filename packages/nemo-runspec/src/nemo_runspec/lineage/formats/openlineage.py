@@ -1,7 +1,7 @@
 """A lineage as OpenLineage run events, for catalogues such as Marquez or DataHub.
 
-Every version is the output of one completed run of its own: its id is the claim id of the
-manifest, so that sending an event twice changes nothing. Artifacts are datasets in the namespace
+Every version is the output of one completed run of its own, whose id follows from the version and
+its claim id, so that sending an event twice changes nothing. Artifacts are datasets in the namespace
 of their store; raw inputs are named as OpenLineage names files and buckets.
 
 The schema is OpenLineage 2-0-2, https://openlineage.io/spec/2-0-2/OpenLineage.json.
@@ -107,11 +107,9 @@ def _event(manifest: Manifest, store: _Names) -> dict[str, Any]:
 
 
 def _run_id(manifest: Manifest, namespace: str) -> uuid.UUID:
-    """The same for every account of the same version."""
-    try:
-        return uuid.UUID(manifest.claim_id or "")
-    except ValueError:
-        return uuid.uuid5(uuid.NAMESPACE_URL, f"{namespace}/{manifest.ref}")
+    """The same for every account of the same version, another for any other."""
+    name = f"{namespace}/{manifest.ref}#{manifest.claim_id or ''}"
+    return uuid.uuid5(uuid.NAMESPACE_URL, name)
 
 
 def _job(manifest: Manifest) -> dict[str, Any]:

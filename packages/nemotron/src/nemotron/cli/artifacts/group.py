@@ -96,10 +96,29 @@ def _flag(name: str, text: str) -> click.Option:
     return click.Option([name], is_flag=True, help=text)
 
 
+def _choice(name: str, default: str, *others: str) -> click.Option:
+    words = (default, *others)
+    text = f"One of {', '.join(words)}. [default: {default}]"
+    return click.Option([name], type=click.Choice(words), default=default, help=text)
+
+
 _ENTRIES = (
     Entry("ls", "List artifacts, or the versions of one.", [reference("[NAME]")]),
     Entry("show", "Show one version: its manifest.", [reference()]),
-    Entry("lineage", "Show what a version was made from, to the raw files.", [reference()]),
+    Entry(
+        "lineage",
+        "Show what a version was made from, to the raw files, and what was made from it.",
+        [
+            reference(),
+            _choice("--format", "tree", "mermaid", "dot", "json", "openlineage"),
+            _choice("--direction", "both", "up", "down"),
+        ],
+    ),
+    Entry(
+        "why",
+        "Show where the histories of two versions first differ.",
+        [reference("A"), reference("B", "other")],
+    ),
     Entry(
         "alias",
         "Let a word mean a version, move or remove it; without ALIAS, list them.",

@@ -1,40 +1,81 @@
-"""``nemotron artifacts lineage``: what a version was made from, to the raw files."""
+"""``nemotron artifacts lineage``: what a version was made from, and what was made from it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
-from nemo_runspec.lineage import LineageNode, trace_lineage
+from nemo_runspec.lineage import ArtifactNode, LineageGraph, lineage_graph
+from nemo_runspec.lineage.graph import Node
+from nemo_runspec.lineage.outline import Line, outline
+from nemo_runspec.manifest_tracker import ManifestTracker
 from nemotron.cli.app import App, output_mode
 from nemotron.cli.artifacts.inputs import show_input
 from nemotron.cli.artifacts.store import Store
-from nemotron.cli.panels import Tree
+from nemotron.cli.panels import Box
 from nemotron.cli.values import show_time
+
+_MADE_FROM_IT = "What was made from it:"
 
 
 def run(app: App, values: Mapping[str, Any]) -> int:
-    """Show what a version was made from, down to the raw data."""
-    node = trace_lineage(Store(app, values["root"]).tracker, values["reference"])
+    """Show a lineage in the form that is asked for."""
+    tracker = Store(app, values["root"]).tracker
+    graph = lineage_graph(tracker, values["reference"], direction=values["direction"])
     mode = output_mode(values)
-    if mode == "json":
-        app.document(node.to_dict())
+    form = "json" if mode == "json" else values["format"]
+    if form == "json":
+        app.document(graph.to_dict())
+    elif form != "tree":
+        app.write(_translated(tracker, graph, form))
     elif mode == "quiet":
-        lines = dict.fromkeys(each.ref for each in node.walk())
-        app.write("".join(f"{line}\n" for line in lines))
+        app.write("".join(f"{node.ref}\n" for node in graph.artifacts))
     else:
-        app.tree(_node_title(node), _lineage_tree(node))
+        app.write("".join(f"{line}\n" for line in _tree(graph, app)))
     return 0
 
 
-def _node_title(node: LineageNode) -> str:
-    if node.manifest is None:
-        return f"{node.ref}  ({node.problem})"
-    return f"{node.ref}  {node.manifest.type}  {show_time(node.manifest.created_at)}"
+def _translated(tracker: ManifestTracker, graph: LineageGraph, form: str) -> str:
+    if form == "mermaid":
+        from nemo_runspec.lineage.formats.mermaid import mermaid
+
+        return mermaid(graph)
+    if form == "dot":
+        from nemo_runspec.lineage.formats.dot import dot
+
+        return dot(graph)
+    from nemo_runspec.lineage.formats.openlineage import openlineage
+
+    return openlineage(tracker, graph)
 
 
-def _lineage_tree(node: LineageNode) -> Tree:
-    raw: dict[str, Tree | str] = {
-        show_input(item.uri, item.revision): "" for item in node.raw_inputs
-    }
-    return raw | {_node_title(used): _lineage_tree(used) for used in node.used}
+def _tree(graph: LineageGraph, app: App) -> Iterator[str]:
+    screen = app.screen
+    yield screen.style(_title(graph.nodes[graph.start]), "1")
+    if graph.direction != "down":
+        yield from (_drawn(line, screen.box) for line in outline(graph, "inputs"))
+    products = [_drawn(line, screen.box) for line in outline(graph, "products")]
+    if products:
+        yield from ["", _MADE_FROM_IT, *products]
+    elif graph.direction == "down":
+        yield from ["", "Nothing that is recorded here was made from it."]
+    for ref, problem in graph.unread.items():
+        yield f"Not looked into, so it may be missing above: {ref} ({problem})"
+
+
+def _drawn(line: Line, box: Box) -> str:
+    *above, last = line.rails
+    rails = "".join("    " if ended else box.trunk for ended in above)
+    remark = "" if line.remark is None else f"  ({line.remark})"
+    return f"{rails}{box.last_branch if last else box.branch}{_title(line.node)}{remark}"
+
+
+def _title(node: Node) -> str:
+    if not isinstance(node, ArtifactNode):
+        return show_input(node.input.uri, node.input.revision)
+    words = [node.ref]
+    if node.record is not None:
+        created = datetime.fromisoformat(node.record.created_at)
+        words += [node.record.type, show_time(created)]
+    return "  ".join([*words, *(f"({note})" for note in node.notes)])

@@ -1,21 +1,25 @@
 from __future__ import annotations
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 import fsspec
 import pytest
+from fsspec.registry import _registry, known_implementations
 from omegaconf import OmegaConf
 
 from nemo_runspec.artifacts import (
     Artifact,
     ModelArtifact,
     SFTDataArtifact,
+    current_tracking,
     log_artifact,
     setup_artifact_tracking,
 )
+from nemo_runspec.artifacts.scope import CURRENT
 from nemo_runspec.errors import (
     ArtifactError,
     ArtifactFileNotFoundError,
@@ -174,6 +178,32 @@ def test_nothing_is_written(fs: Any, write: Any) -> None:
 def test_fsspec_finds_it_by_its_entry_point() -> None:
     (found,) = entry_points(group="fsspec.specs", name="art")
     assert found.load() is fsspec.get_filesystem_class("art")
+
+
+def test_setup_registers_it_where_there_are_no_entry_points(
+    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(known_implementations, "art", raising=False)
+    monkeypatch.delitem(_registry, "art", raising=False)
+    with pytest.raises(ValueError, match="Protocol not known: art"):
+        fsspec.get_filesystem_class("art")
+    setup_artifact_tracking(config)
+    assert fsspec.get_filesystem_class("art").__name__ == "ArtifactFileSystem"
+
+
+def test_threads_that_start_together_share_one_tracking(tmp_path: Path) -> None:
+    (tmp_path / "weights.bin").write_bytes(b"w")
+    Artifact(path=tmp_path / "weights.bin").save(name="weights")
+    CURRENT.set(None)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: current_tracking(), range(32)))
+    assert {id(one) for one in found} == {id(current_tracking())}
+
+
+def test_loading_from_a_reference_is_loading_through_it(data: str) -> None:
+    loaded = SFTDataArtifact.load("art://nano3-sft-data:v1")
+    assert (str(loaded.path), loaded.version) == (data, 1)
+    assert current_tracking().inputs == ["nano3-sft-data:v1"]
 
 
 def test_a_reference_with_a_path_works_wherever_a_reference_does(

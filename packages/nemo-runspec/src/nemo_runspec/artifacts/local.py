@@ -9,6 +9,11 @@ from nemo_runspec.artifacts.paths import as_artifact_path, expand_home, local_pa
 from nemo_runspec.artifacts.tracker import ResolvedArtifact
 from nemo_runspec.errors import ArtifactError, ArtifactNotFoundError
 
+_ENABLE_TRACKING = (
+    "Turn tracking on with artifacts.manifest.root=FOLDER (or [artifacts.manifest] root in "
+    "env.toml), or give a path instead of a name."
+)
+
 
 def resolve_path(text: str) -> ResolvedArtifact:
     """Describe what lies at a path, with no tracking involved.
@@ -37,6 +42,19 @@ def resolve_path(text: str) -> ResolvedArtifact:
         path=str(place),
         document={**document, "path": str(place)},
         where=str(place),
+    )
+
+
+def resolve_untracked(text: str) -> ResolvedArtifact:
+    """Describe what lies at a path that may look like a name, where no tracking is active.
+
+    Raises:
+        ArtifactError: There is no such path: it is a name, and tracking is off.
+    """
+    if Path(text).exists():
+        return resolve_path(text)
+    raise ArtifactError(
+        f"{text!r} is an artifact reference, but artifact tracking is off.", hint=_ENABLE_TRACKING
     )
 
 

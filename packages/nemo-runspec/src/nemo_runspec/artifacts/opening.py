@@ -80,11 +80,7 @@ def join_tracking(environ: Mapping[str, str] | None = None) -> ArtifactTrackingR
 
 def active_tracking() -> ArtifactTrackingResult | None:
     """The process's current tracking; where it has none, its job's, which becomes current."""
-    active = CURRENT.get()
-    if active is None:
-        active = join_tracking()
-        CURRENT.set(active)
-    return active
+    return CURRENT.get_or_open(join_tracking)
 
 
 def share_tracking(tracking: ArtifactTrackingResult, artifacts_key: str) -> None:

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from nemo_runspec.artifacts.session import ArtifactTrackingResult
+
+T = TypeVar("T", bound="ArtifactTrackingResult | None")
 
 
 class TrackingScope:
     """Holds the current tracking of the process."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._active: ArtifactTrackingResult | None = None
         self._set_up: Counter[str] = Counter()
 
@@ -26,6 +29,15 @@ class TrackingScope:
         """The current tracking, or None where none was set up."""
         with self._lock:
             return self._active
+
+    def get_or_open(self, open_one: Callable[[], T]) -> ArtifactTrackingResult | T:
+        """The current tracking; where there is none, the one that is opened now, by one thread."""
+        with self._lock:
+            if self._active is not None:
+                return self._active
+            opened = open_one()
+            self._active = opened
+            return opened
 
     def set(self, tracking: ArtifactTrackingResult | None) -> ArtifactTrackingResult | None:
         """Make a tracking the current one.

@@ -13,7 +13,7 @@ from typing import Any, Self
 from nemo_runspec.artifacts.base import Artifact
 from nemo_runspec.artifacts.composite import CompositeTracker
 from nemo_runspec.artifacts.inputs import TrackedInputs
-from nemo_runspec.artifacts.local import resolve_path
+from nemo_runspec.artifacts.local import resolve_path, resolve_untracked
 from nemo_runspec.artifacts.recording import find_recorded, lineage_of
 from nemo_runspec.artifacts.reference import (
     ArtifactReference,
@@ -30,11 +30,6 @@ from nemo_runspec.manifest_tracker import ManifestTracker
 from nemo_runspec.provenance import collect_host, collect_script
 
 logger = logging.getLogger(__name__)
-
-_ENABLE_TRACKING = (
-    "Turn tracking on with artifacts.manifest.root=FOLDER (or [artifacts.manifest] root in "
-    "env.toml), or give a path instead of a name."
-)
 
 
 class ArtifactTrackingResult:
@@ -256,7 +251,7 @@ class ArtifactTrackingResult:
         if looks_like_path(text):
             return resolve_path(text)
         if self._backend is None:
-            return self._look_up_untracked(text)
+            return resolve_untracked(text)
         reference = ArtifactReference.parse(text)
         if reference.owner is not None:
             return self._look_up_in_wandb(reference)
@@ -281,14 +276,6 @@ class ArtifactTrackingResult:
                 hint="Set artifacts.wandb=true, or use a name from the manifest store.",
             )
         return self.wandb_tracker.resolve(reference)
-
-    def _look_up_untracked(self, text: str) -> ResolvedArtifact:
-        if Path(text).exists():
-            return resolve_path(text)
-        raise ArtifactError(
-            f"{text!r} is an artifact reference, but artifact tracking is off.",
-            hint=_ENABLE_TRACKING,
-        )
 
     def _pin(self, uri: str) -> str | None:
         if not is_explicit_reference(uri):

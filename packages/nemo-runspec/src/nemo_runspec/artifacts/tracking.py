@@ -16,7 +16,7 @@ from nemo_runspec import run_result
 from nemo_runspec.artifacts.base import Artifact
 from nemo_runspec.artifacts.local import resolve_path
 from nemo_runspec.artifacts.opening import active_tracking, open_tracking
-from nemo_runspec.artifacts.reference import check_artifact_name
+from nemo_runspec.artifacts.reference import SCHEME, check_artifact_name
 from nemo_runspec.artifacts.scope import CURRENT
 from nemo_runspec.artifacts.session import ArtifactTrackingResult
 from nemo_runspec.artifacts.settings import TrackingSettings, environment_settings
@@ -68,10 +68,7 @@ def current_tracking() -> ArtifactTrackingResult:
     own ``./artifacts``. A job on a cluster has no such default.
     """
     active = active_tracking()
-    if active is None:
-        active = open_tracking(_default_settings(), config=OmegaConf.create({}))
-        CURRENT.set(active)
-    return active
+    return CURRENT.get_or_open(_default_tracking) if active is None else active
 
 
 def log_artifact(
@@ -152,13 +149,15 @@ def load_place(path: str, artifact_type: type[A]) -> A:
     """Load an artifact from a path or URI, and note it as an input of the current tracking.
 
     Args:
-        path: The artifact's folder.
+        path: The artifact's folder; an ``art://`` reference works too.
         artifact_type: The class that is expected.
 
     Raises:
         ArtifactNotFoundError: The path does not exist.
         ArtifactError: The metadata is missing, damaged or of another type.
     """
+    if path.startswith(SCHEME):
+        return load_artifact(path, artifact_type)
     found = resolve_path(path)
     loaded = artifact_type.from_document({**found.document, "path": path}, where=path)
     current_tracking().note_input(found)
@@ -184,6 +183,10 @@ def _log(
 
 def _as_config(config: DictConfig | Mapping[str, Any]) -> DictConfig:
     return config if isinstance(config, DictConfig) else OmegaConf.create(dict(config))
+
+
+def _default_tracking() -> ArtifactTrackingResult:
+    return open_tracking(_default_settings(), config=OmegaConf.create({}))
 
 
 def _default_settings() -> TrackingSettings:

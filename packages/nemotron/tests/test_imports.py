@@ -41,6 +41,8 @@ def test_an_imported_model_is_an_artifact_and_the_panel_says_how(
     manifest = workplace / "artifacts" / "demo-sft-model" / "v1" / "manifest.json"
     assert f"Manifest: {manifest}" in shown
     assert json.loads(manifest.read_text())["provenance"]["imported"]["from"] == str(checkpoint)
+    shown = nemotron("artifacts", "show", "demo-sft-model").out
+    assert f"Imported from: {checkpoint}" in flat(shown)
 
 
 def test_an_import_is_one_json_document(checkpoint: Path, nemotron: Callable) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nemo_runspec.lineage.records import imported_from
 from nemo_runspec.manifest_tracker import Content, Manifest, ManifestTracker
 from nemotron.cli.app import App, output_mode
 from nemotron.cli.artifacts.inputs import show_input
@@ -77,6 +78,7 @@ def _provenance_rows(provenance: dict[str, Any]) -> list[Row]:
     commit = provenance.get("git_commit")
     state = " with uncommitted changes" if provenance.get("git_dirty") else ""
     known = {
+        "Imported from:": imported_from(provenance),
         "Recipe:": provenance.get("runspec"),
         "Config:": provenance.get("config"),
         "Commit:": f"{commit}{state}" if commit else None,

@@ -90,7 +90,7 @@ def test_a_missing_id_is_found_too(tokenizer_dir: Path) -> None:
             return ids[:-1], lengths
 
     right = HuggingFaceEncoder(tokenizer_dir / "tokenizer.json")
-    found = first_difference(right, Short(), [Specimen("this text", "The quick brown fox")])
+    found = first_difference(right, Short(), [Specimen("The quick brown fox", lambda: "this text")])
     assert found is not None
     assert "of this text is nothing instead of" in found
 

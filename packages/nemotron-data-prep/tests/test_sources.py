@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import gzip
+import io
 import itertools
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -127,6 +130,50 @@ def test_any_byte_ranges_together_hold_every_record_once(
     assert read(one_file(path), *parts) == [{"text": text} for text in texts]
 
 
+class CountingStream(io.BytesIO):
+    """Counts the bytes that are read."""
+
+    total = 0
+
+    def read(self, *args: Any) -> bytes:
+        return self._counted(super().read(*args))
+
+    def readline(self, *args: Any) -> bytes:
+        return self._counted(super().readline(*args))
+
+    def _counted(self, found: bytes) -> bytes:
+        CountingStream.total += len(found)
+        return found
+
+
+class CountingFileSystem(MemoryFileSystem):
+    protocol = "counting"
+    store: ClassVar[dict[str, Any]] = {}
+    pseudo_dirs: ClassVar[list[str]] = [""]
+
+    def _open(self, path: str, mode: str = "rb", *args: Any, **kwargs: Any) -> Any:
+        stream = super()._open(path, mode, *args, **kwargs)
+        return CountingStream(stream.getvalue()) if mode == "rb" else stream
+
+
+@pytest.mark.parametrize("shards", [1, 7, 40])
+def test_a_file_is_read_once_however_many_shards_share_it(
+    shards: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsspec.register_implementation("counting", CountingFileSystem, clobber=True)
+    content = jsonl_bytes() * 40
+    with fsspec.open("counting://bucket/a.jsonl", "wb") as stream:
+        stream.write(content)
+    datasets = [Dataset("d", "counting://bucket/a.jsonl")]
+    plan = make_plan(datasets, find_files(datasets), {}, -(-len(content) // shards))
+    assert len(plan.shards) == shards
+    monkeypatch.setattr(CountingStream, "total", 0)
+    parts = [part for shard in plan.shards for part in shard.slices]
+    assert read(plan.files[0], *parts) == RECORDS * 40
+    longest_line = max(map(len, content.splitlines())) + 1
+    assert len(content) <= CountingStream.total <= len(content) + shards * longest_line
+
+
 def test_a_large_file_is_cut_and_small_files_are_put_together(tmp_path: Path) -> None:
     (tmp_path / "large.jsonl").write_bytes(jsonl_bytes() * 10)
     for number in range(6):
@@ -188,6 +235,19 @@ def test_unreadable_lines_are_named_by_reason_file_and_line(tmp_path: Path) -> N
     assert invalid(path) == expected
     middle = path.stat().st_size // 2
     assert invalid(path, Slice(0, 0, middle), Slice(0, middle, None)) == expected
+
+
+@pytest.mark.parametrize("oddity", [b"", b"  ", b"[1]", b'{"text": ', b'\xef\xbb\xbf{"text": "x"}'])
+def test_one_odd_line_moves_no_other_record(tmp_path: Path, oddity: bytes) -> None:
+    lines = jsonl_bytes().splitlines()
+    lines.insert(7, oddity)
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"\n".join(lines))
+    file = one_file(path)
+    (batch,) = read_batches(file, Slice(0), text_field="text", sample_by="document", columns=None)
+    assert batch.values == RECORDS
+    places = [describe_place(file, position).rpartition(":")[2] for position in batch.positions]
+    assert places == [str(line) for line in range(1, 52) if line != 8]
 
 
 def test_text_that_is_no_unicode_is_named_by_line(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 _WORTH_A_PROCESS_BYTES = 4 << 20
 
 TaskT = TypeVar("TaskT")
+Job = Callable[[Shard], dict[str, Any]]
 ShardFunction = Callable[[TaskT, Shard, Path], dict[str, Any]]
 """Fills a folder with a shard's files and returns what its receipt says about them.
 
@@ -38,6 +39,7 @@ def run_shards(
     *,
     workers: int | None,
     progress: Progress,
+    warm_up: Callable[[], None] | None = None,
 ) -> list[dict[str, Any]]:
     """Finish every shard that is not on record yet.
 
@@ -48,6 +50,7 @@ def run_shards(
         folder: Holds one folder per finished shard.
         workers: Processes; None chooses by cores and size of the work.
         progress: Told about every finished shard.
+        warm_up: Called in worker processes while the task is made, to load what they will need.
 
     Returns:
         The receipts of all shards, in order.
@@ -64,9 +67,12 @@ def run_shards(
     if not missing:
         return [receipts[shard.index] for shard in shards]
     processes = _processes(workers, missing)
-    job = partial(finish_shard, function, make_task(), folder)
-    run = _run_here if processes == 1 else partial(_run_in_pool, processes)
-    for shard, receipt in zip(missing, run(job, missing, progress), strict=True):
+
+    def make_job() -> Job:
+        return partial(finish_shard, function, make_task(), folder)
+
+    run = _run_here if processes == 1 else partial(_run_in_pool, processes, warm_up)
+    for shard, receipt in zip(missing, run(make_job, missing, progress), strict=True):
         receipts[shard.index] = receipt
     return [receipts[shard.index] for shard in shards]
 
@@ -88,8 +94,9 @@ def _processes(workers: int | None, shards: Sequence[Shard]) -> int:
 
 
 def _run_here(
-    job: Callable[[Shard], dict[str, Any]], shards: Sequence[Shard], progress: Progress
+    make_job: Callable[[], Job], shards: Sequence[Shard], progress: Progress
 ) -> list[dict[str, Any]]:
+    job = make_job()
     receipts = []
     for shard in shards:
         receipts.append(job(shard))
@@ -99,13 +106,18 @@ def _run_here(
 
 def _run_in_pool(
     processes: int,
-    job: Callable[[Shard], dict[str, Any]],
+    warm_up: Callable[[], None] | None,
+    make_job: Callable[[], Job],
     shards: Sequence[Shard],
     progress: Progress,
 ) -> list[dict[str, Any]]:
     context = multiprocessing.get_context("spawn")
     receipts = []
     with ProcessPoolExecutor(processes, context, _start_worker, (processes,)) as pool:
+        if warm_up is not None:
+            for _ in range(processes):
+                pool.submit(warm_up)
+        job = make_job()
         futures = [pool.submit(job, shard) for shard in shards]
         try:
             for future, shard in zip(futures, shards, strict=True):

@@ -9,7 +9,7 @@ from typing import Any
 from nemotron_data_prep.accounting import Gate, Ledger
 from nemotron_data_prep.blend import Dataset
 from nemotron_data_prep.sources.files import SourceFile
-from nemotron_data_prep.sources.records import Slice, describe_place, read_batches
+from nemotron_data_prep.sources.records import Batch, Slice, describe_place, read_batches
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,15 @@ class Intake:
         Raises:
             DataError: A record is unreadable and the configuration says to stop.
         """
+        for batch in self.batches(part, columns):
+            yield from zip(batch.values, batch.positions, strict=True)
+
+    def batches(self, part: Slice, columns: Sequence[str] | None) -> Iterator[Batch]:
+        """Read a slice; see :meth:`records`.
+
+        Yields:
+            Readable records; the others are counted, and turned away.
+        """
         batches = read_batches(
             self.file,
             part,
@@ -54,7 +63,7 @@ class Intake:
             self.ledger.records_in += len(batch.values) + len(batch.invalid)
             for bad in batch.invalid:
                 self.reject(bad.reason, bad.detail, bad.position)
-            yield from zip(batch.values, batch.positions, strict=True)
+            yield batch
 
     def reject(self, reason: str, detail: str, position: int) -> None:
         """Turn a record away.

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ from nemotron_data_prep.tokenizing.backend import (
     backend_options,
     choose_backend,
     used_backends,
+    warm_up,
 )
 from nemotron_data_prep.tokenizing.specimens import specimens
 
@@ -72,7 +74,17 @@ def prepare_pretrain(config: PretrainPrepConfig) -> PrepResult:
     def make_task() -> PretrainTask:
         return _task(config, plan, tokenizer, eod_id)
 
-    run = Run("pretrain", config, plan, plan.id, tokenize_shard, make_task, assemble, ".work")
+    run = Run(
+        "pretrain",
+        config,
+        plan,
+        plan.id,
+        tokenize_shard,
+        make_task,
+        assemble,
+        ".work",
+        warm_up=partial(warm_up, config.tokenizer_backend, tokenizer.path),
+    )
     finished = execute(run)
     return PrepResult(
         _artifact(finished, config, plan, tokenizer), finished.cache_hit, finished.report

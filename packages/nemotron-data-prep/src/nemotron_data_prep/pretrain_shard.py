@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +18,10 @@ from nemotron_data_prep.output.megatron import IndexedDatasetWriter
 from nemotron_data_prep.plan import Shard
 from nemotron_data_prep.sampling import assign_splits, content_key
 from nemotron_data_prep.sources.files import SourceFile
-from nemotron_data_prep.sources.records import Slice
+from nemotron_data_prep.sources.records import Batch
 from nemotron_data_prep.tokenizing.backend import Backend
 
-_CHARACTERS_PER_CALL = 2_000_000
+_CHARACTERS_PER_CALL = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +62,8 @@ def tokenize_shard(task: PretrainTask, shard: Shard, folder: Path) -> dict[str, 
         writer = _ShardWriter(task, dataset, folder, stack)
         for part in shard.slices:
             source = sources[part.file]
-            for text in _texts(source, part):
-                writer.add(text, source.ledger)
+            for batch in source.batches(part, [dataset.text_field]):
+                writer.add(_usable_texts(source, batch), source.ledger)
         writer.flush()
     return {
         **receipt_entries(sources, gate),
@@ -87,16 +86,18 @@ class _ShardWriter:
             stack.enter_context(IndexedDatasetWriter(folder / split, dtype)) for split in SPLITS
         ]
         self._texts: list[str] = []
-        self._owners: list[Ledger] = []
+        self._owners: list[tuple[Ledger, int]] = []
         self._characters = 0
         self._documents = [0] * len(SPLITS)
         self._tokens = [0] * len(SPLITS)
 
-    def add(self, text: str, ledger: Ledger) -> None:
-        """Take a text; write when enough have come together."""
-        self._texts.append(text)
-        self._owners.append(ledger)
-        self._characters += len(text)
+    def add(self, texts: list[str], ledger: Ledger) -> None:
+        """Take texts of one file; write when enough have come together."""
+        if not texts:
+            return
+        self._texts += texts
+        self._owners.append((ledger, len(texts)))
+        self._characters += sum(map(len, texts))
         if self._characters >= _CHARACTERS_PER_CALL:
             self.flush()
 
@@ -110,21 +111,30 @@ class _ShardWriter:
         keys = np.array([content_key(text.encode()) for text in self._texts], dtype=np.uint64)
         splits = assign_splits(keys, self._task.split, self._task.seed, self._forced)
         self._write(tokens, lengths, splits)
-        self._account(tokens == eod_id, lengths)
+        self._account(np.flatnonzero(ids == eod_id), lengths)
         self._texts.clear()
         self._owners.clear()
         self._characters = 0
 
-    def _account(self, ends: NDArray[np.bool_], lengths: NDArray[np.int32]) -> None:
-        starts = np.cumsum(lengths, dtype=np.int64) - lengths
-        injected = np.add.reduceat(ends, starts, dtype=np.int64) - 1
-        for owner, length, extra in zip(
-            self._owners, lengths.tolist(), injected.tolist(), strict=True
-        ):
-            owner.sequences += 1
-            owner.tokens += length
+    def _account(self, injected: NDArray[np.int64], lengths: NDArray[np.int32]) -> None:
+        """Count documents, tokens, and end-of-document tokens that the texts brought along.
+
+        Args:
+            injected: Where these stand among the ids of the texts.
+            lengths: Tokens of each document with its end, (documents,).
+        """
+        first = 0
+        tokens_before = 0
+        for ledger, documents in self._owners:
+            tokens = int(lengths[first : first + documents].sum(dtype=np.int64))
+            bounds = [tokens_before, tokens_before + tokens - documents]
+            extra = int(np.diff(np.searchsorted(injected, bounds))[0])
+            ledger.sequences += documents
+            ledger.tokens += tokens
             if extra:
-                owner.notes["end_of_document_token_in_text"] += extra
+                ledger.notes["end_of_document_token_in_text"] += extra
+            first += documents
+            tokens_before = bounds[1]
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Documents and tokens of every split."""
@@ -174,9 +184,11 @@ def sample_texts(dataset: Dataset, record: dict[str, Any]) -> list[str]:
     return [text] if isinstance(text, str) else []
 
 
-def _texts(source: Intake, part: Slice) -> Iterator[str]:
+def _usable_texts(source: Intake, batch: Batch) -> list[str]:
+    """The texts of a batch; records without one are turned away."""
     field = source.dataset.text_field
-    for record, position in source.records(part, [field]):
+    texts: list[str] = []
+    for record, position in zip(batch.values, batch.positions, strict=True):
         text = record.get(field)
         if not isinstance(text, str):
             detail = f"{field!r} is {type(text).__name__}, not text"
@@ -184,5 +196,6 @@ def _texts(source: Intake, part: Slice) -> Iterator[str]:
         elif not text or text.isspace():
             source.reject("empty", "", position)
         else:
-            source.ledger.records_out += 1
-            yield text
+            texts.append(text)
+    source.ledger.records_out += len(texts)
+    return texts

@@ -54,6 +54,7 @@ class Run(Generic[TaskT]):
         assemble: Makes the output of the shards.
         shards_folder: Where finished shards wait, relative to the output folder.
         keep_shards: Leave them there for later runs.
+        warm_up: Loads in worker processes what they will need, while the task is made.
     """
 
     label: str
@@ -65,6 +66,7 @@ class Run(Generic[TaskT]):
     assemble: Assembly
     shards_folder: str
     keep_shards: bool = False
+    warm_up: Callable[[], None] | None = None
 
     @property
     def folder(self) -> Path:
@@ -171,6 +173,7 @@ def _run_shards(run: Run[TaskT]) -> list[dict[str, Any]]:
             run.shards,
             workers=run.config.workers,
             progress=progress,
+            warm_up=run.warm_up,
         )
     finally:
         progress.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import IO, Any
 
 import orjson
@@ -136,9 +137,24 @@ def _blocks(stream: IO[bytes], part: Slice) -> Iterator[tuple[int, bytes]]:
 
 
 def _json_lines(block: bytes, position: int) -> Batch:
+    lines = block.split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    try:
+        values = list(map(orjson.loads, lines))
+    except orjson.JSONDecodeError:
+        return _json_lines_one_by_one(lines, position)
+    if set(map(type, values)) != {dict}:
+        return _json_lines_one_by_one(lines, position)
+    starts = accumulate((len(line) + 1 for line in lines[:-1]), initial=position)
+    return Batch(values, list(starts))
+
+
+def _json_lines_one_by_one(lines: list[bytes], position: int) -> Batch:
+    """The same where a line is blank, starts with a mark, or is no JSON object."""
     batch = Batch()
     loads = orjson.loads
-    for raw in block.split(b"\n"):
+    for raw in lines:
         line = raw.removeprefix(_BOM) if position == 0 else raw
         if line and not line.isspace():
             try:

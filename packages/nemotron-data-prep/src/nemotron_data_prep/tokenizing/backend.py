@@ -80,6 +80,15 @@ def choose_backend(
         return _hugging_face(str(error))
 
 
+def warm_up(setting: TokenizerBackend, path: Path) -> None:
+    """Load in a worker process what the backend that will be chosen most likely needs."""
+    try:
+        encoder = HuggingFaceEncoder(path) if setting == "hf" else FastEncoder(path)
+        encoder.encode(["warm"])
+    except UnusableError as error:
+        logger.debug("the fast tokenizer is not ready: %s", error)
+
+
 def backend_options(setting: TokenizerBackend) -> dict[str, str]:
     """What the name of a run says about its backend.
 

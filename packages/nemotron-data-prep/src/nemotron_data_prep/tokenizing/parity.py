@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice, zip_longest
 
@@ -19,12 +19,13 @@ class Specimen:
     """A text to compare.
 
     Attributes:
-        label: Where it is from, for the message that tells the difference.
         text: The text.
+        label: Says where it is from, for the message that tells a difference; called only then,
+            since to find a line costs a walk through its file.
     """
 
-    label: str
     text: str
+    label: Callable[[], str]
 
 
 def first_difference(
@@ -58,7 +59,7 @@ def _rows(encoder: TextEncoder, texts: Sequence[str]) -> list[NDArray[np.int32]]
 def _describe(specimen: Specimen, expected: Sequence[int], found: Sequence[int]) -> str:
     pairs = enumerate(zip_longest(expected, found, fillvalue="nothing"))
     at, (right, wrong) = next((at, pair) for at, pair in pairs if pair[0] != pair[1])
-    return f"token {at} of {specimen.label} is {wrong} instead of {right}"
+    return f"token {at} of {specimen.label()} is {wrong} instead of {right}"
 
 
 def distinct(*groups: Iterable[Specimen]) -> Iterable[Specimen]:

@@ -6,12 +6,16 @@ import random
 import string
 import unicodedata
 from collections.abc import Iterator
+from functools import partial
+from typing import Literal
 
 from tokenizers import Tokenizer
 
 from nemotron_data_prep.tokenizing.parity import Specimen
 
-_RUN_CHARACTERS = 20_000
+_LONG, _SHORT = 20_000, 2_000
+_SHOWN_CHARACTERS = 60
+_FORMS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
 _ACCENTED = "Ångström naïve Żółć ﬁnal ½ ² \u210c Ⅸ한국어 ガギグ ñ ḍ̇ q̣̇ क़ Ω Ω"
 _PLAIN = (
     "",
@@ -25,25 +29,32 @@ _PLAIN = (
     "\x00\x01\x7f\u0085\ufffd\ufffe\U0010ffff",
     "def f(x):\n    return {'a': [x**2, -1]}  # !@#$%^&*()_+-=~`|\\<>?/",
 )
-_RUNS = ("a", "ab", "Zz9", "0", "é", "漢字", "=", "-", " ", "\n", "\t ", ".", "😀")
+_RUNS = {
+    **dict.fromkeys(("a", "0", "é", " "), _LONG),
+    **dict.fromkeys(("ab", "Zz9", "漢字", "=", "-", "\n", "\t ", ".", "😀"), _SHORT),
+}
 
 
 def probes(tokenizer: Tokenizer) -> Iterator[Specimen]:
     """Empty text, both Unicode normal forms, long runs, and every added token."""
-    for text in _PLAIN:
-        yield Specimen(f"the text {text[:40]!r}", text)
-    for form in ("NFC", "NFD"):
-        yield Specimen(f"text in {form}", unicodedata.normalize(form, _ACCENTED))
-    for unit in _RUNS:
-        run = unit * (_RUN_CHARACTERS // len(unit))
-        yield Specimen(f"a run of {len(run):,} characters {unit!r}", run)
+    for text in _texts(tokenizer):
+        yield Specimen(text, partial(_shown, text))
+
+
+def _texts(tokenizer: Tokenizer) -> Iterator[str]:
+    yield from _PLAIN
+    for form in _FORMS:
+        yield unicodedata.normalize(form, _ACCENTED)
+    for unit, characters in _RUNS.items():
+        yield unit * (characters // len(unit))
     chance = random.Random(0)  # noqa: S311 - reproducible, not secret
-    word = "".join(chance.choices(string.ascii_letters + string.digits, k=_RUN_CHARACTERS))
-    yield Specimen(f"a word of {len(word):,} letters and digits", word)
-    for token in tokenizer.get_added_tokens_decoder().values():
-        yield from _around(token.content)
+    yield "".join(chance.choices(string.ascii_letters + string.digits, k=_LONG))
+    for added in tokenizer.get_added_tokens_decoder().values():
+        token = added.content
+        yield from (token, token * 2, f"a{token}b", f"a {token} b", f"\n{token}\n", token[:-1])
 
 
-def _around(token: str) -> Iterator[Specimen]:
-    for text in (token, f"a{token}b", f"a {token} b", f"\n{token}\n", token * 2, token[:-1]):
-        yield Specimen(f"the text {text!r}", text)
+def _shown(text: str) -> str:
+    if len(text) <= _SHOWN_CHARACTERS:
+        return f"the text {text!r}"
+    return f"the text of {len(text):,} characters that starts {text[:_SHOWN_CHARACTERS]!r}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -53,9 +54,9 @@ def specimens(plan: Plan, texts_of: TextsOf) -> Iterator[Specimen]:
         for at in chosen:
             reader = _Reader(plan.files[at], dataset, at)
             for value, position in reader.records(chance, -(-places // len(chosen))):
-                place = describe_place(reader.file, position)
+                place = partial(describe_place, reader.file, position)
                 for text in texts_of(dataset, value):
-                    yield Specimen(place, text[:_LONGEST_TEXT])
+                    yield Specimen(text[:_LONGEST_TEXT], place)
 
 
 def _choose(files: Sequence[int], chance: random.Random) -> list[int]:

@@ -62,8 +62,25 @@ def workspace_tests(session: nox.Session) -> None:
     """What the packages do together, and what holds for the repository as a whole."""
     groups = ("test", "adapters", "fast", "lint")
     sync(session, *(word for group in groups for word in ("--group", group)))
-    apart = [f"--ignore=tests/{folder}" for folder in ("docs", "readers", "typing")]
+    apart = [f"--ignore=tests/{folder}" for folder in ("docs", "readers", "storage", "typing")]
     session.run(*PYTEST, "tests", *apart, *session.posargs)
+
+
+@nox.session(python=OLDEST)
+def storage(session: nox.Session) -> None:
+    """Artifacts on real object stores and a Hub: races, faults, counted requests."""
+    sync(session, "--group", "test", "--group", "adapters", "--group", "storage")
+    session.run(*PYTEST, "--dist=worksteal", "tests/storage", *session.posargs)
+
+
+@nox.session(python=OLDEST)
+def storage_minimums(session: nox.Session) -> None:
+    """The same conformance with the lowest clients that nemo-runspec declares."""
+    package = "packages/nemo-runspec[s3,gcs,hf]"
+    groups = ("--group", "test", "--group", "servers")
+    session.install("--resolution=lowest-direct", "--editable", package, *groups)
+    kits = ("tests/storage/test_conformance.py", "tests/storage/hub/test_conformance_hub.py")
+    session.run(*PYTEST, *kits, *session.posargs)
 
 
 @nox.session(python="3.11")
@@ -89,7 +106,7 @@ def lint(session: nox.Session) -> None:
 @nox.session(python=OLDEST)
 def typing(session: nox.Session) -> None:
     """The packages, and the imports that users write, under mypy --strict and pyright."""
-    sync(session, "--group", "test", "--group", "adapters", "--group", "typing")
+    sync(session, *(f"--group={name}" for name in ("test", "adapters", "clients", "typing")))
     sources = [f"packages/{name}/src" for name in PROJECTS]
     session.run("mypy", "--strict", *sources, "tests/typing")
     session.run("pyright")

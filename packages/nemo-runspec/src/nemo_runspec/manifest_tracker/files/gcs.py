@@ -9,8 +9,8 @@ from typing import Any
 
 import aiohttp
 import requests
+from gcsfs import retry
 from gcsfs.core import GCSFileSystem
-from gcsfs.retry import HttpError, NonRetryableError
 from google.auth import exceptions as google
 
 from nemo_runspec.manifest_tracker.files.service import Outcome, Page, Patience, Trouble
@@ -27,6 +27,8 @@ _LOG_IN = (
 _PERMISSIONS = "Ask for the role Storage Object User (roles/storage.objectUser) on the bucket."
 
 
+# Older releases let google-auth's own error through.
+_UNUSABLE_CREDENTIALS: type[Exception] = getattr(retry, "NonRetryableError", google.GoogleAuthError)
 _request_once = inspect.unwrap(GCSFileSystem._request)  # noqa: SLF001 - it repeats by itself
 
 
@@ -43,8 +45,8 @@ class GCS:
     errors: tuple[type[Exception], ...] = (
         OSError,
         ValueError,
-        HttpError,
-        NonRetryableError,
+        retry.HttpError,
+        _UNUSABLE_CREDENTIALS,
         aiohttp.ClientError,
         requests.RequestException,
         google.GoogleAuthError,
@@ -108,7 +110,7 @@ class GCS:
             return Trouble(Outcome.ABSENT)
         if isinstance(error, FileExistsError):
             return Trouble(Outcome.TAKEN)
-        if isinstance(error, HttpError):
+        if isinstance(error, retry.HttpError):
             return _refusal(_status(error))
         if str(error).startswith("Forbidden"):
             return _refusal(_FORBIDDEN)
@@ -136,7 +138,7 @@ def _refusal(status: int) -> Trouble:
 
 
 def _no_reply(error: Exception) -> Trouble:
-    if isinstance(error, (google.GoogleAuthError, NonRetryableError)):
+    if isinstance(error, (google.GoogleAuthError, _UNUSABLE_CREDENTIALS)):
         return Trouble(Outcome.REFUSED, "The Google credentials cannot be used.", _LOG_IN)
     if isinstance(error, aiohttp.ClientSSLError):
         what = f"No secure connection to {error.host} could be made."

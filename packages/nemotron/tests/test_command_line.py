@@ -96,6 +96,11 @@ def test_the_options_are_frozen(workplace: Path) -> None:
         ],
         "artifacts why": ["--debug", "--help", "--json", "--quiet", "--root", "-h"],
         "completion": ["--debug", "--help", "--json", "--quiet", "-h"],
+        "data": ["--help", "-h"],
+        "data inspect": [
+            *("--debug", "--help", "--json", "--quiet", "--records", "--root", "--skip"),
+            *("--split", "--tokenizer", "--tokens", "-h"),
+        ],
         "demo": ["--help", "-h"],
         "demo data": ["--help", "-h"],
         "demo data import": ["--help", "-h"],

@@ -1,0 +1,1 @@
+"""``nemotron data``: look into prepared data."""

@@ -1,0 +1,125 @@
+"""``nemotron data inspect`` on what the sample recipes prepare."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nemotron.cli.app import App
+from nemotron.cli.main import main
+from nemotron.cli.root import RootGroup
+
+SAMPLE = Path(__file__).parents[1] / "recipes" / "sample"
+CHAT = {
+    "messages": [
+        {"role": "user", "content": "A question?"},
+        {"role": "assistant", "content": "An answer.", "reasoning_content": "A thought."},
+        {"role": "user", "content": "Another?"},
+        {"role": "assistant", "content": "Yes."},
+    ]
+}
+
+
+class Terminal(io.StringIO):
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working directory with one recorded version of packed conversations."""
+    folder = tmp_path_factory.mktemp("place")
+    (folder / "chat.jsonl").write_text(json.dumps(CHAT) + "\n")
+    (folder / "blend.json").write_text(
+        '{"datasets": [{"name": "chat", "path": "chat.jsonl", "split": "train"}]}'
+    )
+    code = main(
+        [
+            *("nano3", "data", "prep", "sft", "-c", "sample", "--quiet"),
+            *("--root", str(folder / "artifacts"), f"blend={folder / 'blend.json'}"),
+            *(f"output_dir={folder / 'output'}", "run.output=chat"),
+        ]
+    )
+    assert code == 0
+    return folder
+
+
+@pytest.fixture
+def inspect(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    monkeypatch.chdir(place)
+    for name in ("NEMOTRON_ARTIFACTS_ROOT", "NO_COLOR", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run(*words: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = main(["data", "inspect", *words])
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def test_an_artifact_is_shown_with_marks(inspect: Callable[..., Any]) -> None:
+    code, page, _ = inspect("chat")
+    assert code == 0
+    assert "chat:v1, split train" in page
+    assert re.search(r"Fill: +\d+\.\d % of 1,024 tokens", page)
+    assert "Lengths of sequences in tokens" in page
+    assert "⟦trained⟧ masked" in page
+    assert "│ ⟦A thought.↵\n│ </think>↵\n│ An answer.<|im_end|>⟧↵\n" in page
+    assert "│ <think></think>⟦Yes.<|im_end|>⟧↵\n" in page
+
+
+def test_a_path_is_shown_with_what_is_recorded_beside_it(
+    place: Path, inspect: Callable[..., Any]
+) -> None:
+    (packs,) = (place / "output").glob("*/splits/train/*.parquet")
+    document = json.loads(inspect(str(packs), "--json", "--records", "1")[1])
+    assert document["subject"] == str(packs)
+    assert document["tokenizer"] == str(SAMPLE / "tokenizer" / "tokenizer.json")
+    assert document["fill"]["pack_size"] == 1024
+    assert document["counts"]["sequences"] == 2
+    assert len(document["records"]) == 1
+    assert inspect(str(packs), "--quiet")[1] == f"{packs}\n"
+
+
+def test_references_are_looked_up_in_the_store(place: Path, inspect: Callable[..., Any]) -> None:
+    inside = json.loads(inspect("art://chat:v1/splits/train", "--json")[1])
+    assert inside["subject"] == "chat:v1"
+    assert inside["split"] is None
+    code, _, error = inspect("chat", "--root", str(place / "elsewhere"))
+    assert code == 1
+    assert "chat" in error
+    code, _, error = inspect("./chat")
+    assert (code, "There is no such file or folder" in error) == (1, True)
+    code, _, error = inspect("chat", "--split", "valid")
+    assert (code, "There is train." in error) == (2, True)
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_a_terminal_gets_colours_and_no_line_is_too_long(
+    columns: int, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    out = Terminal()
+    words = ["data", "inspect", "chat", "--root", str(place / "artifacts")]
+    RootGroup().main(
+        words, prog_name="nemotron", standalone_mode=False, obj=App(words, cwd=place, out=out)
+    )
+    page = out.getvalue()
+    assert "\x1b[1;32mA thought.↵\x1b[0m" in page
+    assert "\x1b[2m<|im_start|>assistant↵\x1b[0m" in page
+    assert "⟦" not in page
+    plain = re.sub(r"\x1b\[[\d;]*m", "", page)
+    assert max(map(len, plain.splitlines())) <= columns

@@ -157,6 +157,11 @@ def test_a_script_is_printed_for_every_shell(
         subprocess.run([program, "-n"], input=script, text=True, check=True)
 
 
+def test_zsh_adds_no_space_behind_a_key(workplace: Path, nemotron: Callable) -> None:
+    script = nemotron("completion", "zsh").out
+    assert "compadd -S '' -U -V unsorted -a completions" in script
+
+
 def test_an_unknown_shell_is_one_sentence(workplace: Path, nemotron: Callable) -> None:
     done = nemotron("completion", "tcsh")
     assert done.code == 2

@@ -41,6 +41,12 @@ _BASH = """\
 complete -o nosort -F %(complete_func)s %(prog_name)s 2>/dev/null ||
     complete -F %(complete_func)s %(prog_name)s
 """
+_ZSH_ADD = "compadd -U -V unsorted -a completions"
+_ZSH_ADD_KEYS = f"""if [[ "$completions[1]" == *= ]]; then
+            compadd -S '' -U -V unsorted -a completions
+        else
+            {_ZSH_ADD}
+        fi"""
 
 
 class _WholeWords(ShellComplete):
@@ -78,7 +84,9 @@ class _Bash(_WholeWords, BashComplete):
 
 
 class _Zsh(_WholeWords, ZshComplete):
-    pass
+    def source(self) -> str:
+        # No space behind 'run.data=': its value follows.
+        return super().source().replace(_ZSH_ADD, _ZSH_ADD_KEYS)
 
 
 class _Fish(_WholeWords, FishComplete):

@@ -130,6 +130,17 @@ class LineageGraph:
         """The nodes that are versions of artifacts."""
         return [node for node in self.nodes.values() if isinstance(node, ArtifactNode)]
 
+    def in_order(self) -> list[str]:
+        """The ids of all nodes: inputs before what was made from them, circles at the end."""
+        waiting = {node_id: len(self.inputs.get(node_id, [])) for node_id in self.nodes}
+        ready = [node_id for node_id, count in waiting.items() if count == 0]
+        for node_id in ready:
+            for made in self.products.get(node_id, []):
+                waiting[made] -= 1
+                if waiting[made] == 0:
+                    ready.append(made)
+        return list(dict.fromkeys([*ready, *self.nodes]))
+
     def to_dict(self) -> dict[str, Any]:
         """The graph as JSON values."""
         return {

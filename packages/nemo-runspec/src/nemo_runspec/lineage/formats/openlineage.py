@@ -1,8 +1,8 @@
 """A lineage as OpenLineage run events, for catalogues such as Marquez or DataHub.
 
 Every version is the output of one completed run of its own, whose id follows from the version and
-its claim id, so that sending an event twice changes nothing. Artifacts are datasets in the namespace
-of their store; raw inputs are named as OpenLineage names files and buckets.
+its claim id, so that sending an event twice changes nothing. Artifacts are datasets in the
+namespace of their store; raw inputs are named as OpenLineage names files and buckets.
 
 The schema is OpenLineage 2-0-2, https://openlineage.io/spec/2-0-2/OpenLineage.json.
 """
@@ -53,12 +53,12 @@ def openlineage(tracker: ManifestTracker, graph: LineageGraph) -> str:
 
 
 def _events(tracker: ManifestTracker, graph: LineageGraph) -> Iterator[dict[str, Any]]:
-    refs = [node.ref for node in graph.artifacts if node.record is not None]
-    readings = read_manifests(tracker, reversed(refs)).values()
-    manifests = [reading.manifest for reading in readings if reading.manifest is not None]
+    known = {node.ref for node in graph.artifacts if node.record is not None}
+    readings = read_manifests(tracker, (ref for ref in graph.in_order() if ref in known))
     store = _Names(tracker.root)
-    for manifest in sorted(manifests, key=_time):
-        yield _event(manifest, store)
+    for reading in readings.values():
+        if reading.manifest is not None:
+            yield _event(reading.manifest, store)
 
 
 def _time(manifest: Manifest) -> datetime:

@@ -63,7 +63,8 @@ def inspect(
     def run(*words: str) -> tuple[int, str, str]:
         capsys.readouterr()
         code = main(["data", "inspect", *words])
-        return code, *capsys.readouterr()
+        out, err = capsys.readouterr()
+        return code, out, err
 
     return run
 

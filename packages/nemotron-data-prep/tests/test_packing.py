@@ -1,79 +1,154 @@
 from __future__ import annotations
 
+from itertools import pairwise
+from typing import get_args
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nemotron_data_prep.packing import ALGORITHMS, best_fit_decreasing, shuffle_packs
+from nemotron_data_prep.config import PackingAlgorithm
+from nemotron_data_prep.packing import ALGORITHMS, Packs, pack_sequences, shuffle_packs
 
 PACK = 64
 lengths_in_range = st.lists(st.integers(1, PACK), max_size=300).map(
     lambda values: np.array(values, dtype=np.int64)
 )
+algorithms = st.sampled_from(sorted(ALGORITHMS))
+seeds = st.integers(0, 2**32)
 
 
-def reference_best_fit(lengths: list[int], pack_size: int) -> int:
-    """Best fit decreasing as the textbook has it: a search through all packs."""
+def contents(packs: Packs) -> list[list[int]]:
+    return [packs.pack(index).tolist() for index in range(len(packs))]
+
+
+def fills(packs: Packs, lengths: np.ndarray) -> list[int]:
+    return [int(lengths[packs.pack(index)].sum()) for index in range(len(packs))]
+
+
+def reference(algorithm: str, lengths: list[int]) -> int:
+    """Packs that the textbook needs, with a search through all of them for each sequence."""
     free: list[int] = []
-    for length in sorted(lengths, reverse=True):
-        fitting = [room for room in free if room >= length]
-        if fitting:
+    longest_first = algorithm != "concatenative"
+    for length in sorted(lengths, reverse=True) if longest_first else lengths:
+        candidates = free[-1:] if algorithm == "concatenative" else free
+        fitting = [room for room in candidates if room >= length]
+        if not fitting:
+            free.append(PACK - length)
+        elif algorithm == "best_fit_decreasing":
             free[free.index(min(fitting))] -= length
         else:
-            free.append(pack_size - length)
+            at = next(at for at, room in enumerate(free) if room in fitting and room >= length)
+            free[-1 if algorithm == "concatenative" else at] -= length
     return len(free)
 
 
-@given(lengths_in_range)
-def test_every_sequence_lies_in_exactly_one_pack_that_holds_it(lengths: np.ndarray) -> None:
-    packs = best_fit_decreasing(lengths, PACK)
+@given(algorithms, lengths_in_range, seeds)
+def test_every_sequence_lies_in_exactly_one_pack_that_holds_it(
+    algorithm: str, lengths: np.ndarray, seed: int
+) -> None:
+    packs = pack_sequences(algorithm, lengths, PACK, seed)
     assert sorted(packs.members.tolist()) == list(range(len(lengths)))
-    for index in range(len(packs)):
-        members = packs.pack(index)
-        assert len(members) >= 1
-        assert lengths[members].sum() <= PACK
+    assert all(contents(packs))
+    assert all(tokens <= PACK for tokens in fills(packs, lengths))
+
+
+@given(
+    st.sampled_from(["best_fit_decreasing", "first_fit_decreasing", "concatenative"]),
+    lengths_in_range,
+)
+def test_it_needs_as_many_packs_as_the_textbook_algorithm(
+    algorithm: str, lengths: np.ndarray
+) -> None:
+    packs = pack_sequences(algorithm, lengths, PACK)
+    assert len(packs) == reference(algorithm, lengths.tolist())
+
+
+@given(lengths_in_range, seeds)
+def test_first_fit_puts_each_sequence_into_the_first_pack_with_room(
+    lengths: np.ndarray, seed: int
+) -> None:
+    packs = pack_sequences("first_fit_shuffle", lengths, PACK, seed)
+    order = np.random.Generator(np.random.PCG64([seed, 1])).permutation(len(lengths))
+    free: list[int] = []
+    expected: list[list[int]] = []
+    for index in order.tolist():
+        length = int(lengths[index])
+        at = next((at for at, room in enumerate(free) if room >= length), len(free))
+        if at == len(free):
+            free.append(PACK)
+            expected.append([])
+        free[at] -= length
+        expected[at].append(index)
+    assert contents(packs) == [sorted(members) for members in expected]
+
+
+@given(
+    st.sampled_from(["best_fit_decreasing", "first_fit_decreasing", "first_fit_shuffle"]),
+    lengths_in_range,
+    seeds,
+)
+def test_all_packs_but_one_are_more_than_half_full(
+    algorithm: str, lengths: np.ndarray, seed: int
+) -> None:
+    packs = pack_sequences(algorithm, lengths, PACK, seed)
+    assert sum(1 for tokens in fills(packs, lengths) if tokens <= PACK // 2) <= 1
+    assert len(packs) <= 2 * lengths.sum() // PACK + 1
 
 
 @given(lengths_in_range)
-def test_it_needs_as_many_packs_as_the_textbook_algorithm(lengths: np.ndarray) -> None:
-    assert len(best_fit_decreasing(lengths, PACK)) == reference_best_fit(lengths.tolist(), PACK)
+def test_concatenated_sequences_keep_their_order_and_two_packs_exceed_one(
+    lengths: np.ndarray,
+) -> None:
+    packs = pack_sequences("concatenative", lengths, PACK)
+    assert packs.members.tolist() == list(range(len(lengths)))
+    filled = fills(packs, lengths)
+    assert all(sum(pair) > PACK for pair in pairwise(filled))
 
 
-@given(lengths_in_range)
-def test_no_two_packs_are_both_at_most_half_full(lengths: np.ndarray) -> None:
-    packs = best_fit_decreasing(lengths, PACK)
-    fill = [int(lengths[packs.pack(index)].sum()) for index in range(len(packs))]
-    assert sum(1 for tokens in fill if tokens <= PACK // 2) <= 1
-
-
-@given(lengths_in_range, st.integers(0, 2**32))
-def test_the_same_lengths_and_seed_give_the_same_packs(lengths: np.ndarray, seed: int) -> None:
-    first = shuffle_packs(best_fit_decreasing(lengths, PACK), seed)
-    second = shuffle_packs(best_fit_decreasing(lengths.copy(), PACK), seed)
+@given(algorithms, lengths_in_range, seeds)
+def test_the_same_lengths_and_seed_give_the_same_packs(
+    algorithm: str, lengths: np.ndarray, seed: int
+) -> None:
+    first, second = (
+        shuffle_packs(pack_sequences(algorithm, copy, PACK, seed), seed)
+        for copy in (lengths, lengths.copy())
+    )
     assert np.array_equal(first.members, second.members)
     assert np.array_equal(first.bounds, second.bounds)
 
 
-@given(lengths_in_range, st.integers(0, 2**32))
+def test_another_seed_shuffles_otherwise() -> None:
+    lengths = np.arange(1, PACK)
+    first, second = (pack_sequences("first_fit_shuffle", lengths, PACK, seed) for seed in (0, 1))
+    assert contents(first) != contents(second)
+
+
+@given(lengths_in_range, seeds)
 def test_shuffling_moves_whole_packs(lengths: np.ndarray, seed: int) -> None:
-    packs = best_fit_decreasing(lengths, PACK)
-    shuffled = shuffle_packs(packs, seed)
-    before = sorted(tuple(packs.pack(index).tolist()) for index in range(len(packs)))
-    after = sorted(tuple(shuffled.pack(index).tolist()) for index in range(len(shuffled)))
-    assert before == after
+    packs = pack_sequences("best_fit_decreasing", lengths, PACK)
+    assert sorted(contents(packs)) == sorted(contents(shuffle_packs(packs, seed)))
 
 
+@pytest.mark.parametrize("algorithm", sorted(ALGORITHMS))
 @pytest.mark.parametrize("lengths", [[0], [PACK + 1], [5, -1]])
-def test_lengths_outside_a_pack_are_refused(lengths: list[int]) -> None:
+def test_lengths_outside_a_pack_are_refused(algorithm: str, lengths: list[int]) -> None:
     with pytest.raises(ValueError, match="between 1 and 64"):
-        best_fit_decreasing(np.array(lengths), PACK)
+        pack_sequences(algorithm, np.array(lengths), PACK)
 
 
-def test_sequences_of_full_length_fill_a_pack_each() -> None:
-    packs = best_fit_decreasing(np.array([PACK, PACK, PACK]), PACK)
-    assert [packs.pack(index).tolist() for index in range(len(packs))] == [[0], [1], [2]]
+@pytest.mark.parametrize("algorithm", sorted(ALGORITHMS))
+def test_sequences_of_full_length_fill_a_pack_each(algorithm: str) -> None:
+    packs = pack_sequences(algorithm, np.array([PACK, PACK, PACK]), PACK)
+    assert sorted(contents(packs)) == [[0], [1], [2]]
 
 
-def test_the_default_algorithm_is_known_by_name() -> None:
-    assert ALGORITHMS["best_fit_decreasing"] is best_fit_decreasing
+def test_the_packs_of_the_default_stay_what_they_were() -> None:
+    lengths = np.array([3, 10, 4, 6, 7, 1, 1, 9, 2, 5])
+    expected = [[1], [5, 7], [0, 4], [2, 3], [6, 8, 9]]
+    assert contents(pack_sequences("best_fit_decreasing", lengths, 10)) == expected
+
+
+def test_the_algorithms_of_the_configuration_are_those_that_exist() -> None:
+    assert set(get_args(PackingAlgorithm)) == set(ALGORITHMS)

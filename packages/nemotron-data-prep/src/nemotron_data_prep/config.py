@@ -15,7 +15,9 @@ OnTemplateMismatch = Literal["stop", "drop", "keep"]
 OnSpecialTokens = Literal["stop", "drop"]
 OnTooLong = Literal["stop", "drop", "truncate"]
 PackFormat = Literal["parquet", "npy"]
-PackingAlgorithm = Literal["best_fit_decreasing"]
+PackingAlgorithm = Literal[
+    "best_fit_decreasing", "first_fit_decreasing", "first_fit_shuffle", "concatenative"
+]
 Retention = Literal["none", "tokenized"]
 TokenizerBackend = Literal["auto", "fast", "hf"]
 
@@ -109,7 +111,8 @@ class SftPrepConfig(PrepConfig):
         end_of_turn: The token that ends an assistant turn; by default the last special token
             that the template writes for the turn.
         pack_size: Tokens in a full pack.
-        packing: The packing algorithm.
+        packing: The packing algorithm: ``best_fit_decreasing``, ``first_fit_decreasing``,
+            ``first_fit_shuffle``, or ``concatenative``, which keeps the order of the data.
         format: ``parquet``, or ``npy`` for Megatron-Bridge before 0.4.
         on_bad_mask: ``stop`` at a loss mask that cannot be right, or ``drop`` and count.
         on_template_mismatch: ``stop`` where the template marks other text than the assistant's

@@ -21,7 +21,7 @@ from nemotron_data_prep.output.packed import (
     write_npy,
     write_parquet,
 )
-from nemotron_data_prep.packing import ALGORITHMS, Packs, shuffle_packs
+from nemotron_data_prep.packing import Packs, pack_sequences, shuffle_packs
 from nemotron_data_prep.sampling import assign_splits
 from nemotron_data_prep.sft_shard import SEQUENCES, TOKENS, TRAINED
 from nemotron_data_prep.sources.files import SourceFile
@@ -194,7 +194,8 @@ def _write_split(
     folder: Path,
 ) -> dict[str, Any]:
     table = shards.table
-    fitted = ALGORITHMS[config.packing](table.length[chosen], config.pack_size)
+    lengths = table.length[chosen]
+    fitted = pack_sequences(config.packing, lengths, config.pack_size, config.seed)
     shuffled = shuffle_packs(fitted, config.seed)
     packs = Packs(chosen[shuffled.members], shuffled.bounds)
     if len(packs):

@@ -201,6 +201,17 @@ def test_data_that_touches_a_version_in_use_stays(
     assert workplace.obstacles() == {"shared": obstacle}
 
 
+def test_data_that_a_version_in_use_was_made_from_stays(workplace: Workplace) -> None:
+    workplace.log("raw", "raw")
+    workplace.log("data", "data", "raw:v1")
+    workplace.log("model", "model", "data:v1")
+    for name in ("raw", "data"):
+        workplace.tracker.withdraw(name, 1, reason="a bad split")
+    assert workplace.obstacles() == {}
+    workplace.tracker.withdraw("model", 1, reason="trained on a bad split")
+    assert workplace.obstacles() == {"raw": None, "data": None, "model": None}
+
+
 def test_data_that_a_version_in_use_mentions_stays(workplace: Workplace) -> None:
     old = workplace.data("old")
     workplace.log("old", "old")

@@ -68,7 +68,9 @@ def plan_collection(
         candidates=candidates,
         unreproducible=_made_from(everything, {record.ref for record in candidates}),
         problems=dict(_problems(names, exclude)),
-        data=plan_deletion(tracker.root, everything, kept, unread=_unread(names)),
+        data=plan_deletion(
+            tracker.root, everything, _needed(kept, everything), unread=_unread(names)
+        ),
     )
 
 
@@ -103,8 +105,9 @@ def data_of_withdrawn(tracker: ManifestTracker) -> list[DataPlace]:
     """
     names = survey_store(tracker)
     everything = [record for name in names for record in name.versions]
-    in_use = {record.ref for record in everything if record.withdrawal is None}
-    return plan_deletion(tracker.root, everything, in_use, unread=_unread(names))
+    in_use = [record.ref for record in everything if record.withdrawal is None]
+    needed = _needed(in_use, everything)
+    return plan_deletion(tracker.root, everything, needed, unread=_unread(names))
 
 
 def _reasons(
@@ -138,6 +141,11 @@ def _with_inputs(
                 kept[needed] = [f"input of {ref}"]
                 ahead.append(needed)
     return kept
+
+
+def _needed(kept: Iterable[str], everything: Iterable[VersionRecord]) -> Collection[str]:
+    """The kept versions and all they were made from, what was withdrawn of that too."""
+    return _with_inputs({ref: [] for ref in kept}, everything)
 
 
 def _uses(manifest: Manifest) -> set[str]:

@@ -52,7 +52,7 @@ def plan_deletion(
     Args:
         root: The store's root; nothing in, at or around it is ever deleted.
         records: Every version of the store.
-        kept: The references of the versions that stay in use.
+        kept: The references of the versions whose data stays.
         unread: What cannot be read, and whose data may lie anywhere.
 
     Returns:

@@ -115,6 +115,12 @@ def test_the_configuration_is_recorded_as_the_script_saw_it(tmp_path: Path) -> N
     assert "abcdefgh" not in json.dumps(recorded)
 
 
+def test_whatever_a_configuration_holds_is_recorded(tmp_path: Path) -> None:
+    config = {"where": Path("/x"), "raw": b"ab", 3: {True: [Path("y")]}, "nan": float("nan")}
+    recorded = log_under(config, tmp_path)["config_values"]
+    assert recorded == {"where": "/x", "raw": "b'ab'", "3": {"True": ["y"]}, "nan": "NaN"}
+
+
 def test_the_image_of_a_plain_script_is_its_configurations(tmp_path: Path) -> None:
     assert log_under({"run": {"env": {"container": "img:3"}}}, tmp_path)["image"] == "img:3"
 

@@ -187,6 +187,28 @@ def test_another_step_of_the_job_reads_latest_for_itself(
     assert read(root, "scores:v1").used_artifacts == ["base:v1", "sft-data:v2"]
 
 
+def test_what_rank_0_sets_up_alone_keeps_no_rank_waiting(
+    root: Path, tmp_path: Path, config: dict[str, Any], process: Process
+) -> None:
+    alone = {**config, "run": {"data": "late", "output": "sft-model"}}
+    setup, ranks = f"setup={json.dumps(config)}", {"WORLD_SIZE": "2"}
+    process(f"setup={json.dumps(alone)}", setup, setup, "use=late", RANK="0", **ranks)
+    given = process(setup, "checkpoint=out", RANK="1", NEMOTRON_RESOLVE_TIMEOUT_S="5", **ranks)
+    assert read(root, given[1]).used_artifacts == ["base:v1", "sft-data:v1"]
+    assert read(root, given[1]).path == str(tmp_path / "out")
+
+
+@pytest.mark.usefixtures("in_job")
+def test_a_worker_that_stands_elsewhere_writes_to_the_same_store(
+    root: Path, tmp_path: Path, config: dict[str, Any], process: Process
+) -> None:
+    config["artifacts"]["manifest"]["root"] = "store"
+    setup_artifact_tracking(config)
+    (tmp_path / "elsewhere").mkdir()
+    process(f"stand={tmp_path / 'elsewhere'}", "checkpoint=out")
+    assert read(root, "sft-model:v1").used_artifacts == ["base:v1", "sft-data:v1"]
+
+
 @pytest.mark.usefixtures("in_job")
 def test_trackings_of_one_process_keep_their_inputs_apart(
     root: Path, tmp_path: Path, config: dict[str, Any]

@@ -118,7 +118,7 @@ def test_a_relative_root_of_env_toml_lies_beside_it(
     monkeypatch.chdir(tmp_path / "deep" / "down")
     assert setup_artifact_tracking({}).settings.root == str(tmp_path / "shared" / "artifacts")
     monkeypatch.setenv("NEMOTRON_ARTIFACTS_ROOT", "mine")
-    assert setup_artifact_tracking({}).settings.root == "mine"
+    assert setup_artifact_tracking({}).settings.root == str(Path("mine").absolute())
 
 
 @pytest.mark.parametrize("root", ["/lustre/x", "s3://bucket/x", "memory://x", "~/x"])
@@ -223,6 +223,17 @@ def test_a_bare_name_that_no_expression_reads_is_an_input_too(
     assert tracking.inputs == ["sft-data:v1"]
     with pytest.raises(ArtifactNotFoundError, match="No artifact is named 'sft-dta'"):
         setup_artifact_tracking(config_for(root, run={key: "sft-dta"}))
+
+
+def test_a_path_under_an_artifacts_key_is_an_input_where_it_exists(
+    root: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "raw").mkdir()
+    run = {"data": "./raw", "model": "owner/some-model", "base": "./raw", "empty": "", "none": None}
+    tracking = setup_artifact_tracking(config_for(root, run=run))
+    assert tracking.inputs == [str(tmp_path / "raw")]
+    empty = setup_artifact_tracking(config_for(root, run={"data": "", "model": "???"}))
+    assert empty.inputs == []
 
 
 @pytest.mark.parametrize("text", ["art://data/../up", "art://data:v1/"])

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from nemo_runspec.errors import RunspecError
+from nemo_runspec.json_values import json_value
 from nemo_runspec.redaction import redact_values
 from nemo_runspec.runspec import Runspec, parse
 
@@ -48,6 +49,7 @@ _JOB_ID_VARIABLES = {
 
 _PRODUCER_KINDS = ("slurm", "ray", "skypilot", "lepton", "kubernetes")
 
+_SCALARS = (str, int, float, bool, type(None))
 _OWN_RECORD = "provenance"
 _ARTIFACTS = "artifacts"
 
@@ -112,7 +114,7 @@ def config_values(values: Mapping[Any, Any]) -> dict[str, Any]:
         values: A configuration as plain values, interpolations as text.
     """
     content = _without_own_record(redact_values(dict(values)))
-    return {str(key): value for key, value in content.items() if key != _ARTIFACTS}
+    return {str(key): _plain(value) for key, value in content.items() if key != _ARTIFACTS}
 
 
 def collect_software() -> dict[str, Any]:
@@ -163,6 +165,14 @@ def _sorted(value: Any) -> Any:
     if isinstance(value, list):
         return [_sorted(item) for item in value]
     return value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return json_value(value) if isinstance(value, _SCALARS) else str(value)
 
 
 def _recipe(script: Path) -> Runspec | None:

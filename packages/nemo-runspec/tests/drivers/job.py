@@ -1,13 +1,14 @@
 """One process of a job, told by its arguments what to do, in order.
 
 Usage: job.py STEP…; a step is ``setup=CONFIG_JSON``, ``load=CONFIG_JSON`` (without setup),
-``use=REFERENCE``, ``checkpoint=FOLDER``, ``value=KEY`` (of the configuration) or
-``log=NAME:FOLDER``. Prints one JSON list: what the steps gave.
+``stand=FOLDER`` (go there), ``use=REFERENCE``, ``checkpoint=FOLDER``, ``value=KEY`` (of the
+configuration) or ``log=NAME:FOLDER``. Prints one JSON list: what the steps gave.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ def main() -> None:
         elif step == "load":
             register_resolvers()
             config = OmegaConf.create(json.loads(value))
+        elif step == "stand":
+            os.chdir(value)
         elif step == "use":
             given.append(str(Artifact.from_uri(value).path))
         elif step == "value":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -83,24 +83,28 @@ def active_tracking() -> ArtifactTrackingResult | None:
     return CURRENT.get_or_open(join_tracking)
 
 
-def share_tracking(tracking: ArtifactTrackingResult, artifacts_key: str) -> None:
+def share_tracking(
+    tracking: ArtifactTrackingResult, artifacts_key: str, references: Sequence[str]
+) -> None:
     """Have a tracking in common with the other processes of the job, where there are some.
 
-    Every process knows it by its backends, its output, its recipe, and how many such the program
-    set up before. Another step of the same job, which makes something else, is another tracking
-    and reads ``latest`` for itself.
+    Every process knows it by its backends, its output, its recipe and its references, and by how
+    many such the program set up before. Another step of the same job, which makes something
+    else, is another tracking and reads ``latest`` for itself.
 
     Args:
         tracking: The tracking, just opened.
         artifacts_key: The section that its references come from.
+        references: What its configuration refers to.
     """
     recipe = tracking.provenance.get("runspec")
     settings = asdict(tracking.settings)
-    identity = json.dumps([settings, artifacts_key, tracking.output_name, recipe])
-    tracking.topic = json.dumps([identity, CURRENT.ordinal(identity)])
+    identity = [settings, artifacts_key, tracking.output_name, recipe, references]
+    tracking.topic = json.dumps(identity)
     folder = job_folder()
     if folder is not None:
-        tracking.share(folder, f"tracking-{digest([tracking.topic])}")
+        ordinal = CURRENT.ordinal(tracking.topic)
+        tracking.share(folder, f"tracking-{digest([tracking.topic, str(ordinal)])}")
 
 
 def _recorded_provenance(config: DictConfig, artifacts_key: str) -> dict[str, Any] | None:

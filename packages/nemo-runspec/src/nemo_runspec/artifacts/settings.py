@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from nemo_runspec.artifacts.paths import expand_home, is_uri
 from nemo_runspec.env_toml import load_env_toml, merge_tables
 from nemo_runspec.errors import ConfigError
 
@@ -54,7 +56,7 @@ def read_settings(config: DictConfig) -> TrackingSettings:
             where="artifacts.manifest.root",
         )
     return TrackingSettings(
-        root=root,
+        root=None if root is None else _absolute(root),
         wandb=_switch(section.get("wandb"), "artifacts.wandb"),
         single_writer=_switch(manifest.get("single_writer"), "artifacts.manifest.single_writer"),
     )
@@ -63,6 +65,11 @@ def read_settings(config: DictConfig) -> TrackingSettings:
 def environment_settings() -> TrackingSettings:
     """The backends that the environment alone asks for."""
     return read_settings(OmegaConf.create({}))
+
+
+def _absolute(root: str) -> str:
+    """Fix where a relative root lies: another process may stand in another folder."""
+    return root if is_uri(root) or not root else str(expand_home(Path(root)).absolute())
 
 
 def _switch(value: Any, where: str) -> bool:

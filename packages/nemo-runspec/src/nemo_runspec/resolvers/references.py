@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Iterator
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from nemo_runspec.artifacts.paths import local_path
 from nemo_runspec.artifacts.reference import SCHEME, is_explicit_reference, looks_like_path
 from nemo_runspec.errors import ConfigError
 
@@ -26,9 +28,10 @@ def references_of(
 ) -> dict[str, str]:
     """The references that a configuration holds, under the key that names each.
 
-    These are the values of ``run.*`` that are references by their form, whatever stands under
-    ``run.data``, ``run.model`` and the keys that the recipe declares, the values that some
-    ``${art:KEY}`` reads, and direct references such as ``${art:'name:v2'}`` (their own key).
+    These are the values of ``run.*`` that are references by their form; a bare name, or a path
+    that exists here, under ``run.data``, ``run.model`` and the keys that the recipe declares; the
+    values that some ``${art:KEY}`` reads; and direct references such as ``${art:'name:v2'}``
+    (their own key).
 
     Args:
         config: The configuration; it is not resolved.
@@ -41,7 +44,9 @@ def references_of(
     if isinstance(section, DictConfig):
         for key in section:
             text = run_value(config, artifacts_key, str(key))
-            if text is not None and (key in named or _is_written_as_reference(text)):
+            if text is not None and (
+                _is_written_as_reference(text) or (key in named and _is_name_or_folder(text))
+            ):
                 found[str(key)] = text
     for name in sorted(set(_names_in(OmegaConf.to_container(config, resolve=False)))):
         if is_direct(name):
@@ -70,7 +75,7 @@ def run_value(config: DictConfig, artifacts_key: str, key: str) -> str | None:
             where=f"{artifacts_key}.{key}",
             hint="Write the artifact's name and version there.",
         )
-    if not isinstance(text, str) or text == "???":
+    if not isinstance(text, str) or text in ("", "???"):
         return None
     try:
         value = section[key]
@@ -89,6 +94,13 @@ def is_direct(name: str) -> bool:
 
 def _is_written_as_reference(text: str) -> bool:
     return text.startswith(SCHEME) or is_explicit_reference(text)
+
+
+def _is_name_or_folder(text: str) -> bool:
+    if not looks_like_path(text):
+        return True
+    local = local_path(text)
+    return local is not None and os.path.lexists(local.expanduser())
 
 
 def _names_in(node: Any) -> Iterator[str]:

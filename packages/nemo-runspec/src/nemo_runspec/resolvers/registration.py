@@ -57,7 +57,7 @@ def register_resolvers_from_config(
     if owner is None or mode is not None:
         owner = start_tracking(config, artifacts_key=artifacts_key, mode=mode)
     else:
-        _resolve_all(config, owner, artifacts_key)
+        _resolve_all(owner, _keys_of(config, owner, artifacts_key))
     return list(owner.qualified_names)
 
 
@@ -74,8 +74,9 @@ def start_tracking(
     register_resolvers()
     settings = TrackingSettings(root=None) if mode == "local" else read_settings(config)
     tracking = open_tracking(settings, config=config, artifacts_key=artifacts_key)
-    share_tracking(tracking, artifacts_key)
-    _resolve_all(config, tracking, artifacts_key)
+    keys = _keys_of(config, tracking, artifacts_key)
+    share_tracking(tracking, artifacts_key, keys)
+    _resolve_all(tracking, keys)
     OWNERS.assign(config, tracking, artifacts_key)
     tracking.make_current()
     return tracking
@@ -100,9 +101,12 @@ def clear_artifact_cache() -> None:
         tracking.forget_resolutions()
 
 
-def _resolve_all(config: DictConfig, tracking: ArtifactTrackingResult, artifacts_key: str) -> None:
+def _keys_of(config: DictConfig, tracking: ArtifactTrackingResult, artifacts_key: str) -> list[str]:
     texts = references_of(config, artifacts_key).values()
-    keys = sorted({tracking.split(text)[0] for text in texts})
+    return sorted({tracking.split(text)[0] for text in texts})
+
+
+def _resolve_all(tracking: ArtifactTrackingResult, keys: list[str]) -> None:
     if not keys:
         return
 

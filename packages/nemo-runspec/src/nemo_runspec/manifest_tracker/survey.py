@@ -127,7 +127,7 @@ def survey_name(tracker: ManifestTracker, name: str) -> NameRecord:
         found = in_parallel(lambda number: read_version(tracker, name, number), numbers)
         versions = [record for record in found if record is not None]
         known = {record.version for record in versions}
-        aliases = read_aliases(tracker, name, known)
+        aliases = read_aliases(tracker, name)
     except ArtifactError as error:
         return NameRecord(name, problem=_sentence(error))
     empty = [number for number in numbers if number not in known]
@@ -150,21 +150,9 @@ def read_version(tracker: ManifestTracker, name: str, number: int) -> VersionRec
     return VersionRecord(name, number, manifest, withdrawal, problem)
 
 
-def read_aliases(tracker: ManifestTracker, name: str, known: set[int]) -> list[AliasRecord]:
-    """Read the aliases of a name, sorted.
-
-    Args:
-        tracker: The store.
-        name: The artifact's name.
-        known: The versions that it has.
-    """
-    files = tracker.files
-    records = []
-    for alias in sorted(files.names(f"{name}/aliases")):
-        version = parse_version_text(files.read(alias_path(name, alias)))
-        problem = None if version in known else f"v{version} does not exist"
-        records.append(AliasRecord(alias, version, problem if version else "its file is damaged"))
-    return records
+def read_aliases(tracker: ManifestTracker, name: str) -> list[AliasRecord]:
+    """Read the aliases of a name, sorted, those that mean no version too."""
+    return [_read_alias(tracker, name, a) for a in sorted(tracker.files.names(f"{name}/aliases"))]
 
 
 def artifact_folders(tracker: ManifestTracker) -> list[str]:
@@ -191,7 +179,7 @@ def _summarize(tracker: ManifestTracker, name: str) -> NameSummary:
         # A writer that died, or is at work, leaves a folder without a manifest behind the last.
         while numbers and not tracker.files.exists(manifest_path(name, numbers[-1])):
             numbers.pop()
-        aliases = read_aliases(tracker, name, set(numbers)) if numbers else []
+        aliases = read_aliases(tracker, name) if numbers else []
     except ArtifactError as error:
         return NameSummary(name, problem=_sentence(error))
     if not numbers:
@@ -200,6 +188,15 @@ def _summarize(tracker: ManifestTracker, name: str) -> NameSummary:
         return NameSummary(name, len(numbers), tracker.find(name), aliases)
     except ArtifactError as error:
         return NameSummary(name, len(numbers), None, aliases, _sentence(error))
+
+
+def _read_alias(tracker: ManifestTracker, name: str, alias: str) -> AliasRecord:
+    version = parse_version_text(tracker.files.read(alias_path(name, alias)))
+    if version == 0:
+        return AliasRecord(alias, 0, "its file is damaged")
+    if tracker.files.exists(manifest_path(name, version)):
+        return AliasRecord(alias, version)
+    return AliasRecord(alias, version, f"v{version} does not exist")
 
 
 def _sentence(error: ArtifactError) -> str:

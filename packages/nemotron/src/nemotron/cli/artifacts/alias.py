@@ -8,7 +8,7 @@ from typing import Any
 from nemo_runspec.artifacts.reference import LATEST, ArtifactReference
 from nemo_runspec.errors import UsageError
 from nemo_runspec.manifest_tracker import ManifestTracker
-from nemo_runspec.manifest_tracker.survey import AliasRecord, read_aliases
+from nemo_runspec.manifest_tracker.survey import AliasRecord, read_aliases, version_folders
 from nemotron.cli.app import App, OutputMode, output_mode
 from nemotron.cli.artifacts.store import Store
 from nemotron.cli.panels import Panel, Row
@@ -72,10 +72,9 @@ def _answer(
 def _list(
     app: App, tracker: ManifestTracker, reference: ArtifactReference, mode: OutputMode
 ) -> None:
-    known = set(tracker.versions(reference.name))
-    if not known:
+    if not version_folders(tracker, reference.name):
         tracker.latest_version(reference.name)
-    aliases = read_aliases(tracker, reference.name, known)
+    aliases = read_aliases(tracker, reference.name)
     if mode == "json":
         app.document([_document(reference.name, each) for each in aliases])
     elif mode == "quiet":

@@ -12,6 +12,7 @@ import json
 import sys
 from collections.abc import Iterator
 from importlib.machinery import PathFinder
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -44,6 +45,19 @@ CONVERSATIONS = [
             {"role": "assistant", "content": "Goodbye."},
         ]
     },
+    {
+        "messages": [
+            {"role": "user", "content": "I have a sum."},
+            {"role": "user", "content": "2 and 3?"},
+            {
+                "role": "assistant",
+                "content": None,
+                "tool_calls": [{"function": {"name": "add", "arguments": '{"a": 2}'}}],
+            },
+            {"role": "tool", "content": "5"},
+            {"role": "assistant", "content": "Five."},
+        ]
+    },
 ]
 # Written by hand: every answer, as the labels that the loss sees.
 LEARNT = [
@@ -51,6 +65,8 @@ LEARNT = [
     "Twice that.\n</think>\n4<|im_end|>",
     "Hello.<|im_end|>",
     "Goodbye.<|im_end|>",
+    "<tool_call>\n<function=add>\n<parameter=a>\n2\n</parameter>\n</function>\n</tool_call><|im_end|>",
+    "Five.<|im_end|>",
 ]
 
 
@@ -90,6 +106,18 @@ def prepare(folder: Path, pack_format: Any) -> Path:
     return Path(prepare_sft(config).artifact.training_path or "")
 
 
+def assert_labels_follow(
+    ids: list[int], boundaries: list[int], tokens: list[int], labels: list[int]
+) -> None:
+    """What the shift of the mask rests on: the label of a position is the next token."""
+    at = 0
+    for start, end in pairwise(boundaries):
+        length = end - start - 1
+        assert tokens[at : at + length] == ids[start : end - 1]
+        assert labels[at : at + length] == ids[start + 1 : end]
+        at += length
+
+
 def test_the_loss_sees_every_answer_and_nothing_else(packed_dataset: Any, tmp_path: Path) -> None:
     tokenizer = Tokenizer.from_file(str(SAMPLE / "tokenizer" / "tokenizer.json"))
     end_of_turn = tokenizer.token_to_id("<|im_end|>")
@@ -104,9 +132,11 @@ def test_the_loss_sees_every_answer_and_nothing_else(packed_dataset: Any, tmp_pa
     )
     (item,) = [dataset[index] for index in range(len(dataset))]
     batch = dataset.collate_fn([item])
+    tokens = batch["tokens"][0].tolist()
     labels = batch["labels"][0].tolist()
     marks = batch["loss_mask"][0].tolist()
-    assert len(item["seq_boundaries"]) == 4
+    assert len(item["seq_boundaries"]) == 5
+    assert_labels_follow(item["input_ids"], item["seq_boundaries"], tokens, labels)
     answers, run = [], []
     for label, mark in zip(labels, marks, strict=True):
         if mark:

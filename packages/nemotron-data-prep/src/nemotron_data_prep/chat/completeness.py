@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from nemotron_data_prep.chat.messages import Conversation
+
 
 def left_out(
-    messages: Sequence[Mapping[str, Any]],
-    tools: Sequence[Any] | None,
-    text: str,
-    spans: Mapping[int, tuple[int, int]],
+    conversation: Conversation, text: str, spans: Mapping[int, tuple[int, int]]
 ) -> str | None:
     """Name the first thing that the rendering of a conversation lacks.
 
     Args:
-        messages: The conversation.
-        tools: Its tools.
+        conversation: The conversation.
         text: The rendering.
         spans: Characters to train in it, by the index of the message.
 
@@ -25,10 +23,10 @@ def left_out(
     """
     for at, span in spans.items():
         inside = text[slice(*span)]
-        for key, expected in _parts(messages[at]):
+        for key, expected in _parts(conversation.messages[at]):
             if expected not in inside:
                 return f"messages[{at}].{key}"
-    for at, name in enumerate(_tool_names(tools or ())):
+    for at, name in enumerate(_tool_names(conversation.tools or ())):
         if name not in text:
             return f"tools[{at}], {name!r}"
     return None

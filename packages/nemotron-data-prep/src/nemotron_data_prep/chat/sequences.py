@@ -21,7 +21,8 @@ import orjson
 
 from nemotron_data_prep.chat.completeness import left_out
 from nemotron_data_prep.chat.messages import Conversation, RejectedError
-from nemotron_data_prep.chat.template import RESERVED_CHARACTERS, ChatTemplate, Rendered
+from nemotron_data_prep.chat.renderings import Renderings
+from nemotron_data_prep.chat.template import RESERVED_CHARACTERS, ChatTemplate
 
 Span = tuple[int, int]
 
@@ -103,27 +104,28 @@ class SequenceMaker:
         turns = [at for at, message in enumerate(messages) if message["role"] == "assistant"]
         if not turns:
             raise RejectedError("no_assistant_turn", f"{len(messages)} messages")
-        found = self._stable(conversation, turns)
+        renderings = Renderings(self._template, conversation)
+        found = self._stable(renderings, turns)
         if found is not None:
             return found
         groups = _user_turns(messages)
-        parts = [part for group in groups for part in self._user_turn(conversation, group)]
+        parts = [part for group in groups for part in self._user_turn(renderings, group)]
         notes = ["split_by_user_turn"] if len(groups) > 1 else []
         if len(parts) > len(groups):
             notes.append("split_by_answer")
         return _joined(parts, notes)
 
-    def _user_turn(self, conversation: Conversation, turns: list[int]) -> list[TrainingTexts]:
-        found = self._stable(conversation, turns)
+    def _user_turn(self, renderings: Renderings, turns: list[int]) -> list[TrainingTexts]:
+        found = self._stable(renderings, turns)
         if found is not None:
             return [found]
         if len(turns) == 1:
             raise RejectedError("unstable_prefix", f"messages[{turns[0]}]")
-        return [part for at in turns for part in self._user_turn(conversation, [at])]
+        return [part for at in turns for part in self._user_turn(renderings, [at])]
 
-    def _stable(self, conversation: Conversation, turns: list[int]) -> TrainingTexts | None:
+    def _stable(self, renderings: Renderings, turns: list[int]) -> TrainingTexts | None:
         """One sequence for these turns, or None where the template rewrites one of them."""
-        view = _View(self, conversation.messages[: turns[-1] + 1], conversation.tools)
+        view = _View(self, renderings, turns[-1])
         spans = view.spans(turns)
         return None if spans is None else view.training_texts(turns, spans)
 
@@ -142,30 +144,15 @@ class SequenceMaker:
             raise RejectedError("no_end_of_turn", f"messages[{at}] ends with {text[-20:]!r}")
         return end
 
-    def render(
-        self, messages: Sequence[dict[str, Any]], tools: list[Any] | None, **variables: Any
-    ) -> Rendered:
-        """Render messages; see :meth:`ChatTemplate.render`."""
-        return self._template.render(messages, tools, **variables)
-
-    def prompt_variables(self, message: dict[str, Any]) -> list[dict[str, bool]]:
-        """How inference may have been asked for a message: with thinking, or without."""
-        if not self._template.has_thinking_switch:
-            return [{}]
-        reasons = bool(message.get("reasoning_content")) or "</think>" in message["content"]
-        return [{}, {"enable_thinking": False}] if reasons else [{"enable_thinking": False}, {}]
-
 
 class _View:
     """The rendering of messages up to an assistant turn, and the spans of turns in it."""
 
-    def __init__(
-        self, maker: SequenceMaker, messages: list[dict[str, Any]], tools: list[Any] | None
-    ) -> None:
+    def __init__(self, maker: SequenceMaker, renderings: Renderings, last: int) -> None:
         self._maker = maker
-        self._messages = messages
-        self._tools = tools
-        self._rendered = maker.render(messages, tools)
+        self._renderings = renderings
+        self._last = last
+        self._rendered = renderings.upto(last + 1)
 
     def spans(self, turns: Sequence[int]) -> list[Span] | None:
         """The spans of the turns, or None where one's prompt is no prefix of this rendering."""
@@ -181,31 +168,20 @@ class _View:
         """The sequence, and where the template disagrees with the conversation about it."""
         text = self._rendered.text
         notes, mismatches = self._compare_generation_blocks(spans)
-        absent = left_out(self._messages, self._tools, text, dict(zip(turns, spans, strict=True)))
+        of_turns = dict(zip(turns, spans, strict=True))
+        absent = left_out(self._renderings.conversation, text, of_turns)
         if absent is not None:
             mismatches.append(("left_out_by_template", absent))
         return TrainingTexts([TrainingText(text, tuple(spans))], tuple(notes), tuple(mismatches))
 
     def _span(self, at: int) -> Span | None:
         text = self._rendered.text
-        start = self._prompt_length(at)
+        start = self._renderings.prompt_length(at, text)
         if start is None:
             return None
-        last = at == len(self._messages) - 1
-        upto = text if last else self._maker.render(self._messages[: at + 1], self._tools).text
+        upto = self._renderings.upto(at + 1).text
         end = self._maker.end_of_turn(upto, start, at)
-        return (start, end) if last or text.startswith(upto[:end]) else None
-
-    def _prompt_length(self, at: int) -> int | None:
-        """Characters that inference would be given before this turn."""
-        before = self._messages[:at]
-        for variables in self._maker.prompt_variables(self._messages[at]):
-            prompt = self._maker.render(
-                before, self._tools, add_generation_prompt=True, **variables
-            ).text
-            if self._rendered.text.startswith(prompt):
-                return len(prompt)
-        return None
+        return (start, end) if at == self._last or text.startswith(upto[:end]) else None
 
     def _compare_generation_blocks(
         self, spans: list[Span]

@@ -21,7 +21,9 @@ from jinja2 import TemplateError, meta, nodes
 from jinja2.exceptions import TemplateSyntaxError
 from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
+from jinja2.runtime import LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import Namespace
 
 from nemo_runspec.errors import ConfigError, DataError
 from nemo_runspec.suggest import did_you_mean
@@ -31,6 +33,7 @@ from nemotron_data_prep.chat.messages import RejectedError
 _GENERATION_START = "\ufdd0"
 _GENERATION_END = "\ufdd1"
 RESERVED_CHARACTERS = (_GENERATION_START, _GENERATION_END)
+_HARMLESS = (LoopContext, Namespace, str)
 _GENERATION_TAG = re.compile(r"\{%[-+]?\s*generation\b")
 
 
@@ -47,6 +50,18 @@ class _GenerationBlock(Extension):
 
     def _mark(self, caller: Callable[[], str]) -> str:
         return f"{_GENERATION_START}{caller()}{_GENERATION_END}"
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """The sandbox, with a short answer for the objects that templates ask about most.
+
+    The answer is the same: nothing but private names is unsafe on them.
+    """
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        if type(obj) in _HARMLESS:
+            return not attr.startswith("_")
+        return super().is_safe_attribute(obj, attr, value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +205,7 @@ def _built_in() -> dict[str, Any]:
 
 
 def _environment(today: date | None) -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(
+    environment = _Sandbox(
         trim_blocks=True, lstrip_blocks=True, extensions=[_GenerationBlock, loopcontrols]
     )
     environment.filters["tojson"] = _to_json

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, Literal, TypeAlias
 
-from nemotron.cli.panels import Panel, Screen, Tree, draw_panel, draw_tree, screen_of
+from nemotron.cli.panels import Panel, Screen, Tree, draw_panel, draw_tree, screen_of, wrap
 from nemotron.cli.tree import RecipeTree, find_recipes
 
 OutputMode: TypeAlias = Literal["text", "json", "quiet"]
@@ -69,6 +69,11 @@ class App:
         """Draw a tree on :attr:`out`."""
         self.write(draw_tree(title, tree, self.screen))
 
+    def say(self, text: str) -> None:
+        """Write sentences on :attr:`out`, broken into lines where that is a terminal."""
+        lines = wrap(text, self.screen.width)
+        self.write("".join(f"{line}\n" for line in lines))
+
     def document(self, document: object) -> None:
         """Write one JSON document on :attr:`out`."""
         import json
@@ -77,5 +82,7 @@ class App:
 
     def write(self, text: str) -> None:
         """Write text on :attr:`out` at once, so that it keeps its place beside a child's."""
-        self.out.write(text)
+        # A path whose name is no UTF-8 has lone surrogates, which no stream takes. Spelled out they
+        # are what JSON has for them.
+        self.out.write(text.encode("utf-8", "backslashreplace").decode())
         self.out.flush()

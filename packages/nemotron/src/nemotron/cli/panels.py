@@ -141,7 +141,9 @@ def _lay_out(panel: Panel, limit: int | None) -> Iterator[tuple[str, int]]:
     """Break rows into lines, each with the number of leading characters that are a label."""
     labels = [cell_width(row[0]) for row in panel.rows if isinstance(row, tuple)]
     widest = _MAX_LABEL if limit is None else min(_MAX_LABEL, limit // 2)
-    column = min(max(labels, default=0), widest) + panel.gap
+    # A label that does not fit gets a line of its own, and does not push the others' texts away.
+    fitting = [label for label in labels if label <= widest]
+    column = max(fitting, default=widest if labels else 0) + panel.gap
     for row in panel.rows:
         if isinstance(row, str):
             yield from ((line, 0) for line in wrap(row, limit))

@@ -36,7 +36,7 @@ def _set(
     before = tracker.aliases(name).get(alias)
     tracker.set_alias(name, version, alias)
     if mode == "text":
-        app.write(f"{name}:{alias} means v{version}{_moved(before, version)}.\n")
+        app.say(f"{name}:{alias} means v{version}{_moved(before, version)}.")
     _answer(app, mode, name, alias, version=version, before=before)
 
 
@@ -56,7 +56,7 @@ def _remove(
     before = tracker.aliases(reference.name).get(alias)
     tracker.remove_alias(reference.name, alias)
     if mode == "text":
-        app.write(f"{reference.name}:{alias} is removed; it meant v{before}.\n")
+        app.say(f"{reference.name}:{alias} is removed; it meant v{before}.")
     _answer(app, mode, reference.name, alias, version=None, before=before)
 
 

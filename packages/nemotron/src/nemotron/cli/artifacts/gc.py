@@ -74,9 +74,9 @@ def _show(
     _panel(app, deleted, [_place(each) for each in data if each.obstacle is None])
     _panel(app, "Data that stays", [_staying(each) for each in data if each.obstacle])
     if not gone:
-        app.write("There is nothing to withdraw.\n")
+        app.say("There is nothing to withdraw.")
     elif not values["apply"]:
-        app.write("Nothing was changed. Withdraw with: nemotron artifacts gc --apply\n")
+        app.say("Nothing was changed. Withdraw with: nemotron artifacts gc --apply")
 
 
 def _panel(app: App, title: str, rows: Sequence[Row]) -> None:

@@ -22,5 +22,5 @@ def run(app: App, values: Mapping[str, Any]) -> int:
         app.write(f"{manifest.ref}\n")
     else:
         state = "was not withdrawn" if withdrawal is None else "is in use again"
-        app.write(f"{manifest.ref} {state}.\n")
+        app.say(f"{manifest.ref} {state}.")
     return 0

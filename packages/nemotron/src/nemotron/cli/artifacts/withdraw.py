@@ -20,8 +20,8 @@ def run(app: App, values: Mapping[str, Any]) -> int:
     elif mode == "quiet":
         app.write(f"{manifest.ref}\n")
     else:
-        app.write(
+        app.say(
             f"{manifest.ref} is withdrawn: no reference finds it any more. Its record and data "
-            f"stay.\nTake it back with: nemotron artifacts restore {manifest.ref}\n"
+            f"stay.\nTake it back with: nemotron artifacts restore {manifest.ref}"
         )
     return 0

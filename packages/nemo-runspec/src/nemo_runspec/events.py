@@ -1,7 +1,9 @@
 """What framework hooks emit, and who listens.
 
 Adapters emit :class:`CheckpointSaved`; each handler records it somewhere. Handlers fail alone:
-one that raises is logged, the others still run, and training goes on.
+one that raises is logged, the others still run, and training goes on. The manifest sink is
+:func:`record_checkpoint`; it works on any rank, and in any process that has the job's
+``NEMOTRON_RUN_DIR``.
 """
 
 from __future__ import annotations
@@ -84,7 +86,8 @@ def record_checkpoint(
 
     Args:
         event: What was saved.
-        tracking: Where to record it; by default the current tracking.
+        tracking: Where to record it; by default the current tracking, which a process that has
+            none joins from its job.
         name: The name to record under; by default the recipe's output name.
     """
     artifact = ModelArtifact(

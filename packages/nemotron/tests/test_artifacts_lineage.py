@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from nemo_runspec.artifacts import ModelArtifact, log_artifact, setup_artifact_tracking
+from nemo_runspec.artifacts import (
+    Lineage,
+    ModelArtifact,
+    log_artifact,
+    setup_artifact_tracking,
+)
+from nemo_runspec.manifest_tracker import ManifestTracker
 
 
 def test_lineage_goes_back_to_the_digests_of_raw_files(store: Path, nemotron: Callable) -> None:
@@ -98,3 +104,17 @@ def test_why_of_what_does_not_exist(store: Path, nemotron: Callable) -> None:
     assert done.code == 1
     assert "No artifact is named 'absent'" in done.err
     assert nemotron("artifacts", "why", "demo-model").code == 2
+
+
+def test_names_that_no_terminal_takes_are_spelled_out(workplace: Path, nemotron: Callable) -> None:
+    uri = "/raw/\udc80\x1b[31m\nlast"
+    tracker = ManifestTracker(workplace / "artifacts")
+    for step in (1, 2):
+        lineage = Lineage(inputs=[f"{uri}{step}"])
+        tracker.log(ModelArtifact(path=workplace, step=step), name="model", lineage=lineage)
+    tree = nemotron("artifacts", "lineage", "model").out
+    assert r"└── /raw/\udc80\x1b[31m\nlast2" in tree
+    shown = json.loads(nemotron("artifacts", "lineage", "model", "--json").out)
+    assert shown["nodes"][-1]["uri"] == f"{uri}2"
+    why = nemotron("artifacts", "why", "model:v1", "model:v2").out
+    assert r"/raw/\udc80\x1b[31m\nlast1 →" in why

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from nemo_runspec.lineage import ArtifactNode, LineageGraph, lineage_graph
+from nemo_runspec.lineage.formats.labels import printable
 from nemo_runspec.lineage.graph import Node
 from nemo_runspec.lineage.outline import Line, outline
 from nemo_runspec.manifest_tracker import ManifestTracker
@@ -73,9 +74,9 @@ def _drawn(line: Line, box: Box) -> str:
 
 def _title(node: Node) -> str:
     if not isinstance(node, ArtifactNode):
-        return show_input(node.input.uri, node.input.revision)
+        return printable(show_input(node.input.uri, node.input.revision))
     words = [node.ref]
     if node.record is not None:
         created = datetime.fromisoformat(node.record.created_at)
         words += [node.record.type, show_time(created)]
-    return "  ".join([*words, *(f"({note})" for note in node.notes)])
+    return printable("  ".join([*words, *(f"({note})" for note in node.notes)]))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nemo_runspec.lineage import Comparison, Difference, compare_histories
+from nemo_runspec.lineage.formats.labels import printable
 from nemotron.cli.app import App, output_mode
 from nemotron.cli.artifacts.store import Store
 from nemotron.cli.panels import Panel, Row
@@ -49,7 +50,7 @@ def _difference(item: Difference, found: Comparison) -> str:
         words.append(f"in the making of {item.at[0]} and {item.at[1]}")
     if item.remark is not None:
         words.append(f"({item.remark})")
-    return "  ".join(words)
+    return printable("  ".join(words))
 
 
 def _value(value: Any) -> str:

@@ -66,14 +66,15 @@ def keep_waiting(handler: _Handler) -> None:
     handler.break_connection()
 
 
-def answer(status: int, code: str) -> Fault:
+def answer(status: int, code: str, message: str = "no") -> Fault:
     """Make a fault that answers in the store's place.
 
     Args:
         status: The HTTP status.
         code: S3's word for it.
+        message: What else the store says.
     """
-    body = f"<Error><Code>{code}</Code><Message>no</Message></Error>".encode()
+    body = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()
 
     def act(handler: _Handler) -> None:
         handler.reply(status, [("Content-Type", "application/xml")], body)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import servers
 from logging_models import NAME, log
+from proxy import Proxy, answer
 
 from nemo_runspec.errors import (
     ArtifactNotFoundError,
@@ -93,6 +95,38 @@ def test_whoever_may_only_read_reads(seaweedfs: str, monkeypatch: pytest.MonkeyP
     with pytest.raises(StoreError, match=r"Access is denied \(403 AccessDenied\)\. Ask for s3:Get"):
         log(reader)
     assert reader.versions(NAME) == [1]
+
+
+@pytest.mark.parametrize("content", [None, "{", '{"type": "service_account"}'])
+def test_a_google_key_file_that_is_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str | None
+) -> None:
+    key_file = tmp_path / "key.json"
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(key_file))
+    if content is not None:
+        key_file.write_text(content)
+    expected = "^gs://bucket/x/.*The Google credentials cannot be used.*GOOGLE_APPLICATION_CREDENT"
+    with pytest.raises(StoreError, match=expected):
+        ManifestTracker("gs://bucket/x").resolve(NAME)
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        ((401, "Anonymous caller has no access"), "No Google credentials were found.*gcloud auth"),
+        ((401, "Invalid Credentials"), r"Google does not accept these credentials \(401\).*gcloud"),
+        ((403, "x@y does not have access"), r"Access is denied \(403\)\. Ask for the role .*User"),
+        ((400, "invalid"), "The storage refused the request"),
+    ],
+)
+@each_action
+def test_what_google_answers_to_whom_it_does_not_let_in(
+    gcs: str, gcs_proxy: Proxy, action: Action, reply: tuple[int, str], expected: str
+) -> None:
+    status, message = reply
+    gcs_proxy.spoil(lambda _request: True, answer(status, "", message))
+    with pytest.raises(StoreError, match=f"^{re.escape(gcs)}.*{expected}"):
+        action(ManifestTracker(gcs))
 
 
 @pytest.mark.parametrize("endpoint", ["no-url", "ftp://host"])

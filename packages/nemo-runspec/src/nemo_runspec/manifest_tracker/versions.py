@@ -25,10 +25,14 @@ _MAX_ATTEMPTS = 400
 _MAX_DOUBTS = 5
 _LONGEST_DOUBT_S = 90.0
 _SHORTEST_PAUSE_S = 0.002
-_LOST_REPLY_PAUSE_S = 0.1
+_LOST_REPLY_PAUSE_S = 0.025
 _LONGEST_PAUSE_S = 5.0
+_LONGEST_UNIT_S = 0.2
 _PAUSE_STEPS = 1000
-_WIDEST = 6
+# A try looks for the last version, claims the next and says so: with less room than that at once,
+# 16 writers that start together keep meeting.
+_NARROWEST = 3
+_WIDEST = 7
 
 
 def manifest_path(name: str, version: int) -> str:
@@ -208,6 +212,6 @@ def _presumed_last(files: StoreFiles, name: str) -> int:
 def _pause(attempt: int, one_try_s: float) -> None:
     """Wait for a random moment, longer with every conflict, in units of what one try takes."""
     # Not from the random module: its state is the training's, which seeds it alike on all ranks.
-    unit = max(_SHORTEST_PAUSE_S, one_try_s)
-    longest = min(_LONGEST_PAUSE_S, unit * 2 ** min(attempt + 1, _WIDEST))
+    unit = min(max(_SHORTEST_PAUSE_S, one_try_s), _LONGEST_UNIT_S)
+    longest = min(_LONGEST_PAUSE_S, unit * 2 ** min(attempt + _NARROWEST, _WIDEST))
     time.sleep(longest * secrets.randbelow(_PAUSE_STEPS) / _PAUSE_STEPS)

@@ -55,10 +55,8 @@ class GCS:
     def connect(self, patience: Patience) -> Any:
         """Open a private filesystem that caches nothing and makes every request once."""
         timeout = aiohttp.ClientTimeout(sock_connect=patience.connect_s, sock_read=patience.reply_s)
-        # An emulator has no accounts, and looking for Google's takes long outside its cloud.
-        emulated = os.environ.get("STORAGE_EMULATOR_HOST", "default") not in ("", "default")
         return _GCSFileSystem(
-            token="anon" if emulated else None,
+            token=_token(),
             requests_timeout=timeout,
             skip_instance_cache=True,
             use_listings_cache=False,
@@ -117,6 +115,15 @@ class GCS:
         return _no_reply(error)
 
 
+def _token() -> str | None:
+    """Which credentials to look for; None leaves it to gcsfs, which ends up as nobody."""
+    if os.environ.get("STORAGE_EMULATOR_HOST", "default") not in ("", "default"):
+        # An emulator has no accounts, and looking for Google's takes long outside its cloud.
+        return "anon"
+    # A key file that cannot be read is an error, and no reason to go on as nobody.
+    return "google_default" if os.environ.get("GOOGLE_APPLICATION_CREDENTIALS") else None
+
+
 def _status(error: Any) -> int:
     code = str(error.code or "")
     return int(code) if code.isdecimal() else 500
@@ -138,6 +145,9 @@ def _refusal(status: int) -> Trouble:
 
 
 def _no_reply(error: Exception) -> Trouble:
+    if isinstance(error, google.TransportError):
+        what = "No connection to Google's accounts could be made."
+        return Trouble(Outcome.BUSY, what, "Check the network.")
     if isinstance(error, (google.GoogleAuthError, _UNUSABLE_CREDENTIALS)):
         return Trouble(Outcome.REFUSED, "The Google credentials cannot be used.", _LOG_IN)
     if isinstance(error, aiohttp.ClientSSLError):

@@ -17,13 +17,28 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import AddedToken, Tokenizer, pre_tokenizers
+from tokenizers import AddedToken, Tokenizer, normalizers, pre_tokenizers
 
 from nemo_runspec.errors import ConfigError
-from nemotron_data_prep import PrepResult, PretrainPrepConfig, prepare_pretrain
+from nemotron_data_prep import (
+    PrepResult,
+    PretrainPrepConfig,
+    SftPrepConfig,
+    prepare_pretrain,
+    prepare_sft,
+)
+from nemotron_data_prep.chat.messages import RejectedError, read_conversation
+from nemotron_data_prep.chat.sequences import SequenceMaker, TrainingText
+from nemotron_data_prep.chat.template import ChatTemplate, template_source
+from nemotron_data_prep.sft_masks import FastMasker, HuggingFaceMasker, Masked
 from nemotron_data_prep.tokenizer import HuggingFaceEncoder
 from nemotron_data_prep.tokenizing.backend import choose_backend
-from nemotron_data_prep.tokenizing.gigatoken import FastEncoder, UnusableError, refusal
+from nemotron_data_prep.tokenizing.gigatoken import (
+    FastEncoder,
+    UnusableError,
+    offsets_refusal,
+    refusal,
+)
 from nemotron_data_prep.tokenizing.parity import Specimen, first_difference
 
 SAMPLE = Path(__file__).parents[1] / "recipes" / "sample"
@@ -148,6 +163,99 @@ def test_bad_unicode_is_counted_alike_whoever_tokenizes(
     assert written(fast) == written(slow)
     assert fast.report["files"] == slow.report["files"]
     assert fast.report["examples"] == slow.report["examples"]
+
+
+@given(data=st.data(), text=hostile_text)
+@settings(max_examples=200, deadline=None)
+def test_any_span_is_masked_alike(data: st.DataObject, text: str, tokenizer: Path) -> None:
+    edge = st.integers(0, len(text))
+    edges = sorted(data.draw(st.sets(edge, max_size=6).filter(lambda found: len(found) % 2 == 0)))
+    spans = tuple(zip(edges[::2], edges[1::2], strict=True))
+    others = [TrainingText("A<|im_end|>B", ((0, 11),)), TrainingText("é<think>", ((1, 8),))]
+    same_masks(tokenizer, [others[0], TrainingText(text or "-", spans), others[1]])
+
+
+@given(
+    turns=st.lists(st.tuples(hostile_text, hostile_text, st.none() | hostile_text), max_size=4),
+    system=st.none() | hostile_text,
+)
+@settings(max_examples=60, deadline=None)
+def test_any_conversation_is_masked_alike(
+    turns: list[tuple[str, str, str | None]], system: str | None, tokenizer: Path
+) -> None:
+    messages: list[dict[str, Any]] = []
+    if system is not None:
+        messages.append({"role": "system", "content": system})
+    for question, answer, reasoning in turns:
+        messages.append({"role": "user", "content": question})
+        messages.append(
+            {"role": "assistant", "content": answer, "reasoning_content": reasoning or ""}
+        )
+    same_masks(tokenizer, rendered({"messages": messages}))
+
+
+def test_the_sample_conversations_are_masked_alike(tokenizer: Path) -> None:
+    lines = (SAMPLE / "sft" / "chat.jsonl").read_bytes().splitlines()
+    records = [json.loads(line) for line in lines]
+    texts = [text for record in records for text in rendered(record)]
+    assert len(texts) > 300
+    same_masks(tokenizer, texts)
+
+
+def test_both_backends_write_the_same_packs(tokenizer: Path, tmp_path: Path) -> None:
+    folder = tokenizer.parent
+    fast, slow = (
+        prepare_sft(
+            SftPrepConfig(
+                blend=SAMPLE / "blends" / "sft.json",
+                output_dir=tmp_path / name,
+                tokenizer=folder,
+                tokenizer_backend=name,
+                chat_template="nano3",
+                workers=1,
+            )
+        )
+        for name in ("fast", "hf")
+    )
+    assert written(fast) == written(slow) != {}
+    assert fast.report["totals"] == slow.report["totals"]
+    assert fast.report["tokenizer_backends"][0]["compared"] > 60
+    assert [
+        backend["name"]
+        for result in (fast, slow)
+        for backend in result.report["tokenizer_backends"]
+    ] == ["fast", "hf"]
+
+
+def rendered(record: dict[str, Any]) -> list[TrainingText]:
+    template = ChatTemplate(template_source("nano3", None, SAMPLE), {}, None)
+    maker = SequenceMaker(template, ["<|endoftext|>", "<|im_start|>", "<|im_end|>"], None)
+    try:
+        return maker.make(read_conversation(record, "messages", "tools")).texts
+    except RejectedError:
+        return []
+
+
+def same_masks(tokenizer: Path, texts: list[TrainingText]) -> None:
+    slow, fast = HuggingFaceMasker(tokenizer).mask(texts), FastMasker(tokenizer).mask(texts)
+    for expected, found in zip(slow, fast, strict=True):
+        if isinstance(expected, RejectedError):
+            assert isinstance(found, RejectedError)
+            assert (found.reason, found.detail) == (expected.reason, expected.detail)
+        else:
+            assert isinstance(found, Masked)
+            assert found.ids.tolist() == expected.ids.tolist()
+            assert found.trained.tolist() == expected.trained.tolist()
+
+
+def test_a_tokenizer_that_normalizes_is_left_to_hugging_face_for_masks(
+    tokenizer: Path, tmp_path: Path
+) -> None:
+    normalizing = Tokenizer.from_file(str(tokenizer))
+    normalizing.normalizer = normalizers.NFC()
+    normalizing.save(str(tmp_path / "tokenizer.json"))
+    assert "normalizes text" in str(offsets_refusal(tmp_path / "tokenizer.json"))
+    assert offsets_refusal(tokenizer) is None
 
 
 def wrong_library(text: str, at: int) -> SimpleNamespace:

@@ -103,6 +103,7 @@ class SftPrepConfig(PrepConfig):
 
     Attributes:
         tokenizer: A folder with ``tokenizer.json`` and ``tokenizer_config.json``.
+        tokenizer_backend: As for :class:`PretrainPrepConfig`.
         chat_template: A template by name (``nano3``), a file, or Jinja source; by default the
             tokenizer's own.
         template_kwargs: Values that the template reads beside messages and tools.
@@ -126,6 +127,7 @@ class SftPrepConfig(PrepConfig):
     """
 
     tokenizer: Path
+    tokenizer_backend: TokenizerBackend = "auto"
     chat_template: str | None = None
     template_kwargs: dict[str, Any] = field(default_factory=dict)
     template_date: str | None = None

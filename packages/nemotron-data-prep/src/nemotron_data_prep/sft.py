@@ -14,7 +14,8 @@ mask is shifted, are described in :mod:`nemotron_data_prep.output.packed`.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,29 @@ from nemotron_data_prep.plan import Plan, hash_id, make_plan
 from nemotron_data_prep.results import PrepResult, source_datasets
 from nemotron_data_prep.runs import Finished, Run, execute
 from nemotron_data_prep.sft_packs import NPY_NAMES, TokenizedShards, write_packs
-from nemotron_data_prep.sft_shard import SftTask, make_sequence_maker, tokenize_conversations
+from nemotron_data_prep.sft_shard import (
+    SftTask,
+    make_sequence_maker,
+    sample_texts,
+    tokenize_conversations,
+)
 from nemotron_data_prep.sources.files import find_files
-from nemotron_data_prep.tokenizer import TokenizerFiles, describe_tokenizer, token_id
+from nemotron_data_prep.tokenizer import (
+    TokenizerFiles,
+    control_tokens,
+    describe_tokenizer,
+    load_tokenizer,
+    token_id,
+)
+from nemotron_data_prep.tokenizing.backend import (
+    backend_options,
+    choose_backend,
+    hugging_face,
+    used_backends,
+    warm_up,
+)
+from nemotron_data_prep.tokenizing.gigatoken import offsets_refusal
+from nemotron_data_prep.tokenizing.specimens import specimens
 
 _POLICIES = ("on_invalid", "on_bad_mask", "on_template_mismatch", "on_special_tokens")
 _SHARD_FOLDERS = {"none": ".work", "tokenized": "tokenized"}
@@ -46,18 +67,31 @@ def prepare_sft(config: SftPrepConfig) -> PrepResult:
     source = template_source(config.chat_template, tokenizer.chat_template, tokenizer.path)
     files = find_files(datasets)
     task = _task(config, datasets, files, tokenizer, source)
-    make_sequence_maker(task)
+    maker = make_sequence_maker(task)
     if config.end_of_turn is not None:
         token_id(tokenizer, config.end_of_turn, "end_of_turn")
-    plan = make_plan(datasets, files, _tokenizing_options(task, tokenizer), config.shard_size_bytes)
+    options = {
+        **_tokenizing_options(task, tokenizer),
+        **backend_options(config.tokenizer_backend),
+    }
+    plan = make_plan(datasets, files, options, config.shard_size_bytes)
     run_id = hash_id({"tokenized": plan.id, **_packing_options(config)})
     folder = config.output_dir.absolute() / run_id
 
-    def assemble(staged: Path, shards: Path, _: list[dict[str, Any]]) -> dict[str, Any]:
+    def make_task() -> SftTask:
+        backend = choose_backend(
+            config.tokenizer_backend,
+            tokenizer.path,
+            lambda: specimens(plan, partial(sample_texts, maker)),
+            offsets_refusal,
+        )
+        return replace(task, backend=backend)
+
+    def assemble(staged: Path, shards: Path, receipts: list[dict[str, Any]]) -> dict[str, Any]:
         tokenized = TokenizedShards([shards / shard.name for shard in plan.shards])
         packed = write_packs(tokenized, config, plan.datasets, plan.files, staged)
         _write_blend(config, packed["splits"], folder, staged)
-        return packed
+        return {**packed, "tokenizer_backends": used_backends(receipts)}
 
     run = Run(
         "sft",
@@ -65,10 +99,11 @@ def prepare_sft(config: SftPrepConfig) -> PrepResult:
         plan,
         run_id,
         tokenize_conversations,
-        lambda: task,
+        make_task,
         assemble,
         _SHARD_FOLDERS[config.retention],
         keep_shards=config.retention == "tokenized",
+        warm_up=partial(warm_up, config.tokenizer_backend, tokenizer.path),
     )
     finished = execute(run)
     artifact = _artifact(finished, config, plan, tokenizer, source)
@@ -92,6 +127,8 @@ def _task(
         config.end_of_turn,
         config.seed,
         {key: getattr(config, key) for key in _POLICIES},
+        control_tokens(load_tokenizer(tokenizer.path)),
+        hugging_face(),
     )
 
 
@@ -163,6 +200,7 @@ def _artifact(
         metadata={
             "run_id": report["run_id"],
             "tokenizer_digest": f"sha256:{tokenizer.digest}",
+            "tokenizer_backends": [entry["library"] for entry in report["tokenizer_backends"]],
             "records_in": totals["records_in"],
             "records_out": totals["records_out"],
             "dropped": totals["dropped"],

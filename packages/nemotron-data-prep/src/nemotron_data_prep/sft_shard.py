@@ -9,7 +9,7 @@ A tokenized shard holds, before any packing, so that packing can change without 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,16 +19,16 @@ import numpy as np
 
 from nemotron_data_prep.accounting import Gate, Ledger
 from nemotron_data_prep.blend import Dataset
-from nemotron_data_prep.chat.masks import trained_mask
 from nemotron_data_prep.chat.messages import Conversation, RejectedError, read_conversation
 from nemotron_data_prep.chat.sequences import SequenceMaker, TrainingText, TrainingTexts
 from nemotron_data_prep.chat.template import ChatTemplate, parse_day
 from nemotron_data_prep.intake import Intake, intakes, receipt_entries
 from nemotron_data_prep.plan import Shard
 from nemotron_data_prep.sampling import content_key, copies
+from nemotron_data_prep.sft_masks import Masked, make_masker
 from nemotron_data_prep.sources.files import SourceFile
 from nemotron_data_prep.sources.records import Slice
-from nemotron_data_prep.tokenizer import HuggingFaceEncoder, control_tokens, load_tokenizer
+from nemotron_data_prep.tokenizing.backend import Backend
 
 SEQUENCE = np.dtype([("length", "<i4"), ("trained", "<i4"), ("file", "<i4"), ("key", "<u8")])
 TOKENS, TRAINED, SEQUENCES = "tokens.bin", "trained.bin", "sequences.npy"
@@ -45,6 +45,8 @@ class SftTask:
         variables: Values that it reads.
         template_date: The day that it sees, ``YYYY-MM-DD``.
         policies: The ``on_…`` settings.
+        special_tokens: Texts that the tokenizer turns into special tokens.
+        backend: The library that tokenizes.
     """
 
     datasets: tuple[Dataset, ...]
@@ -56,6 +58,8 @@ class SftTask:
     end_of_turn: str | None
     seed: int
     policies: dict[str, str]
+    special_tokens: tuple[str, ...]
+    backend: Backend
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ def tokenize_conversations(task: SftTask, shard: Shard, folder: Path) -> dict[st
         folder: Receives the three files of a tokenized shard.
 
     Returns:
-        Ledgers per file and examples of rejected records.
+        Ledgers per file, the backend, and examples of rejected records.
     """
     gate = Gate(task.policies)
     sources = intakes(shard.slices, task.files, task.datasets[shard.dataset], gate)
@@ -91,14 +95,22 @@ def tokenize_conversations(task: SftTask, shard: Shard, folder: Path) -> dict[st
                 writer.add(item)
         writer.flush()
     writer.write_table(folder)
-    return receipt_entries(sources, gate)
+    return {**receipt_entries(sources, gate), "tokenizer_backend": task.backend.as_json()}
 
 
 def make_sequence_maker(task: SftTask) -> SequenceMaker:
     """The renderer of a task."""
     template = ChatTemplate(task.template, task.variables, parse_day(task.template_date))
-    specials = control_tokens(load_tokenizer(task.tokenizer))
-    return SequenceMaker(template, specials, task.end_of_turn)
+    return SequenceMaker(template, task.special_tokens, task.end_of_turn)
+
+
+def sample_texts(maker: SequenceMaker, dataset: Dataset, record: Mapping[str, Any]) -> list[str]:
+    """The sequences of a record as they are tokenized, for the comparison of backends."""
+    try:
+        conversation = read_conversation(record, dataset.messages_field, dataset.tools_field)
+        return [text.text for text in maker.make(conversation).texts]
+    except RejectedError:
+        return []
 
 
 def _items(source: Intake, part: Slice, maker: SequenceMaker, seed: int) -> Iterator[_Item]:
@@ -151,7 +163,7 @@ class _Writer:
         folder: Path,
         stack: ExitStack,
     ) -> None:
-        self._encoder = HuggingFaceEncoder(task.tokenizer)
+        self._masker = make_masker(task.backend, task.tokenizer)
         self._tokens: IO[bytes] = stack.enter_context((folder / TOKENS).open("xb"))
         self._trained: IO[bytes] = stack.enter_context((folder / TRAINED).open("xb"))
         self._items: list[_Item] = []
@@ -167,10 +179,10 @@ class _Writer:
 
     def flush(self) -> None:
         """Write what was taken."""
-        texts = [text.text for item in self._items for text in item.texts]
-        encodings = iter(self._encoder.encode_with_offsets(texts) if texts else ())
+        texts = [text for item in self._items for text in item.texts]
+        results = iter(self._masker.mask(texts))
         for item in self._items:
-            self._finish(item, [next(encodings) for _ in item.texts])
+            self._finish(item, [next(results) for _ in item.texts])
         self._items.clear()
         self._characters = 0
 
@@ -179,29 +191,26 @@ class _Writer:
         with (folder / SEQUENCES).open("xb") as stream:
             np.save(stream, np.array(self._table, dtype=SEQUENCE))
 
-    def _finish(self, item: _Item, encodings: list[Any]) -> None:
+    def _finish(self, item: _Item, results: list[Masked | RejectedError]) -> None:
         ledger = item.source.ledger
-        ids = [np.array(encoding.ids, dtype="<i4") for encoding in encodings]
-        try:
-            masks = [
-                trained_mask(encoding, text, of_sequence)
-                for encoding, text, of_sequence in zip(encodings, item.texts, ids, strict=True)
-            ]
-        except RejectedError as error:
-            item.source.reject(error.reason, error.detail, item.position)
-            return
+        sequences: list[Masked] = []
+        for result in results:
+            if isinstance(result, RejectedError):
+                item.source.reject(result.reason, result.detail, item.position)
+                return
+            sequences.append(result)
         ledger.records_out += 1
         if item.copies > 1:
             ledger.notes["repeats"] += item.copies - 1
         for _ in range(item.copies):
-            for tokens, mask in zip(ids, masks, strict=True):
-                self._write(tokens, mask, item, ledger)
+            for sequence in sequences:
+                self._write(sequence, item, ledger)
 
-    def _write(self, tokens: Any, mask: Any, item: _Item, ledger: Ledger) -> None:
-        trained = int(mask.sum())
-        self._tokens.write(tokens.tobytes())
-        self._trained.write(mask.tobytes())
-        self._table.append((len(tokens), trained, item.file, item.key))
+    def _write(self, sequence: Masked, item: _Item, ledger: Ledger) -> None:
+        length, trained = len(sequence.ids), int(np.count_nonzero(sequence.trained))
+        self._tokens.write(sequence.ids.astype("<i4", copy=False).tobytes())
+        self._trained.write(sequence.trained.tobytes())
+        self._table.append((length, trained, item.file, item.key))
         ledger.sequences += 1
-        ledger.tokens += len(tokens)
+        ledger.tokens += length
         ledger.trained_tokens += trained

@@ -51,7 +51,10 @@ class Backend:
 
 
 def choose_backend(
-    setting: TokenizerBackend, path: Path, sample: Callable[[], Iterable[Specimen]]
+    setting: TokenizerBackend,
+    path: Path,
+    sample: Callable[[], Iterable[Specimen]],
+    refusal: Callable[[Path], str | None] = gigatoken.refusal,
 ) -> Backend:
     """Choose the backend of a run.
 
@@ -60,14 +63,15 @@ def choose_backend(
             insists on it, ``hf`` goes without.
         path: The ``tokenizer.json``.
         sample: Draws the sample of the data; called where the fast backend comes into question.
+        refusal: Says what in the tokenizer's configuration rules it out.
 
     Raises:
         ConfigError: The setting insists on the fast backend, which cannot be used.
     """
     if setting == "hf":
-        return _hugging_face(None)
+        return hugging_face()
     try:
-        return _proven(path, sample)
+        return _proven(path, sample, refusal)
     except UnusableError as error:
         if setting == "fast":
             raise ConfigError(
@@ -77,7 +81,7 @@ def choose_backend(
             ) from error
         level = logging.WARNING if gigatoken.is_installed() else logging.INFO
         logger.log(level, "The tokenizers library is used, the slower backend: %s", error)
-        return _hugging_face(str(error))
+        return hugging_face(str(error))
 
 
 def warm_up(setting: TokenizerBackend, path: Path) -> None:
@@ -102,14 +106,19 @@ def used_backends(receipts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]
     """The backends that made some shards: one, unless a run was finished elsewhere."""
     found: list[dict[str, Any]] = []
     for receipt in receipts:
-        if receipt["tokenizer_backend"] not in found:
-            found.append(receipt["tokenizer_backend"])
+        backend = receipt["tokenizer_backend"]
+        if backend not in found:
+            found.append(backend)
     return found
 
 
-def _proven(path: Path, sample: Callable[[], Iterable[Specimen]]) -> Backend:
+def _proven(
+    path: Path,
+    sample: Callable[[], Iterable[Specimen]],
+    refusal: Callable[[Path], str | None],
+) -> Backend:
     """The fast backend, compared on probes and on the sample."""
-    refused = gigatoken.refusal(path)
+    refused = refusal(path)
     if refused is not None:
         raise UnusableError(refused)
     candidate = FastEncoder(path)
@@ -120,5 +129,6 @@ def _proven(path: Path, sample: Callable[[], Iterable[Specimen]]) -> Backend:
     return Backend("fast", gigatoken.library(), compared=len(specimens))
 
 
-def _hugging_face(reason: str | None) -> Backend:
+def hugging_face(reason: str | None = None) -> Backend:
+    """The backend that is right by definition, and why it is not the fast one."""
     return Backend("hf", f"tokenizers {version('tokenizers')}", reason=reason)

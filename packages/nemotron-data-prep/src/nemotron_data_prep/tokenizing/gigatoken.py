@@ -85,6 +85,13 @@ def refusal(path: Path) -> str | None:
     return None
 
 
+def offsets_refusal(path: Path) -> str | None:
+    """Why the sizes of tokens do not tell where they stand in the text, or None."""
+    if plain_document(path.read_bytes()).get("normalizer") is not None:
+        return "the tokenizer normalizes text, so its tokens do not tell their places in it"
+    return refusal(path)
+
+
 @lru_cache(maxsize=2)
 def _load(content: bytes) -> Any:
     document = orjson.dumps(plain_document(content))

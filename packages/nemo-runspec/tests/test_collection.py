@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,19 @@ def test_more_of_the_last_versions_can_stay(workplace: Workplace) -> None:
     assert candidates(plan) == ["data:v1"]
     with pytest.raises(UsageError, match="keep=0: At least the last version of every name is kept"):
         plan_collection(workplace.tracker, keep=0)
+
+
+def test_what_is_young_stays_with_its_inputs(workplace: Workplace) -> None:
+    for name, used in (("raw", ()), ("raw", ()), ("data", ("raw:v1",)), ("data", ())):
+        workplace.log(name, name, *used)
+    file = workplace.folder / "artifacts" / "raw" / "v1" / "manifest.json"
+    document = json.loads(file.read_text())
+    file.write_text(json.dumps(document | {"created_at": "2020-01-01T00:00:00+00:00"}))
+    plan = plan_collection(workplace.tracker, older_than_days=1.5)
+    assert plan.kept["data:v1"] == ["younger than 1.5 days"]
+    assert plan.kept["raw:v1"] == ["input of data:v1"]
+    plan = plan_collection(workplace.tracker)
+    assert candidates(plan) == ["data:v1", "raw:v1"]
 
 
 def test_what_was_made_from_a_candidate_is_named_through_any_number_of_steps(

@@ -131,6 +131,15 @@ def test_gc_shows_and_changes_nothing_by_itself(store: Path, nemotron: Callable)
     assert "There is nothing to withdraw." in nemotron("artifacts", "gc", "--keep", "2").out
 
 
+def test_gc_spares_what_is_young(store: Path, nemotron: Callable) -> None:
+    plan = documents(nemotron("artifacts", "gc", "--older-than", "7", "--json"))
+    assert plan["candidates"] == []
+    assert plan["kept"]["demo-data:v1"] == ["younger than 7 days"]
+    done = nemotron("artifacts", "gc", "--older-than", "-1")
+    assert done.code == 2
+    assert "-1" in done.err
+
+
 def test_gc_withdraws_and_deletes_what_it_is_told_to(
     store: Path, nemotron: Callable, workplace: Path
 ) -> None:

@@ -79,6 +79,14 @@ def test_a_damaged_manifest_is_named_and_the_rest_still_lists(
     assert names[1]["problem"] is None
 
 
+def test_a_time_without_a_zone_is_local(store: Path, nemotron: Callable) -> None:
+    file = store / "demo-data" / "v2" / "manifest.json"
+    document = json.loads(file.read_text())
+    file.write_text(json.dumps(document | {"created_at": "2020-01-01T00:00:00"}))
+    assert re.search(r"demo-data:v2 .* years ago", nemotron("artifacts", "ls").out)
+    assert nemotron("artifacts", "gc", "--older-than", "1").code == 0
+
+
 def test_a_dangling_alias_is_listed_as_such(store: Path, nemotron: Callable) -> None:
     tracker = ManifestTracker(store)
     tracker.set_alias("demo-data", 1, "golden")

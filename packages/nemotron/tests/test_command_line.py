@@ -76,7 +76,7 @@ def test_the_options_are_frozen(workplace: Path) -> None:
         "artifacts doctor": ["--debug", "--help", "--json", "--quiet", "--repair", "--root", "-h"],
         "artifacts gc": [
             *("--apply", "--debug", "--delete-data", "--exclude", "--help", "--json", "--keep"),
-            *("--quiet", "--root", "-h"),
+            *("--older-than", "--quiet", "--root", "-h"),
         ],
         "artifacts lineage": [
             *("--debug", "--direction", "--format", "--help", "--json", "--quiet", "--root", "-h"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 from nemo_runspec.artifacts.reference import ArtifactReference
 from nemo_runspec.errors import ArtifactError, InvalidReferenceError, StoreError, UsageError
@@ -42,7 +43,11 @@ class CollectionPlan:
 
 
 def plan_collection(
-    tracker: ManifestTracker, *, keep: int = 1, exclude: Collection[str] = ()
+    tracker: ManifestTracker,
+    *,
+    keep: int = 1,
+    exclude: Collection[str] = (),
+    older_than_days: float = 0,
 ) -> CollectionPlan:
     """Find the versions that nobody needs any more. Nothing is changed.
 
@@ -50,6 +55,8 @@ def plan_collection(
         tracker: The store.
         keep: How many of the last versions of every name stay, those withdrawn not counted.
         exclude: Names whose versions all stay, and whose unreadable ones stop nothing.
+        older_than_days: Versions that were recorded later than so many days ago stay: a job that
+            runs may use one that nothing recorded was made from yet.
 
     Raises:
         StoreError: The root cannot be listed.
@@ -60,7 +67,10 @@ def plan_collection(
     names = survey_store(tracker)
     _refuse_unknown(exclude, names)
     used = [record for name in names for record in name.versions if record.withdrawal is None]
-    kept = _with_inputs(dict(_reasons(names, keep, exclude)), used)
+    reasons = dict(_reasons(names, keep, exclude))
+    for record in _younger(used, older_than_days):
+        reasons.setdefault(record.ref, [f"younger than {older_than_days:g} days"])
+    kept = _with_inputs(reasons, used)
     candidates = [record for record in used if record.manifest and record.ref not in kept]
     everything = [record for name in names for record in name.versions]
     return CollectionPlan(
@@ -126,6 +136,13 @@ def _reasons(
                 reasons.append("its name is excluded")
             if reasons:
                 yield record.ref, reasons
+
+
+def _younger(records: Iterable[VersionRecord], days: float) -> Iterator[VersionRecord]:
+    oldest = datetime.now(UTC) - timedelta(days=days)
+    for record in records:
+        if days and record.manifest and record.manifest.created_at.astimezone() > oldest:
+            yield record
 
 
 def _with_inputs(

@@ -45,10 +45,10 @@ def show_age(time: datetime, now: datetime | None = None) -> str:
     """Spell how long ago something was: ``3 hours ago``.
 
     Args:
-        time: When it was, with its time zone.
+        time: When it was; in local time where it has no time zone.
         now: The time to count from; by default this moment.
     """
-    seconds = int(((now or datetime.now(UTC)) - time).total_seconds())
+    seconds = int(((now or datetime.now(UTC)) - time.astimezone()).total_seconds())
     for length_s, unit in _UNITS:
         if seconds >= length_s:
             return f"{show_count(seconds // length_s, unit)} ago"

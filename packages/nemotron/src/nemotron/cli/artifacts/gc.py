@@ -31,7 +31,12 @@ def run(app: App, values: Mapping[str, Any]) -> int:
         )
     tracker = Store(app, values["root"]).tracker
     with app.waiting(f"Reading {tracker.root}"):
-        plan = plan_collection(tracker, keep=values["keep"], exclude=values["exclude"])
+        plan = plan_collection(
+            tracker,
+            keep=values["keep"],
+            exclude=values["exclude"],
+            older_than_days=values["older_than"],
+        )
     with app.waiting(f"Withdrawing {show_count(len(plan.candidates), 'version')}"):
         stayed = withdraw_candidates(tracker, plan) if values["apply"] else {}
     with app.waiting("Deleting data"):

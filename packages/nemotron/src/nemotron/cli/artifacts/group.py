@@ -152,6 +152,13 @@ _ENTRIES = (
                 help="Keep the last N versions of every name. [default: 1]",
             ),
             click.Option(
+                ["--older-than"],
+                type=click.FloatRange(min=0),
+                default=0,
+                metavar="DAYS",
+                help="Keep what was recorded in the last DAYS days. [default: 0]",
+            ),
+            click.Option(
                 ["--exclude"],
                 multiple=True,
                 metavar="NAME",

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from nemotron.cli.values import show_age, show_size
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (-5, "just now"),
+        (0.4, "just now"),
+        (1, "1 second ago"),
+        (59, "59 seconds ago"),
+        (60, "1 minute ago"),
+        (3 * 3600 + 1, "3 hours ago"),
+        (47 * 3600, "1 day ago"),
+        (45 * 86_400, "1 month ago"),
+        (800 * 86_400, "2 years ago"),
+    ],
+)
+def test_an_age_has_one_unit(seconds: float, shown: str) -> None:
+    assert show_age(NOW - timedelta(seconds=seconds), NOW) == shown
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "shown"),
+    [
+        (0, "0 bytes"),
+        (1, "1 byte"),
+        (1023, "1,023 bytes"),
+        (1024, "1.0 KiB"),
+        (3 * 2**40, "3.0 TiB"),
+        (5 * 2**50, "5120.0 TiB"),
+    ],
+)
+def test_a_size_has_a_unit(size_bytes: int, shown: str) -> None:
+    assert show_size(size_bytes) == shown

@@ -228,7 +228,7 @@ def test_both_backends_write_the_same_packs(tokenizer: Path, tmp_path: Path) -> 
 
 
 def rendered(record: dict[str, Any]) -> list[TrainingText]:
-    template = ChatTemplate(template_source("nano3", None, SAMPLE), {}, None)
+    template = ChatTemplate(template_source("nano3", {}, SAMPLE), {}, None)
     maker = SequenceMaker(template, ["<|endoftext|>", "<|im_start|>", "<|im_end|>"], None)
     try:
         return maker.make(read_conversation(record, "messages", "tools")).texts

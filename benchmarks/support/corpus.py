@@ -76,7 +76,7 @@ def write_tokenizer(folder: Path, text: Path) -> Path:
     tokenizer.save(str(folder / "tokenizer.json"))
     settings = {
         "eos_token": END_OF_DOCUMENT,
-        "chat_template": template_source("nano3", None, folder),
+        "chat_template": template_source("nano3", {}, folder),
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
     return folder

@@ -341,7 +341,7 @@ def tokenizer_config() -> Json:
         "add_bos_token": False,
         "clean_up_tokenization_spaces": False,
         "model_max_length": 4096,
-        "chat_template": template_source("nano3", None, HERE),
+        "chat_template": template_source("nano3", {}, HERE),
     }
 
 

@@ -44,7 +44,7 @@ def tokenizer_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build_tokenizer().save(str(folder / "tokenizer.json"))
     document = {
         "eos_token": "<|im_end|>",
-        "chat_template": template_source("nano3", None, folder),
+        "chat_template": template_source("nano3", {}, folder),
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(document), encoding="utf-8")
     return folder

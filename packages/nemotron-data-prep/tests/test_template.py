@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from nemo_runspec.errors import ConfigError
+from nemo_runspec.errors import ConfigError, DataError
 from nemotron_data_prep.chat.messages import RejectedError, read_conversation
+from nemotron_data_prep.chat.own_templates import own_templates
 from nemotron_data_prep.chat.template import ChatTemplate, parse_day, template_source
 
 HELLO = [{"role": "user", "content": "Grüße <b> & 'x'"}, {"role": "assistant", "content": "y"}]
@@ -83,10 +84,28 @@ def test_the_date_must_be_given_where_a_template_asks_for_it() -> None:
 def test_a_template_is_found_by_name_file_or_source(tmp_path: Path) -> None:
     file = tmp_path / "mine.jinja"
     file.write_text("{{ messages }}")
-    assert "<|im_start|>" in template_source("nano3", None, tmp_path)
-    assert template_source(str(file), None, tmp_path) == "{{ messages }}"
-    assert template_source("{{ x }}", "{{ own }}", tmp_path) == "{{ x }}"
-    assert template_source(None, "{{ own }}", tmp_path) == "{{ own }}"
+    own = {"default": "{{ own }}", "tool_use": "{{ tools }}"}
+    assert "<|im_start|>" in template_source("nano3", {}, tmp_path)
+    assert template_source(str(file), {}, tmp_path) == "{{ messages }}"
+    assert template_source("{{ x }}", own, tmp_path) == "{{ x }}"
+    assert template_source(None, own, tmp_path) == "{{ own }}"
+    assert template_source("tool_use", own, tmp_path) == "{{ tools }}"
+    with pytest.raises(ConfigError, match=r"neither a known template .*'tool_use'"):
+        template_source("tool-use", own, tmp_path)
+    with pytest.raises(DataError, match=r"None of the tokenizer's chat templates \(rag\)"):
+        template_source(None, {"rag": "{{ x }}"}, tmp_path)
+
+
+def test_a_tokenizers_templates_are_found_where_hugging_face_saves_them(tmp_path: Path) -> None:
+    listed = [{"name": "default", "template": "a"}, {"name": "tool_use", "template": "b"}]
+    assert own_templates(tmp_path, {}) == {}
+    assert own_templates(tmp_path, {"chat_template": "a"}) == {"default": "a"}
+    assert own_templates(tmp_path, {"chat_template": listed}) == {"default": "a", "tool_use": "b"}
+    more = tmp_path / "additional_chat_templates"
+    more.mkdir()
+    (more / "rag.jinja").write_text("c")
+    (tmp_path / "chat_template.jinja").write_text("d")
+    assert own_templates(tmp_path, {"chat_template": "a"}) == {"default": "d", "rag": "c"}
 
 
 @pytest.mark.parametrize(

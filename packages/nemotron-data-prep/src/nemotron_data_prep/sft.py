@@ -64,7 +64,7 @@ def prepare_sft(config: SftPrepConfig) -> PrepResult:
     """
     datasets = read_blend(config.blend)
     tokenizer = describe_tokenizer(config.tokenizer)
-    source = template_source(config.chat_template, tokenizer.chat_template, tokenizer.path)
+    source = template_source(config.chat_template, tokenizer.chat_templates, tokenizer.path)
     files = find_files(datasets)
     task = _task(config, datasets, files, tokenizer, source)
     maker = make_sequence_maker(task)

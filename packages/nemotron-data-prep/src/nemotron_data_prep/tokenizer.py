@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
 from nemo_runspec.errors import DataError
+from nemotron_data_prep.chat.own_templates import own_templates
 
 LARGEST_UINT16_VOCABULARY = 65_500
 _SPECIAL_TOKEN_KEYS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token")
@@ -29,13 +30,13 @@ class TokenizerFiles:
         path: The ``tokenizer.json``.
         digest: SHA-256 of that file, in hex.
         special_tokens: ``eos_token`` and its like, as its configuration names them.
-        chat_template: The template of its configuration, or None.
+        chat_templates: The templates that come with it, by name; most have ``default`` alone.
     """
 
     path: Path
     digest: str
     special_tokens: dict[str, str]
-    chat_template: str | None
+    chat_templates: Mapping[str, str]
 
 
 class TextEncoder(Protocol):
@@ -96,7 +97,7 @@ def describe_tokenizer(path: Path) -> TokenizerFiles:
         file,
         hashlib.sha256(content).hexdigest(),
         _special_tokens(settings),
-        _chat_template(file.parent, settings),
+        own_templates(file.parent, settings),
     )
 
 
@@ -194,14 +195,3 @@ def _special_tokens(settings: dict[str, Any]) -> dict[str, str]:
         if isinstance(text, str):
             found[key] = text
     return found
-
-
-def _chat_template(folder: Path, settings: dict[str, Any]) -> str | None:
-    file = folder / "chat_template.jinja"
-    if file.is_file():
-        return file.read_text(encoding="utf-8")
-    template = settings.get("chat_template")
-    if isinstance(template, list):
-        named = {entry.get("name"): entry.get("template") for entry in template}
-        template = named.get("default")
-    return template if isinstance(template, str) else None

@@ -28,6 +28,7 @@ from jinja2.utils import Namespace
 from nemo_runspec.errors import ConfigError, DataError
 from nemo_runspec.suggest import did_you_mean
 from nemotron_data_prep.chat.messages import RejectedError
+from nemotron_data_prep.chat.own_templates import DEFAULT
 
 # Unicode non-characters: no valid interchange text holds them.
 _GENERATION_START = "\ufdd0"
@@ -137,14 +138,13 @@ class ChatTemplate:
         return _without_marks(text) if self._marks_generation else Rendered(text, None)
 
 
-def template_source(
-    chosen: str | None, tokenizer_template: str | None, tokenizer_path: Path
-) -> str:
+def template_source(chosen: str | None, own: Mapping[str, str], tokenizer_path: Path) -> str:
     """Find the Jinja source of a configuration's chat template.
 
     Args:
-        chosen: A name, a file, Jinja source, or None for the tokenizer's own.
-        tokenizer_template: The tokenizer's own.
+        chosen: The name of one of the tokenizer's own or of one of this package, a file, Jinja
+            source, or None for the tokenizer's default.
+        own: The templates that come with the tokenizer, by name.
         tokenizer_path: Where the tokenizer is, for the message.
 
     Raises:
@@ -152,16 +152,12 @@ def template_source(
         ConfigError: The choice is no template.
     """
     if chosen is None:
-        if tokenizer_template is None:
-            raise DataError(
-                "The tokenizer has no chat template.",
-                where=str(tokenizer_path),
-                hint="Set chat_template=nano3, a file, or use a tokenizer that has one.",
-            )
-        return tokenizer_template
+        return _default(own, tokenizer_path)
     if "{%" in chosen or "{{" in chosen:
         return chosen
     built_in = _built_in()
+    if chosen in own:
+        return own[chosen]
     if chosen in built_in:
         return str(built_in[chosen].read_text(encoding="utf-8"))
     try:
@@ -170,8 +166,21 @@ def template_source(
         raise ConfigError(
             f"{chosen!r} is neither a known template nor a readable file.",
             where="chat_template",
-            hint=did_you_mean(chosen, built_in),
+            hint=did_you_mean(chosen, [*own, *built_in]),
         ) from error
+
+
+def _default(own: Mapping[str, str], tokenizer_path: Path) -> str:
+    if DEFAULT in own:
+        return own[DEFAULT]
+    named = ", ".join(own)
+    raise DataError(
+        f"None of the tokenizer's chat templates ({named}) is its default."
+        if own
+        else "The tokenizer has no chat template.",
+        where=str(tokenizer_path),
+        hint=f"Set chat_template to {named or 'nano3'}, a file, or use a tokenizer that has one.",
+    )
 
 
 def template_digest(source: str) -> str:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from errno import ENOENT, EROFS
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,11 @@ def test_what_is_not_there_is_no_file_to_libraries(fs: Any, path: str, message: 
             read(f"art://{path}")
         assert isinstance(caught.value, ArtifactFileNotFoundError)
         assert isinstance(pickle.loads(pickle.dumps(caught.value)), FileNotFoundError)  # noqa: S301 - our own bytes
+
+
+def test_what_a_missing_file_is_to_code_that_looks_closer() -> None:
+    error = ArtifactFileNotFoundError("The artifact has no such file.")
+    assert (error.errno, ReadOnlyArtifactError("x").errno) == (ENOENT, EROFS)
 
 
 def test_a_path_out_of_the_artifact_is_refused(fs: Any, config: dict[str, Any]) -> None:

@@ -241,6 +241,16 @@ def test_after_its_last_tracking_a_job_has_none_to_join(config: dict[str, Any]) 
 
 
 @pytest.mark.usefixtures("in_job")
+def test_the_end_of_a_step_leaves_another_steps_tracking(
+    config: dict[str, Any], process: Process
+) -> None:
+    with setup_artifact_tracking(config):
+        config["run"] = {"output": "next-model"}
+        process(f"setup={json.dumps(config)}")
+    assert current_tracking().output_name == "next-model"
+
+
+@pytest.mark.usefixtures("in_job")
 def test_a_configuration_that_a_worker_gets_belongs_to_the_job(
     root: Path, tmp_path: Path, config: dict[str, Any], process: Process
 ) -> None:

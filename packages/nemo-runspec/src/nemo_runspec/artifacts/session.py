@@ -22,7 +22,7 @@ from nemo_runspec.artifacts.reference import (
 )
 from nemo_runspec.artifacts.scope import CURRENT
 from nemo_runspec.artifacts.settings import TrackingSettings
-from nemo_runspec.artifacts.shared import SharedInputs, SharedTracking, announce
+from nemo_runspec.artifacts.shared import SharedInputs, SharedTracking, announce, step_back
 from nemo_runspec.artifacts.tracker import Lineage, LoggedArtifact, ResolvedArtifact, Tracker
 from nemo_runspec.distributed import Rank
 from nemo_runspec.errors import ArtifactError, NemotronError
@@ -112,7 +112,7 @@ class ArtifactTrackingResult:
         CURRENT.set(self._outer)
         if self._job_folder is not None and Rank.from_environment().rank == 0:
             outer = None if self._outer is None else self._outer.described()
-            announce(self._job_folder, outer)
+            step_back(self._job_folder, self._shared_as, outer)
 
     def make_current(self) -> None:
         """Make this the process's current tracking, and the one that its job's others join."""

@@ -62,16 +62,32 @@ class SharedTracking:
     folder: str = ""
 
 
-def announce(job_folder: Path, tracking: SharedTracking | None) -> None:
-    """Say which tracking is the job's current one; None where there is none any more."""
-    file = job_folder / _TRACKING_FILE
+def announce(job_folder: Path, tracking: SharedTracking) -> None:
+    """Say which tracking is the job's current one."""
     try:
-        if tracking is None:
-            file.unlink(missing_ok=True)
-        else:
-            write_atomically(file, json_text(redact_values(asdict(tracking))))
+        write_atomically(job_folder / _TRACKING_FILE, json_text(redact_values(asdict(tracking))))
     except OSError as error:
         logger.warning("Other processes of this job cannot join its tracking: %s", error)
+
+
+def step_back(job_folder: Path, ended: str, before: SharedTracking | None) -> None:
+    """Say that a tracking ended, unless another step of the job has set its own up since.
+
+    Args:
+        job_folder: The folder that the job's processes share.
+        ended: The folder of the inputs of the tracking that ended.
+        before: The one that is current again; None where there is none.
+    """
+    current = read_announced(job_folder)
+    if current is None or current.folder != ended:
+        return
+    if before is not None:
+        announce(job_folder, before)
+        return
+    try:
+        (job_folder / _TRACKING_FILE).unlink(missing_ok=True)
+    except OSError as error:
+        logger.warning("Other processes of this job may still join an ended tracking: %s", error)
 
 
 def read_announced(job_folder: Path) -> SharedTracking | None:

@@ -20,6 +20,7 @@ READER_KEY, READER_SECRET = "reader-key-0001", "reader-secret-0001"
 BUCKET = "artifacts"
 
 _PROGRAMS = Path(sys.executable).parent
+_SOCKETS = Path("/tmp")  # noqa: S108 - where SeaweedFS puts them, whatever TMPDIR says
 _START_S = 60
 
 
@@ -38,8 +39,13 @@ def seaweedfs(folder: Path) -> Iterator[str]:
         *("-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.autoCreateBucket=false"),
         *("-volume.max=10", "-master.volumeSizeLimitMB=64", "-master.telemetry=false"),
     ]
-    with _program(command, ready="Start Seaweed S3 API Server"):
-        yield f"http://127.0.0.1:{s3}"
+    try:
+        with _program(command, ready="Start Seaweed S3 API Server"):
+            yield f"http://127.0.0.1:{s3}"
+    finally:
+        for port in (s3, *others):
+            for leftover in _SOCKETS.glob(f"seaweedfs-*-{port}.sock"):
+                leftover.unlink()
 
 
 @contextlib.contextmanager

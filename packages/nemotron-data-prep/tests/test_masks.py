@@ -312,6 +312,44 @@ def test_rewritten_answers_become_sequences_of_their_own_and_are_counted(
     assert notes("two-calls-at-once") == {"split_by_answer": 1}
 
 
+def test_the_end_of_turn_may_stand_before_the_end_of_text(
+    blend: Blend, tokenizer_dir: Path, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    template = CHATML.replace(
+        "{% if add", "{% if not add_generation_prompt %}<|endoftext|>{% endif %}{% if add"
+    )
+    path = blend(chat=[TWO_TURNS])
+    options = {"chat_template": template, "end_of_turn": "<|im_end|>"}
+    one, _ = prepare(path, tokenizer_dir, tmp_path / "out", **options)
+    assert packed_texts(one.path, tokenizer) == [f"{TWO_TURNS_TRAINED}<|endoftext|>"]
+    _, report = prepare(path, tokenizer_dir, tmp_path / "out", chat_template=template)
+    assert report["totals"]["notes"] == {"split_by_user_turn": 1}
+
+
+def test_thinking_may_be_off_unless_asked_for(
+    blend: Blend, tokenizer_dir: Path, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    template = (
+        "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' }}"
+        "{% if m.role == 'assistant' %}{{ '<think>' + (m.reasoning_content or '') + '</think>' }}"
+        "{% endif %}{{ m.content + '<|im_end|>\n' }}{% endfor %}"
+        "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n<think>' }}"
+        "{% if not enable_thinking %}{{ '</think>' }}{% endif %}{% endif %}"
+    )
+    record = {
+        "messages": [user("A?"), answer("a", reasoning_content="why"), user("B?"), answer("b")]
+    }
+    result, _ = prepare(
+        blend(chat=[record]), tokenizer_dir, tmp_path / "out", chat_template=template
+    )
+    assert packed_texts(result.path, tokenizer) == [
+        (
+            "<|im_start|>user\nA?<|im_end|>\n<|im_start|>assistant\n<think>⟦why</think>a<|im_end|>⟧\n"
+            "<|im_start|>user\nB?<|im_end|>\n<|im_start|>assistant\n<think></think>⟦b<|im_end|>⟧\n"
+        )
+    ]
+
+
 def test_think_tags_may_be_special_tokens(
     blend: Blend, tokenizer_dir: Path, tmp_path: Path
 ) -> None:

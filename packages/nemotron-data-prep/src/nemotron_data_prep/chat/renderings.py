@@ -7,7 +7,12 @@ from typing import Literal
 from nemotron_data_prep.chat.messages import Conversation
 from nemotron_data_prep.chat.template import ChatTemplate, Rendered
 
-_Thinking = Literal["as usual", "off"]
+_Thinking = Literal["on", "off", "as usual"]
+_SWITCH: dict[_Thinking, dict[str, bool]] = {
+    "on": {"enable_thinking": True},
+    "off": {"enable_thinking": False},
+    "as usual": {},
+}
 
 
 class Renderings:
@@ -61,16 +66,15 @@ class Renderings:
             return ("as usual",)
         message = self.conversation.messages[at]
         reasons = bool(message.get("reasoning_content")) or "</think>" in message["content"]
-        return ("as usual", "off") if reasons else ("off", "as usual")
+        return ("on", "off", "as usual") if reasons else ("off", "on", "as usual")
 
     def _prompt(self, at: int, thinking: _Thinking) -> str:
         key = (at, thinking)
         if key not in self._prompts:
-            switch = {"enable_thinking": False} if thinking == "off" else {}
             self._prompts[key] = self._template.render(
                 self.conversation.messages[:at],
                 self.conversation.tools,
                 add_generation_prompt=True,
-                **switch,
+                **_SWITCH[thinking],
             ).text
         return self._prompts[key]

@@ -71,6 +71,8 @@ class SequenceMaker:
     ) -> None:
         self._template = template
         self._ends = re.compile(_any_of([end_of_turn] if end_of_turn else special_tokens))
+        # Some templates end the last turn with the tokenizer's end of text too.
+        self._rest = re.compile(rf"(?:\s|{_any_of(special_tokens)})*")
         forbidden = (*special_tokens, *RESERVED_CHARACTERS)
         as_json = [orjson.dumps(token)[1:-1].decode() for token in forbidden]
         self._forbidden = re.compile(_any_of(as_json).encode())
@@ -140,7 +142,7 @@ class SequenceMaker:
         end = -1
         for found in self._ends.finditer(text, start):
             end = found.end()
-        if end < 0 or not (len(text) == end or text[end:].isspace()):
+        if end < 0 or self._rest.fullmatch(text, end) is None:
             raise RejectedError("no_end_of_turn", f"messages[{at}] ends with {text[-20:]!r}")
         return end
 

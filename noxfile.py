@@ -60,7 +60,7 @@ def minimums(session: nox.Session, package: str) -> None:
 @nox.session(python=OLDEST)
 def workspace_tests(session: nox.Session) -> None:
     """What the packages do together, and what holds for the repository as a whole."""
-    groups = ("test", "adapters", "fast", "lint")
+    groups = ("test", "adapters", "fast", "readers", "lint")
     sync(session, *(word for group in groups for word in ("--group", group)))
     apart = [f"--ignore=tests/{folder}" for folder in ("docs", "readers", "storage", "typing")]
     session.run(*PYTEST, "tests", *apart, *session.posargs)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import fsspec
+import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset
 import pyarrow.parquet as pq
@@ -54,11 +55,10 @@ def test_pyarrow(tracking: ArtifactTrackingResult, tmp_path: Path) -> None:
 
 
 def test_pandas(tracking: ArtifactTrackingResult, tmp_path: Path) -> None:
-    pandas = pytest.importorskip("pandas")
-    assert list(pandas.read_parquet("art://packed:latest/train/b.parquet")["x"]) == [3]
-    assert list(pandas.read_json("art://packed/rows.jsonl", lines=True)["x"]) == [1, 2]
+    assert list(pd.read_parquet("art://packed:latest/train/b.parquet")["x"]) == [3]
+    assert list(pd.read_json("art://packed/rows.jsonl", lines=True)["x"]) == [1, 2]
     with pytest.raises(FileNotFoundError, match=r"art://packed/gone\.json: The artifact has no"):
-        pandas.read_json("art://packed/gone.json")
+        pd.read_json("art://packed/gone.json")
     assert used(tracking, tmp_path) == ["packed:v1"]
 
 

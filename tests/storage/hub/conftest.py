@@ -11,6 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from fake_hub import WRITER, FakeHub, running_hub
+from huggingface_hub import close_session, constants
 
 ROOT = "hf://team/artifacts/manifests"
 
@@ -18,9 +19,6 @@ ROOT = "hf://team/artifacts/manifests"
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeHub]:
     """A Hub with the repository team/artifacts, and a writer who is logged in."""
-    pytest.importorskip("huggingface_hub")
-    from huggingface_hub import close_session, constants
-
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HF_TOKEN", WRITER)
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))

@@ -115,7 +115,7 @@ class ManifestTracker:
         manifest = self.find(wanted)
         if wanted.selector != LATEST:
             self._refuse_withdrawn(manifest)
-        return ResolvedArtifact(
+        resolved = ResolvedArtifact(
             name=manifest.name,
             version=manifest.version,
             type=manifest.type,
@@ -125,6 +125,7 @@ class ManifestTracker:
             where=self.manifest_location(manifest.name, manifest.version),
             qualified_name=manifest.ref,
         )
+        return resolved.at(wanted.inside)
 
     def find(self, reference: ArtifactReference | str) -> Manifest:
         """Read the manifest that a reference means, a withdrawn one too.

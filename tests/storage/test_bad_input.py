@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import s3fs
 import servers
 from logging_models import NAME, log
 from proxy import Proxy, answer
@@ -213,6 +214,14 @@ def test_any_prefix(root: str, prefix: str) -> None:
     assert tracker.aliases(NAME) == {"production": 1}
     resolved = ManifestTracker(f"{root}{prefix}").resolve(f"{NAME}:production")
     assert resolved.where == f"{root}{prefix}/{NAME}/v1/manifest.json"
+
+
+def test_a_folder_that_other_tools_marked(moto: str) -> None:
+    tracker = ManifestTracker(moto)
+    log(tracker)
+    s3fs.S3FileSystem(skip_instance_cache=True).touch(f"{moto}/{NAME}/")
+    assert tracker.files.names(NAME) == ["latest"]
+    assert tracker.versions(NAME) == [1]
 
 
 def test_a_bucket_as_root(root: str) -> None:

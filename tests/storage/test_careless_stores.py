@@ -8,6 +8,7 @@ import re
 
 import pytest
 from logging_models import NAME, log
+from proxy import Proxy, answer
 
 from nemo_runspec.errors import StoreError
 from nemo_runspec.manifest_tracker import ManifestTracker
@@ -15,8 +16,8 @@ from nemo_runspec.manifest_tracker import ManifestTracker
 
 def test_the_store_is_refused(careless_root: str) -> None:
     expected = (
-        rf"^{re.escape(careless_root)}: This storage accepts a second create-only write.*"
-        r"one would be lost\..*artifacts\.manifest\.single_writer=true\.$"
+        rf"^{re.escape(careless_root)}: This storage accepts no create-only writes, or takes a "
+        r"second one.*one would be lost\..*artifacts\.manifest\.single_writer=true\.$"
     )
     for _ in range(2):
         with pytest.raises(StoreError, match=expected):
@@ -26,7 +27,7 @@ def test_the_store_is_refused(careless_root: str) -> None:
 
 def test_what_was_found_is_kept(careless_root: str) -> None:
     files = ManifestTracker(careless_root).files
-    with pytest.raises(StoreError, match="accepts a second"):
+    with pytest.raises(StoreError, match="takes a second one"):
         log(ManifestTracker(careless_root))
     record = json.loads(files.read(".nemotron/store.json") or b"")
     assert record == {"format_version": 1, "publish": "conditional write", "create_only": False}
@@ -53,6 +54,14 @@ def test_a_single_writer_that_resumes_overwrites_nothing(careless_root: str) -> 
     first.files.replace(f"{NAME}/latest", b"v1")
     assert log(ManifestTracker(careless_root, single_writer=True), 3) == f"{NAME}:v3"
     assert first.resolve(f"{NAME}:v2").value("step") == 2
+
+
+def test_a_store_that_knows_no_conditions_is_careless_too(moto: str, moto_proxy: Proxy) -> None:
+    unknown = answer(501, "NotImplemented")
+    moto_proxy.spoil(lambda request: "/probe-" in request.path, unknown)
+    with pytest.raises(StoreError, match="accepts no create-only writes, or takes a second one"):
+        log(ManifestTracker(moto))
+    assert log(ManifestTracker(moto, single_writer=True)) == f"{NAME}:v1"
 
 
 def test_a_single_writer_of_a_sound_store_needs_no_warning(
@@ -83,7 +92,7 @@ def test_examining_corrects_the_record(root: str) -> None:
     files = ManifestTracker(root).files
     record = {"format_version": 1, "publish": "conditional write", "create_only": False}
     files.replace(".nemotron/store.json", json.dumps(record).encode())
-    with pytest.raises(StoreError, match="accepts a second"):
+    with pytest.raises(StoreError, match="takes a second one"):
         log(ManifestTracker(root))
     assert files.examine().create_only
     assert log(ManifestTracker(root)) == f"{NAME}:v1"

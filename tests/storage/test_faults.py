@@ -33,6 +33,7 @@ FAULTS = {
     "503": answer(503, "SlowDown"),
     "429": answer(429, "TooManyRequests"),
     "500": answer(500, "InternalError"),
+    "409": answer(409, "ConditionalRequestConflict"),
 }
 each_fault = pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 QUICK = {name: fault for name, fault in FAULTS.items() if name != "slow"}

@@ -107,8 +107,8 @@ class ObjectFiles:
         """
         if not self.is_create_only():
             raise StoreError(
-                "This storage accepts a second create-only write of the same file, so two "
-                "writers would both get the same version and one would be lost.",
+                "This storage accepts no create-only writes, or takes a second one for the first: "
+                "two writers would get the same version, and one would be lost.",
                 where=self._root,
                 hint="Use another storage, or, where nothing else ever writes to this root at "
                 "the same time, set artifacts.manifest.single_writer=true.",

@@ -389,3 +389,37 @@ def test_the_comparison_as_json(tracker: ManifestTracker) -> None:
         "right_artifact": "sft-data:v2",
         "remark": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "key"),
+    [
+        ({"name": "a"}, {"name": "b", "revision": "c1"}, "tokenizer.name"),
+        ("a", {"name": "a"}, "tokenizer"),
+        (None, "b", "tokenizer"),
+    ],
+)
+def test_a_tokenizer_can_be_described_in_any_form(
+    tracker: ManifestTracker, left: Any, right: Any, key: str
+) -> None:
+    for tokenizer in (left, right):
+        artifact = Artifact(path=Path("/data"), metadata={"tokenizer": tokenizer})
+        tracker.log(artifact, name="data", lineage=Lineage())
+    (only,) = compare_histories(tracker, "data:v1", "data:v2").differences
+    assert (only.category, only.key) == ("tokenizer", key)
+
+
+def test_an_import_of_changed_content_is_another_data_version(
+    tracker: ManifestTracker, tmp_path: Path
+) -> None:
+    folder = tmp_path / "ckpt"
+    folder.mkdir()
+    imported = {"imported": {"from": str(folder), "at": "2026-01-01T00:00:00+00:00"}}
+    for size in (1, 2):
+        (folder / "weights").write_bytes(b"x" * size)
+        artifact = ModelArtifact(path=folder, step=1)
+        tracker.log(artifact, name="base", lineage=Lineage(provenance=imported))
+        log_model(tracker, f"base:v{size}")
+    found = compare_histories(tracker, "sft-model:v1", "sft-model:v2")
+    assert told(found) == [("data", "size_bytes", 1, 2)]
+    assert found.differences[0].remark == f"both imported from {folder}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from nemo_runspec.lineage.configs import ChangedKey, changed_keys, flat
+from nemo_runspec.lineage.configs import ChangedKey, changed_fields, changed_keys, flat
 from nemo_runspec.lineage.differences import Difference
 from nemo_runspec.lineage.pairing import artifact_name
 from nemo_runspec.lineage.records import unique
@@ -82,8 +82,7 @@ def _tokenizer_places(sides: Sides) -> set[str]:
 
 def _origin(sides: Sides) -> Iterator[Difference]:
     if all(sides.imported):
-        if sides.imported[0] != sides.imported[1]:
-            yield sides.difference("data", "imported from", sides.imported)
+        yield from _import(sides)
         return
     made = tuple(recipe or "made" for recipe in sides.recorded("runspec"))
     left, right = (
@@ -91,6 +90,23 @@ def _origin(sides: Sides) -> Iterator[Difference]:
         for source, recipe in zip(sides.imported, made, strict=True)
     )
     yield sides.difference("recipe", "origin", (left, right))
+
+
+def _import(sides: Sides) -> Iterator[Difference]:
+    """What was imported starts a chain: only its place and its content tell it apart."""
+    if sides.imported[0] != sides.imported[1]:
+        yield sides.difference("data", "imported from", sides.imported)
+        return
+    left, right = sides.left.content, sides.right.content
+    if left is None or right is None:
+        return
+    if left.digest is not None and right.digest is not None:
+        values: tuple[object, object] = (left.digest, right.digest)
+    else:
+        values = (left.bytes, right.bytes)
+    if values[0] != values[1]:
+        key = "content" if isinstance(values[0], str) else "size_bytes"
+        yield sides.difference("data", key, values, f"both imported from {sides.imported[0]}")
 
 
 def _recipe(sides: Sides) -> Iterator[Difference]:
@@ -143,10 +159,8 @@ def _changed_keys(sides: Sides) -> Iterator[ChangedKey]:
 
 def _tokenizer(sides: Sides, changed: list[ChangedKey]) -> Iterator[Difference]:
     """All that tells of another tokenizer is one difference."""
-    left, right = (flat(record, _is_about_tokenizer) for record in sides.fields)
-    shared = [key for key in left if key in right and left[key] != right[key]]
-    told = [ChangedKey(key, left[key], right[key]) for key in shared]
-    told += [item for item in changed if _is_about_tokenizer(item.key)]
+    fields = changed_fields(*sides.fields)
+    told = [item for item in (*fields, *changed) if _is_about_tokenizer(item.key)]
     if told:
         first = told[0]
         others = unique(item.key for item in told if item.key != first.key)

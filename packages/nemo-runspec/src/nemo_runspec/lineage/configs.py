@@ -104,6 +104,18 @@ def changed_keys(
             yield ChangedKey(key, _shown(one), _shown(other), only)
 
 
+def changed_fields(left: Mapping[str, Any], right: Mapping[str, Any]) -> Iterator[ChangedKey]:
+    """List the fields that both have and whose values differ.
+
+    Args:
+        left: What was recorded of an artifact; another release may record more.
+        right: What was recorded of another.
+    """
+    for key, one, other in _leaves(left, right, ""):
+        if one is not _ABSENT and other is not _ABSENT and one != other:
+            yield ChangedKey(key, one, other)
+
+
 def flat(values: Mapping[str, Any], wanted: Callable[[str], bool]) -> dict[str, Any]:
     """The dotted keys of nested values that are wanted, with their values."""
     return {key: value for key, value, _ in _leaves(values, values, "") if wanted(key)}

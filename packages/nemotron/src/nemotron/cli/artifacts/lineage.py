@@ -23,7 +23,8 @@ _MADE_FROM_IT = "What was made from it:"
 def run(app: App, values: Mapping[str, Any]) -> int:
     """Show a lineage in the form that is asked for."""
     tracker = Store(app, values["root"]).tracker
-    graph = lineage_graph(tracker, values["reference"], direction=values["direction"])
+    with app.waiting("Reading the records of the store"):
+        graph = lineage_graph(tracker, values["reference"], direction=values["direction"])
     mode = output_mode(values)
     form = "json" if mode == "json" else values["format"]
     if form == "json":

@@ -26,7 +26,8 @@ _LABELS = {
 def run(app: App, values: Mapping[str, Any]) -> int:
     """Compare the histories of two versions."""
     tracker = Store(app, values["root"]).tracker
-    found = compare_histories(tracker, values["reference"], values["other"])
+    with app.waiting("Reading both histories"):
+        found = compare_histories(tracker, values["reference"], values["other"])
     mode = output_mode(values)
     if mode == "json":
         app.document(found.to_dict())

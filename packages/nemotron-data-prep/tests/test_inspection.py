@@ -318,6 +318,12 @@ def test_a_prompt_that_is_no_json_is_named_by_its_line(
         inspect(tmp_path)
 
 
+def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "train.jsonl").mkdir()
+    with pytest.raises(DataError, match=r"train\.jsonl: It cannot be read: Is a directory"):
+        inspect(tmp_path)
+
+
 @given(st.lists(st.booleans(), min_size=1, max_size=80), st.integers(0, 100))
 def test_pieces_hold_every_token_once_and_in_order(mask: list[bool], limit: int) -> None:
     ids, trained = np.arange(len(mask)), np.array(mask)

@@ -51,22 +51,30 @@ def inspect_data(request: Request) -> Inspection:
 
     Raises:
         UsageError: There is no such split.
-        DataError: There is nothing to inspect, or it is damaged; the file is named.
+        DataError: There is nothing to inspect, or it is damaged or unreadable; the file is named.
     """
+    try:
+        return _inspect(request)
+    except OSError as error:
+        raise DataError(
+            f"It cannot be read: {error.strerror or error}.",
+            where=str(error.filename or request.path),
+        ) from error
+
+
+def _inspect(request: Request) -> Inspection:
     place = find_place(request.path, request.split)
     recorded = _recorded(place.files[0]) if request.recorded is None else request.recorded
     tokenizer, notes = _tokenizer(place, request.tokenizer, recorded)
     decoder = IdDecoder() if tokenizer is None else TokenizerDecoder(tokenizer)
-    records = islice(
-        _records(place, decoder, request.limit), request.skip, request.skip + request.records
-    )
+    records = _records(place, decoder, request.limit)
     return Inspection(
         place.kind,
         place.split,
         tuple(str(file) for file in place.files),
         None if tokenizer is None else str(tokenizer),
         _survey(place, recorded),
-        tuple(records),
+        tuple(islice(records, request.skip, request.skip + request.records)),
         notes,
     )
 

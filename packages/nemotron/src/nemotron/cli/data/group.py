@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from nemotron.cli import help_pages
-from nemotron.cli.commands import DEBUG, JSON, QUIET, ROOT, CommandGroup, app_of
+from nemotron.cli.commands import DEBUG, JSON, ROOT, CommandGroup, app_of
 from nemotron.cli.completion import complete_reference
 
 _COUNT = click.IntRange(min=0)
@@ -77,7 +77,7 @@ def _params() -> list[click.Parameter]:
         ),
         ROOT,
         JSON,
-        QUIET,
+        click.Option(["--quiet"], is_flag=True, help="Print the files of the split, one a line."),
         DEBUG,
     ]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nemo_runspec.artifacts import setup_artifact_tracking
+from nemo_runspec.artifacts import ModelArtifact, log_artifact, setup_artifact_tracking
 from nemo_runspec.events import CheckpointDispatcher, CheckpointSaved, record_checkpoint
 from nemo_runspec.manifest_tracker import ManifestTracker
 
@@ -52,3 +52,17 @@ def test_a_checkpoint_is_passed_on_once_whatever_thread_tells(tmp_path: Path) ->
         list(pool.map(dispatcher.emit, [saved(tmp_path)] * 64))
     dispatcher.emit(saved(tmp_path, 40))
     assert [event.iteration for event in seen] == [20, 40]
+
+
+def test_what_a_container_sees_is_measured_and_the_host_path_recorded(tmp_path: Path) -> None:
+    inside = tmp_path / "container" / "iter_0000020"
+    inside.mkdir(parents=True)
+    (inside / "weights").write_bytes(b"x" * 100)
+    own = "/on/the/host/sft/iter_0000020"
+    model = ModelArtifact(path=Path("/on/the/host/sft"), step=20, metadata={"absolute_path": own})
+    model.see_at(inside)
+    tracking = setup_artifact_tracking({"artifacts": {"manifest": {"root": str(tmp_path)}}})
+    logged = log_artifact(model, tracking, name="nano3-sft-model")
+    content = ManifestTracker(tmp_path).find(logged.ref).content
+    assert content is not None
+    assert (content.bytes, content.files, content.path) == (100, 1, own)

@@ -101,4 +101,5 @@ def record_checkpoint(
             "framework": event.framework,
         },
     )
+    artifact.see_at(event.path)
     return log_artifact(artifact, tracking, name=name)

@@ -15,7 +15,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticSerializationError
 
 from nemo_runspec.artifacts.metadata_file import write_metadata
@@ -60,6 +68,8 @@ class Artifact(BaseModel):
     producer: str | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
 
+    _seen_at: Path | None = PrivateAttr(default=None)
+
     @field_validator("path", mode="before")
     @classmethod
     def _keep_uri(cls, value: Any) -> Any:
@@ -93,6 +103,15 @@ class Artifact(BaseModel):
             raise ValueError(
                 f"{cls.__name__} has no field {unknown[0]!r}{_suggest(cls, unknown[0])}"
             )
+
+    @property
+    def seen_at(self) -> Path | None:
+        """Where this process sees the data, if that is another place than the recorded one."""
+        return self._seen_at
+
+    def see_at(self, place: Path) -> None:
+        """Say where this process sees the data: a container has its own names for folders."""
+        self._seen_at = place
 
     def typed_fields(self) -> dict[str, Any]:
         """The values of the fields that the artifact's own type adds, as JSON values."""

@@ -60,7 +60,7 @@ def measure_content(artifact: Artifact) -> Content | None:
     """
     own = artifact.metadata.get(OWN_DIRECTORY) if artifact.kind == "model" else None
     place = as_artifact_path(own) if isinstance(own, str) and own else artifact.path
-    local = local_path(place)
+    local = artifact.seen_at or local_path(place)
     if local is None:
         return None
     try:

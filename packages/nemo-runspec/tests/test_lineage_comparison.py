@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nemo_runspec.artifacts import Artifact, Lineage, ModelArtifact, SFTDataArtifact
@@ -145,6 +145,7 @@ def test_one_change_in_training_is_named_alone(
     assert "first differ in one thing" in found.summary
 
 
+@settings(deadline=None, max_examples=40)
 @given(
     below=st.sets(st.sampled_from(sorted(IN_THE_DATA))),
     above=st.sets(st.sampled_from(["config", "code", "image"])),

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nemo_runspec.artifacts import Lineage, ModelArtifact
@@ -106,6 +106,7 @@ def test_drawings_say_what_things_are() -> None:
     assert ("/raw/a.jsonl\nsha256:1", labels[0]) in arrows
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.lists(st.text() | st.just(AWKWARD), min_size=1, max_size=3, unique=True))
 def test_every_text_survives_being_drawn(raw: list[str]) -> None:
     _, graph = graph_of(raw)

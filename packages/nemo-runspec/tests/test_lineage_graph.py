@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nemo_runspec.artifacts import Artifact, Lineage
@@ -336,6 +336,7 @@ def test_nothing_half_written_lies_beside_the_copy(diamond: ManifestTracker, cac
     assert file.suffix == ".json"
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.lists(st.lists(st.integers(min_value=0, max_value=30), max_size=4), max_size=12))
 def test_up_and_down_are_each_others_mirror(uses: list[list[int]]) -> None:
     root = f"memory://lineage-mirror-{abs(hash(str(uses)))}"

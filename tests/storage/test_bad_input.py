@@ -154,6 +154,12 @@ def test_a_root_without_a_bucket(root: str) -> None:
         ManifestTracker(root)
 
 
+@pytest.mark.parametrize("root", ["s3://bucket//path", "gs://bucket/a//b/"])
+def test_a_root_with_an_empty_part(root: str) -> None:
+    with pytest.raises(StoreError, match=rf"{root}: The artifact root has an empty part.*once"):
+        ManifestTracker(root)
+
+
 def test_credentials_in_the_root() -> None:
     with pytest.raises(StoreError, match="The artifact root holds credentials") as caught:
         ManifestTracker("s3://AKIAKEY:topsecret@bucket/path")

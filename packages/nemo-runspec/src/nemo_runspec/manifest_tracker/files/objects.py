@@ -291,6 +291,12 @@ def _checked_root(root: str) -> str:
         raise StoreError(
             "The artifact root names no bucket.", where=root, hint=f"Write {scheme}://BUCKET/PATH."
         )
+    if "//" in path.rstrip("/"):
+        raise StoreError(
+            "The artifact root has an empty part, which listings of some stores pass over.",
+            where=root,
+            hint="Write each slash once.",
+        )
     if "@" in bucket:
         raise StoreError(
             "The artifact root holds credentials.",

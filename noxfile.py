@@ -24,7 +24,9 @@ OLDEST = PYTHONS[0]
 EACH_PACKAGE = nox.parametrize("package", [nox.param(name, id=name) for name in PROJECTS])
 PYTEST = ("pytest", "--numprocesses=auto", "--maxprocesses=4")
 TORCH = "torch==2.13.0"
-MEGATRON = ("megatron-core==0.16.1", "megatron-bridge==0.3.1")
+MEGATRON_CORE = "megatron-core==0.16.1"
+MEGATRON = (MEGATRON_CORE, "megatron-bridge==0.3.1")
+DATATROVE = "datatrove[io,processing]==0.10.1"
 
 
 def show_pyenv_interpreters() -> None:
@@ -140,8 +142,12 @@ def wheels(session: nox.Session) -> None:
 
 @nox.session(python=OLDEST, default=False)
 def bench(session: nox.Session) -> None:
-    """Run every script in benchmarks/ and write the results page."""
-    sync(session, "--group", "test", "--group", "adapters")
+    """Run every script in benchmarks/, beside its pinned peers, and write the results page."""
+    groups = ("test", "adapters", "fast")
+    sync(session, *(word for group in groups for word in ("--group", group)), "--inexact")
+    with_torch_for_cpu(session)
+    session.install("--no-deps", MEGATRON_CORE)
+    session.install(DATATROVE)
     scripts = [file.stem for file in sorted(ROOT.glob("benchmarks/*.py"))]
     with tempfile.TemporaryDirectory() as results:
         # Where a shell forbids bytecode, every start would compile its modules again.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,15 @@ class Lines:
         return self._words[int(MADE_UP_WORDS ** self.chance.random()) - 1]
 
 
+def main(kind: str, path: str, size: str, seed: str) -> None:
+    """Write one of the three, in a process of its own: whoever measures memory stays small."""
+    if kind == "tokenizer":
+        write_tokenizer(Path(path), Path(size))
+    else:
+        write = write_text if kind == "text" else write_chat
+        write(Path(path), int(size), int(seed))
+
+
 def _sample_lines() -> list[str]:
     texts = [(SAMPLE / "speckled-band.txt").read_text(encoding="utf-8")]
     texts += pq.read_table(SAMPLE / "stories.parquet")["text"].to_pylist()
@@ -142,3 +152,7 @@ def _messages(lines: Lines) -> Iterator[Json]:
             answer["reasoning_content"] = "\n".join(lines.take(chance.randint(1, 12)))
         answer["content"] = "\n".join(lines.take(chance.randint(2, 30)))
         yield answer
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -12,7 +12,7 @@ from nemo_runspec.artifacts.revisions import revisions_of
 from nemo_runspec.artifacts.tracker import Lineage, LoggedArtifact
 from nemo_runspec.errors import ArtifactNotFoundError
 from nemo_runspec.manifest_tracker import Manifest, ManifestTracker
-from nemo_runspec.manifest_tracker.tracker import recorded_metadata, recorded_path
+from nemo_runspec.manifest_tracker.recording import recorded_metadata, recorded_path
 from nemo_runspec.redaction import redact_values
 
 

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import uuid
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from nemo_runspec.artifacts.base import Artifact
-from nemo_runspec.artifacts.paths import RemotePath
 from nemo_runspec.artifacts.reference import (
     LATEST,
     ArtifactReference,
@@ -22,14 +18,20 @@ from nemo_runspec.artifacts.reference import (
 from nemo_runspec.artifacts.tracker import Lineage, LoggedArtifact, ResolvedArtifact
 from nemo_runspec.errors import (
     ArtifactError,
-    ArtifactNotFoundError,
     ArtifactWithdrawnError,
     ManifestFormatError,
 )
-from nemo_runspec.json_values import json_text, json_value
-from nemo_runspec.manifest_tracker.content import measure_content
+from nemo_runspec.json_values import json_text
 from nemo_runspec.manifest_tracker.files import StoreFiles, open_files
-from nemo_runspec.manifest_tracker.schema import FORMAT_VERSION, Manifest, parse_manifest
+from nemo_runspec.manifest_tracker.missing import (
+    all_withdrawn,
+    dangling_alias,
+    unknown_alias,
+    unknown_name,
+    unknown_version,
+)
+from nemo_runspec.manifest_tracker.recording import draft_manifest, now, receipt_of
+from nemo_runspec.manifest_tracker.schema import Manifest, parse_manifest
 from nemo_runspec.manifest_tracker.tombstone import Withdrawal, parse_withdrawal
 from nemo_runspec.manifest_tracker.versions import (
     Draft,
@@ -37,7 +39,6 @@ from nemo_runspec.manifest_tracker.versions import (
     claim_version,
     gallop,
     hint_path,
-    last_version,
     manifest_path,
     parse_version_text,
     read_hint,
@@ -45,10 +46,8 @@ from nemo_runspec.manifest_tracker.versions import (
     version_text,
 )
 from nemo_runspec.provenance import producer_id
-from nemo_runspec.redaction import redact_values
 
 _VERSION_FOLDER = re.compile(r"v([1-9]\d*|0)")
-_LISTED = 20
 
 
 class ManifestTracker:
@@ -91,7 +90,7 @@ class ManifestTracker:
             StoreError: The storage refused; no half-written version is left.
         """
         check_artifact_name(name)
-        template = _template(artifact, name, lineage)
+        template = draft_manifest(artifact, name, lineage)
 
         def manifest(version: int) -> Manifest:
             return template.model_copy(update={"version": version})
@@ -102,7 +101,7 @@ class ManifestTracker:
             claim_id=str(template.claim_id),
         )
         version = claim_version(self._files, name, draft)
-        return _receipt(manifest(version), self.manifest_location(name, version))
+        return receipt_of(manifest(version), self.manifest_location(name, version))
 
     def resolve(self, reference: ArtifactReference | str) -> ResolvedArtifact:
         """Find the version that a reference means.
@@ -142,7 +141,7 @@ class ManifestTracker:
             version = self._last_in_use(wanted.name, gallop(self._files, wanted.name, 0))
             data = self._files.read(manifest_path(wanted.name, version))
         if data is None and wanted.version is None:
-            raise self._dangling(wanted, version)
+            raise dangling_alias(self._files, wanted, version)
         return self._parse(wanted.name, version, data)
 
     def find_version(self, reference: ArtifactReference) -> int:
@@ -162,7 +161,7 @@ class ManifestTracker:
         hint = read_hint(self._files, name)
         if not self._files.exists(manifest_path(name, hint + 1)):
             if hint == 0:
-                raise self._unknown_name(name)
+                raise unknown_name(self._files, name)
             return hint
         return self._last_in_use(name, gallop(self._files, name, hint + 1))
 
@@ -265,7 +264,7 @@ class ManifestTracker:
                 where=self.root,
                 hint="Move or remove the alias first.",
             )
-        withdrawal = Withdrawal(reason=reason, withdrawn_at=_now(), withdrawn_by=producer_id())
+        withdrawal = Withdrawal(reason=reason, withdrawn_at=now(), withdrawn_by=producer_id())
         self._files.replace(tombstone_path(name, version), withdrawal.to_json())
         self._step_hint_back(name, version)
         return withdrawal
@@ -289,7 +288,7 @@ class ManifestTracker:
 
     def _parse(self, name: str, version: int, data: bytes | None) -> Manifest:
         if data is None:
-            raise self._unknown_version(name, version)
+            raise unknown_version(self._files, name, version)
         where = self.manifest_location(name, version)
         manifest = parse_manifest(data, where=where)
         if (manifest.name, manifest.version) != (name, version):
@@ -312,14 +311,10 @@ class ManifestTracker:
 
     def _last_in_use(self, name: str, last: int) -> int:
         if last == 0:
-            raise self._unknown_name(name)
+            raise unknown_name(self._files, name)
         version = self._last_not_withdrawn(name, last)
         if version == 0:
-            raise ArtifactNotFoundError(
-                f"Every version of {name!r} was withdrawn.",
-                where=self.root,
-                hint=f"Restore one: nemotron artifacts restore {name}:v{last}",
-            )
+            raise all_withdrawn(self._files, name, last)
         return version
 
     def _last_not_withdrawn(self, name: str, last: int) -> int:
@@ -344,97 +339,7 @@ class ManifestTracker:
         version = self._alias_target(reference.name, reference.selector)
         if version:
             return version
-        if last_version(self._files, reference.name) == 0:
-            raise self._unknown_name(reference.name)
-        known = ", ".join(self.aliases(reference.name)) or "none"
-        raise ArtifactNotFoundError(
-            f"{reference.name!r} has no alias {reference.selector!r}.",
-            where=self.root,
-            hint=f"Its aliases: {known}. Its versions: {self._version_list(reference.name)}.",
-        )
+        raise unknown_alias(self._files, reference, self.aliases(reference.name))
 
     def _alias_target(self, name: str, alias: str) -> int:
         return parse_version_text(self._files.read(alias_path(name, alias)))
-
-    def _dangling(self, reference: ArtifactReference, version: int) -> ArtifactNotFoundError:
-        return ArtifactNotFoundError(
-            f"{reference} means v{version}, which does not exist.",
-            where=self._files.locate(alias_path(reference.name, reference.selector)),
-            hint=f"Let it mean another version: nemotron artifacts alias "
-            f"{reference.name}:VERSION {reference.selector}",
-        )
-
-    def _unknown_name(self, name: str) -> ArtifactNotFoundError:
-        import difflib
-
-        folders = self._files.folders("")
-        names = sorted(found for found in folders if is_artifact_name(found) and found != name)
-        close = difflib.get_close_matches(name, names, n=1)
-        if close:
-            hint = f"Did you mean {close[0]!r}?"
-        elif names:
-            hint = f"It holds: {', '.join(names[:_LISTED])}."
-        else:
-            hint = "It holds no artifacts yet; is artifacts.manifest.root the one you mean?"
-        return ArtifactNotFoundError(f"No artifact is named {name!r}.", where=self.root, hint=hint)
-
-    def _unknown_version(self, name: str, version: int) -> ArtifactNotFoundError:
-        if last_version(self._files, name) == 0:
-            return self._unknown_name(name)
-        return ArtifactNotFoundError(
-            f"{name!r} has no version v{version}.",
-            where=self.root,
-            hint=f"It has {self._version_list(name)}.",
-        )
-
-    def _version_list(self, name: str) -> str:
-        last = last_version(self._files, name)
-        return "v1" if last == 1 else f"v1 to v{last}"
-
-
-def _template(artifact: Artifact, name: str, lineage: Lineage) -> Manifest:
-    metadata = recorded_metadata(artifact)
-    return Manifest(
-        format_version=FORMAT_VERSION,
-        name=name,
-        version=0,
-        type=artifact.type,
-        kind=artifact.kind,
-        path=recorded_path(artifact.path),
-        created_at=_now(),
-        producer=artifact.producer or producer_id(),
-        metadata=metadata,
-        fields={key: metadata[key] for key in artifact.typed_fields()},
-        inputs=lineage.inputs,
-        input_revisions=lineage.input_revisions,
-        used_artifacts=lineage.used_artifacts,
-        provenance=lineage.provenance,
-        content=measure_content(artifact),
-        claim_id=uuid.uuid4().hex,
-    )
-
-
-def _now() -> datetime:
-    return datetime.now().astimezone().replace(microsecond=0)
-
-
-def _receipt(manifest: Manifest, location: str) -> LoggedArtifact:
-    return LoggedArtifact(
-        manifest.name,
-        manifest.version,
-        manifest_path=location,
-        created_at=manifest.created_at,
-        producer=manifest.producer,
-    )
-
-
-def recorded_path(path: Path | RemotePath) -> str:
-    """An artifact's path as manifests hold it: a URI to the letter, a local path absolute."""
-    place: str = redact_values(str(path.absolute()) if isinstance(path, Path) else str(path))
-    return place
-
-
-def recorded_metadata(artifact: Artifact) -> dict[str, Any]:
-    """An artifact's free-form values and typed fields as manifests hold them."""
-    flat: dict[str, Any] = redact_values(json_value(artifact.metadata) | artifact.typed_fields())
-    return flat

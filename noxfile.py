@@ -143,7 +143,7 @@ def wheels(session: nox.Session) -> None:
 @nox.session(python=OLDEST, default=False)
 def bench(session: nox.Session) -> None:
     """Run every script in benchmarks/, beside its pinned peers, and write the results page."""
-    groups = ("test", "adapters", "fast")
+    groups = ("test", "adapters", "storage", "fast")
     sync(session, *(word for group in groups for word in ("--group", group)), "--inexact")
     with_torch_for_cpu(session)
     session.install("--no-deps", MEGATRON_CORE)

@@ -73,3 +73,9 @@ def test_a_missing_bucket_is_no_empty_store(root: str) -> None:
 def test_a_careless_storage_is_a_fault(rclone: str) -> None:
     (finding,) = examine_store(ManifestTracker(rclone)).findings
     assert "lets a second writer overwrite a version" in finding.problem
+    assert not finding.harmless
+
+
+def test_a_careless_storage_of_one_writer_is_as_declared(rclone: str) -> None:
+    (finding,) = examine_store(ManifestTracker(rclone, single_writer=True)).findings
+    assert finding.harmless

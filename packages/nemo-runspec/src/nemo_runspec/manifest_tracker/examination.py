@@ -82,7 +82,7 @@ def examine_store(tracker: ManifestTracker) -> Examination:
     """
     _refuse_missing(tracker.root)
     folders = artifact_folders(tracker)
-    report, findings = _try_out(tracker.files)
+    report, findings = _try_out(tracker)
     records = [survey_name(tracker, name) for name in folders]
     for record in records:
         findings += _examine_name(tracker.files, record)
@@ -123,7 +123,8 @@ def _refuse_missing(root: str) -> None:
     )
 
 
-def _try_out(files: StoreFiles) -> tuple[StoreReport | None, list[Finding]]:
+def _try_out(tracker: ManifestTracker) -> tuple[StoreReport | None, list[Finding]]:
+    files = tracker.files
     try:
         report = files.examine()
     except StoreError as error:
@@ -140,16 +141,17 @@ def _try_out(files: StoreFiles) -> tuple[StoreReport | None, list[Finding]]:
         for place in report.leftovers
     ]
     if not report.create_only:
-        findings.append(_ignores_create_only(files.root))
+        findings.append(_ignores_create_only(tracker))
     return report, findings
 
 
-def _ignores_create_only(root: str) -> Finding:
+def _ignores_create_only(tracker: ManifestTracker) -> Finding:
     return Finding(
-        root,
+        tracker.root,
         "The storage lets a second writer overwrite a version.",
         "Use another storage, or declare artifacts.manifest.single_writer=true and see to it that "
         "one process writes at a time.",
+        harmless=tracker.single_writer,
     )
 
 

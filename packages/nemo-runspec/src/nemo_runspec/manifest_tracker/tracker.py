@@ -64,6 +64,12 @@ class ManifestTracker:
 
     def __init__(self, root: str | Path, *, single_writer: bool = False) -> None:
         self._files = open_files(root, single_writer=single_writer)
+        self._single_writer = single_writer
+
+    @property
+    def single_writer(self) -> bool:
+        """Whether the user says that nothing else writes to the root at the same time."""
+        return self._single_writer
 
     @property
     def root(self) -> str:

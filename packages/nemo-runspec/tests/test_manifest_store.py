@@ -572,3 +572,40 @@ def test_an_unknown_name_is_told_apart_from_a_broken_neighbour(
     broken.symlink_to(broken)
     with pytest.raises(ArtifactNotFoundError, match=rf"Did you mean '{NAME}'"):
         tracker.resolve(NAME.replace("model", "modle"))
+
+
+@pytest.mark.parametrize("hint", [None, "v9"])
+def test_without_a_usable_hint_gaps_are_passed_over(
+    root: Path, tracker: ManifestTracker, hint: str | None
+) -> None:
+    for step in range(5):
+        log(tracker, step)
+    shutil.rmtree(root / NAME / "v2")
+    (root / NAME / "latest").unlink()
+    if hint is not None:
+        (root / NAME / "latest").write_text(hint)
+    assert tracker.resolve(NAME).version == 5
+    assert log(tracker) == f"{NAME}:v6"
+
+
+def test_a_withdrawal_that_dies_halfway_leaves_no_hint_at_what_it_withdrew(
+    tracker: ManifestTracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for step in (10, 20):
+        log(tracker, step)
+    real, left = tracker.files.replace, [1]
+
+    def die_after_one_write(path: str, data: bytes) -> None:
+        if not left:
+            raise StoreError("The connection is gone.", where=path)
+        left.pop()
+        real(path, data)
+
+    monkeypatch.setattr(tracker.files, "replace", die_after_one_write)
+    with pytest.raises(StoreError, match="The connection is gone"):
+        tracker.withdraw(NAME, 2, reason="diverged")
+    monkeypatch.undo()
+    assert tracker.withdrawal(NAME, 2) is None
+    assert tracker.resolve(NAME).version == 2
+    tracker.withdraw(NAME, 2, reason="diverged")
+    assert tracker.resolve(NAME).version == 1

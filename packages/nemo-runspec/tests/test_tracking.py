@@ -521,3 +521,54 @@ def test_a_job_without_a_root_says_that_nothing_is_recorded(
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     assert not current_tracking().manifest
     assert "this job has no artifacts.manifest.root" in caplog.text
+
+
+def test_data_that_changed_is_recorded_again(root: Path, tmp_path: Path) -> None:
+    data = sft_data(tmp_path / "data")
+    (tmp_path / "data" / "rows").write_text("first")
+    tracking = setup_artifact_tracking(config_for(root))
+    assert log_artifact_once(data, tracking, name="data").ref == "data:v1"
+    assert log_artifact_once(data, tracking, name="data").reused
+    (tmp_path / "data" / "rows").write_text("other")
+    changed = log_artifact_once(data, tracking, name="data")
+    assert (changed.ref, changed.reused) == ("data:v2", False)
+
+
+def test_a_withdrawn_input_stays_in_the_lineage(root: Path, tmp_path: Path) -> None:
+    log_artifact(sft_data(tmp_path / "bad"), setup_artifact_tracking(config_for(root)), name="data")
+    ManifestTracker(root).withdraw("data", 1, reason="the test split is in it")
+    tracking = setup_artifact_tracking(config_for(root))
+
+    class Derived(Artifact):
+        def get_input_uris(self) -> list[str]:
+            return ["art://data:v1"]
+
+    log_artifact(Derived(path=tmp_path / "derived"), tracking, name="derived")
+    assert read(root, "derived").used_artifacts == ["data:v1"]
+    Artifact.load(tmp_path / "bad")
+    log_artifact(Artifact(path=tmp_path / "next"), tracking, name="next")
+    assert read(root, "next").used_artifacts == ["data:v1"]
+
+
+def test_data_that_is_loaded_through_a_link_is_a_pinned_input(root: Path, tmp_path: Path) -> None:
+    log_artifact(
+        sft_data(tmp_path / "data"), setup_artifact_tracking(config_for(root)), name="data"
+    )
+    (tmp_path / "link").symlink_to(tmp_path / "data")
+    tracking = setup_artifact_tracking(config_for(root))
+    Artifact.load(tmp_path / "link")
+    log_artifact(Artifact(path=tmp_path / "model"), tracking, name="model")
+    assert read(root, "model").used_artifacts == ["data:v1"]
+
+
+@pytest.mark.parametrize("content", ['{"sharded_backend": "torch_dist"}', "[]", "no JSON"])
+def test_a_metadata_file_of_somebody_else_stays(
+    root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, content: str
+) -> None:
+    checkpoint = tmp_path / "iter_0000010"
+    checkpoint.mkdir()
+    (checkpoint / "metadata.json").write_text(content)
+    tracking = setup_artifact_tracking(config_for(root))
+    log_artifact(ModelArtifact(path=checkpoint, step=10), tracking, name="model")
+    assert (checkpoint / "metadata.json").read_text() == content
+    assert "metadata.json is not ours and stays as it is" in caplog.text

@@ -46,12 +46,15 @@ def read_metadata(place: Path | RemotePath) -> dict[str, Any] | None:
 def write_metadata(place: Path | RemotePath, document: Mapping[str, Any]) -> Path | None:
     """Write the metadata beside an artifact's data, where that is a writable local folder.
 
+    A file of this name that somebody else made is left alone: Megatron-Core has one too.
+
     Args:
         place: The artifact's folder.
         document: JSON values.
 
     Returns:
-        The file, or None where there is no such folder or it cannot be written.
+        The file, or None where there is no such folder, it cannot be written, or the name is
+        taken.
     """
     local = local_path(place)
     if local is None:
@@ -60,11 +63,24 @@ def write_metadata(place: Path | RemotePath, document: Mapping[str, Any]) -> Pat
     try:
         if not local.is_dir():
             return None
+        if not _is_ours(file):
+            logger.warning("%s is not ours and stays as it is.", file)
+            return None
         write_atomically(file, json_text(document))
     except OSError as error:
         logger.warning("No metadata.json beside %s: %s.", local, error.strerror or error)
         return None
     return file
+
+
+def _is_ours(file: Path) -> bool:
+    try:
+        document = json.loads(file.read_bytes())
+    except FileNotFoundError:
+        return True
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and {"type", "path"} <= document.keys()
 
 
 def _read_remote(file: Path | RemotePath) -> bytes | None:
@@ -92,7 +108,7 @@ def _parse(content: bytes | None, where: str) -> dict[str, Any] | None:
         return None
     try:
         document = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ArtifactError(
             f"The metadata is no JSON: {error}.", where=where, hint="Prepare the artifact again."
         ) from error

@@ -107,6 +107,16 @@ def local_path(uri_or_path: str | Path | RemotePath) -> Path | None:
     return None if is_uri(text) else Path(text)
 
 
+def same_place(first: str, second: str) -> bool:
+    """Tell whether two paths or URIs mean the same, by way of links where they are local."""
+    if first == second:
+        return True
+    places = local_path(first), local_path(second)
+    return None not in places and os.path.realpath(str(places[0])) == os.path.realpath(
+        str(places[1])
+    )
+
+
 def expand_home(path: Path) -> Path:
     """Replace a leading ``~`` by the home folder that it stands for.
 

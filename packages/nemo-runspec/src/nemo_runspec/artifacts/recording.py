@@ -11,7 +11,8 @@ from nemo_runspec.artifacts.reference import is_explicit_reference
 from nemo_runspec.artifacts.revisions import revisions_of
 from nemo_runspec.artifacts.tracker import Lineage, LoggedArtifact
 from nemo_runspec.errors import ArtifactNotFoundError
-from nemo_runspec.manifest_tracker import Manifest, ManifestTracker
+from nemo_runspec.manifest_tracker import Content, Manifest, ManifestTracker
+from nemo_runspec.manifest_tracker.content import measure_content
 from nemo_runspec.manifest_tracker.recording import recorded_metadata, recorded_path
 from nemo_runspec.redaction import redact_values
 
@@ -69,6 +70,8 @@ def find_recorded(
     latest = tracker.read(name, version)
     if not _records(latest, artifact, lineage):
         return None
+    if not same_content(latest.content, measure_content(artifact)):
+        return None
     return LoggedArtifact(
         name,
         version,
@@ -77,6 +80,15 @@ def find_recorded(
         created_at=latest.created_at,
         producer=latest.producer,
     )
+
+
+def same_content(before: Content | None, now: Content | None) -> bool:
+    """Compare digests where both were computed, else names, sizes and times."""
+    if before is None or now is None:
+        return before == now
+    if before.digest is not None and now.digest is not None:
+        return before.digest == now.digest
+    return before.listing == now.listing
 
 
 def _records(manifest: Manifest, artifact: Artifact, lineage: Lineage) -> bool:

@@ -14,6 +14,7 @@ from nemo_runspec.artifacts.base import Artifact
 from nemo_runspec.artifacts.composite import CompositeTracker
 from nemo_runspec.artifacts.inputs import TrackedInputs
 from nemo_runspec.artifacts.local import resolve_path, resolve_untracked
+from nemo_runspec.artifacts.paths import same_place
 from nemo_runspec.artifacts.recording import find_recorded, lineage_of
 from nemo_runspec.artifacts.reference import (
     ArtifactReference,
@@ -25,7 +26,7 @@ from nemo_runspec.artifacts.settings import TrackingSettings
 from nemo_runspec.artifacts.shared import SharedInputs, SharedTracking, announce, step_back
 from nemo_runspec.artifacts.tracker import Lineage, LoggedArtifact, ResolvedArtifact, Tracker
 from nemo_runspec.distributed import Rank
-from nemo_runspec.errors import ArtifactError, NemotronError
+from nemo_runspec.errors import ArtifactError, ArtifactWithdrawnError, NemotronError
 from nemo_runspec.manifest_tracker import ManifestTracker
 from nemo_runspec.provenance import collect_host, collect_script
 
@@ -263,11 +264,12 @@ class ArtifactTrackingResult:
         if self.manifest_tracker is None or not name or version is None:
             return None
         try:
-            recorded = self.manifest_tracker.resolve(f"{name}:v{version}")
+            # A withdrawn version is an input all the same.
+            recorded = self.manifest_tracker.find(f"{name}:v{version}")
         except NemotronError as error:
             logger.debug("%s is an input by its path: %s", resolved.path, error)
             return None
-        return recorded.ref if recorded.path == resolved.path else None
+        return recorded.ref if same_place(recorded.path, resolved.path) else None
 
     def _look_up_in_wandb(self, reference: ArtifactReference) -> ResolvedArtifact:
         if self.wandb_tracker is None:
@@ -285,6 +287,8 @@ class ArtifactTrackingResult:
             found = self._inputs.find(key)
         try:
             return (found or self._look_up(key)).ref
+        except ArtifactWithdrawnError:
+            return key
         except ArtifactError as error:
             logger.warning("The input %s is recorded as it is written: %s", uri, error)
             return None

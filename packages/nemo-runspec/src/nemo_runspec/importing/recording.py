@@ -18,8 +18,6 @@ from nemo_runspec.artifacts.tracker import LoggedArtifact
 from nemo_runspec.errors import NemotronError
 from nemo_runspec.importing.description import IMPORTED, Description
 from nemo_runspec.manifest_tracker import ManifestTracker
-from nemo_runspec.manifest_tracker.content import measure_content
-from nemo_runspec.manifest_tracker.schema import Content
 from nemo_runspec.provenance import collect_software
 
 logger = logging.getLogger(__name__)
@@ -46,7 +44,7 @@ def record_import(
     check_artifact_name(name)
     artifact = description.artifact
     tracking = _open(settings, source)
-    reused = _unchanged(artifact, name, tracking)
+    reused = tracking.find_recorded(artifact, name)
     if reused is not None:
         return reused
     logged = tracking.record(artifact, name)
@@ -92,26 +90,6 @@ def _provenance(source: Path) -> dict[str, Any]:
     # The commit of a folder that one happens to stand in made nothing of what is imported.
     at = datetime.now().astimezone().replace(microsecond=0)
     return {IMPORTED: {"from": str(source), "at": at.isoformat()}, **collect_software()}
-
-
-def _unchanged(
-    artifact: Artifact, name: str, tracking: ArtifactTrackingResult
-) -> LoggedArtifact | None:
-    recorded = tracking.find_recorded(artifact, name)
-    manifests = tracking.manifest_tracker
-    if recorded is None or recorded.version is None or manifests is None:
-        return None
-    before = manifests.read(name, recorded.version).content
-    return recorded if _same(before, measure_content(artifact)) else None
-
-
-def _same(before: Content | None, now: Content | None) -> bool:
-    """Compare digests where both were computed, else names, sizes and times."""
-    if before is None or now is None:
-        return before == now
-    if before.digest is not None and now.digest is not None:
-        return before.digest == now.digest
-    return before.listing == now.listing
 
 
 def _write_metadata(artifact: Artifact, logged: LoggedArtifact) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator
 from pathlib import Path
 
 from nemo_runspec.artifacts.base import Artifact
@@ -39,6 +37,8 @@ from nemo_runspec.manifest_tracker.versions import (
     claim_version,
     gallop,
     hint_path,
+    last_listed,
+    listed_versions,
     manifest_path,
     parse_version_text,
     read_hint,
@@ -46,8 +46,6 @@ from nemo_runspec.manifest_tracker.versions import (
     version_text,
 )
 from nemo_runspec.provenance import producer_id
-
-_VERSION_FOLDER = re.compile(r"v([1-9]\d*|0)")
 
 
 class ManifestTracker:
@@ -144,7 +142,7 @@ class ManifestTracker:
         data = self._files.read(manifest_path(wanted.name, version))
         if data is None and wanted.selector == LATEST:
             # The hint tells of a version that is gone.
-            version = self._last_in_use(wanted.name, gallop(self._files, wanted.name, 0))
+            version = self._last_in_use(wanted.name, last_listed(self._files, wanted.name))
             data = self._files.read(manifest_path(wanted.name, version))
         if data is None and wanted.version is None:
             raise dangling_alias(self._files, wanted, version)
@@ -165,11 +163,11 @@ class ManifestTracker:
             return self._aliased_version(reference)
         name = check_artifact_name(reference.name)
         hint = read_hint(self._files, name)
-        if not self._files.exists(manifest_path(name, hint + 1)):
-            if hint == 0:
-                raise unknown_name(self._files, name)
-            return hint
-        return self._last_in_use(name, gallop(self._files, name, hint + 1))
+        if hint == 0:
+            return self._last_in_use(name, last_listed(self._files, name))
+        if self._files.exists(manifest_path(name, hint + 1)):
+            return self._last_in_use(name, gallop(self._files, name, hint + 1))
+        return hint
 
     def latest_version(self, name: str) -> int:
         """The number of the last version that is not withdrawn.
@@ -208,17 +206,13 @@ class ManifestTracker:
     def names(self) -> list[str]:
         """Every name with at least one version, sorted. Lists the root."""
         folders = filter(is_artifact_name, self._files.folders(""))
-        return sorted(name for name in folders if any(True for _ in self._existing(name)))
+        return sorted(
+            name for name in folders if any(True for _ in listed_versions(self._files, name))
+        )
 
     def versions(self, name: str) -> list[int]:
         """The versions of a name that exist, ascending. Lists the name's folder."""
-        return sorted(self._existing(name))
-
-    def _existing(self, name: str) -> Iterator[int]:
-        for folder in self._files.folders(name):
-            match = _VERSION_FOLDER.fullmatch(folder)
-            if match and self._files.presumes(manifest_path(name, int(match.group(1)))):
-                yield int(match.group(1))
+        return sorted(listed_versions(self._files, name))
 
     def aliases(self, name: str) -> dict[str, int]:
         """The aliases of a name and the versions they mean."""
@@ -271,8 +265,9 @@ class ManifestTracker:
                 hint="Move or remove the alias first.",
             )
         withdrawal = Withdrawal(reason=reason, withdrawn_at=now(), withdrawn_by=producer_id())
-        self._files.replace(tombstone_path(name, version), withdrawal.to_json())
+        # In this order: a hint that lags is harmless, one at a withdrawn version is not.
         self._step_hint_back(name, version)
+        self._files.replace(tombstone_path(name, version), withdrawal.to_json())
         return withdrawal
 
     def restore(self, name: str, version: int) -> None:

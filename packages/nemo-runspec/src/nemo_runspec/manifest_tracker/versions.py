@@ -1,8 +1,8 @@
 """Versions of a name: claimed by creating their manifest, found without listing.
 
 A writer starts after the ``latest`` hint and creates the next manifest. On a conflict it pauses
-for a random moment, looks forward (hint, gallop, bisect) and tries again. No lock, no listing:
-the cost does not depend on how many versions there are.
+for a random moment, looks forward (hint, gallop, bisect) and tries again. No lock, and no listing
+while the hint is there: the cost does not depend on how many versions there are.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from nemo_runspec.errors import StoreError, UnknownOutcomeError
@@ -20,7 +20,8 @@ from nemo_runspec.manifest_tracker.files.base import replace_all
 
 logger = logging.getLogger(__name__)
 
-_HINT = re.compile(rb"v(\d{1,18})")
+_HINT = re.compile(rb"v([0-9]{1,18})")
+_FOLDER = re.compile(r"v([1-9][0-9]{0,17}|0)")
 _MAX_ATTEMPTS = 400
 _MAX_DOUBTS = 5
 _LONGEST_DOUBT_S = 90.0
@@ -170,15 +171,31 @@ def _look(files: StoreFiles, path: str) -> bytes | None:
 def last_version(files: StoreFiles, name: str, *, at_least: int = 0) -> int:
     """The last version of a name that exists; 0 where there is none.
 
+    Where the hint is missing or tells of a version that is gone, the folder is listed: somebody
+    removed files by hand, and there may be gaps.
+
     Args:
         files: The store.
         name: A valid artifact name.
         at_least: A version that is known to exist.
     """
     hint = read_hint(files, name)
-    if hint > at_least and not files.exists(manifest_path(name, hint)):
-        return gallop(files, name, at_least)
+    if hint == 0 or (hint > at_least and not files.exists(manifest_path(name, hint))):
+        return max(at_least, last_listed(files, name))
     return gallop(files, name, max(at_least, hint))
+
+
+def last_listed(files: StoreFiles, name: str) -> int:
+    """The highest version in a listing of the name's folder; 0 where there is none."""
+    return max(listed_versions(files, name), default=0)
+
+
+def listed_versions(files: StoreFiles, name: str) -> Iterator[int]:
+    """The versions in a listing of the name's folder, unsorted."""
+    for folder in files.folders(name):
+        match = _FOLDER.fullmatch(folder)
+        if match and files.presumes(manifest_path(name, int(match.group(1)))):
+            yield int(match.group(1))
 
 
 def gallop(files: StoreFiles, name: str, known: int) -> int:
@@ -206,7 +223,7 @@ def _presumed_last(files: StoreFiles, name: str) -> int:
     hint = read_hint(files, name)
     if hint == 0 or files.presumes(manifest_path(name, hint)):
         return hint
-    return gallop(files, name, 0)
+    return last_listed(files, name)
 
 
 def _pause(attempt: int, one_try_s: float) -> None:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -572,3 +574,10 @@ def test_a_metadata_file_of_somebody_else_stays(
     log_artifact(ModelArtifact(path=checkpoint, step=10), tracking, name="model")
     assert (checkpoint / "metadata.json").read_text() == content
     assert "metadata.json is not ours and stays as it is" in caplog.text
+
+
+def test_a_spawned_process_that_knows_no_tracking_says_where_it_records(tmp_path: Path) -> None:
+    script = Path(__file__).parent / "drivers" / "spawned.py"
+    command = [sys.executable, str(script), str(tmp_path / "store")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert f"records in {tmp_path / 'artifacts'}: set NEMOTRON_RUN_DIR" in done.stderr

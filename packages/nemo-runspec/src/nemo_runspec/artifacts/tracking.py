@@ -6,6 +6,7 @@ The two functions that scripts use are :func:`setup_artifact_tracking` and :func
 from __future__ import annotations
 
 import logging
+import multiprocessing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -197,7 +198,14 @@ def _default_settings() -> TrackingSettings:
         logger.warning("Nothing is recorded: this job has no artifacts.manifest.root.")
         return settings
     root = Path.cwd() / _EMBEDDED_ROOT
-    logger.info("No artifact root is configured; using %s.", root)
+    if multiprocessing.parent_process() is None:
+        logger.info("No artifact root is configured; using %s.", root)
+    else:
+        logger.warning(
+            "This process knows nothing of the tracking of the one that started it, and records "
+            "in %s: set NEMOTRON_RUN_DIR before both start, or call setup_artifact_tracking here.",
+            root,
+        )
     return TrackingSettings(root=str(root))
 
 

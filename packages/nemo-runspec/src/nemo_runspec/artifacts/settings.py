@@ -14,6 +14,9 @@ from nemo_runspec.artifacts.paths import expand_home, is_uri
 from nemo_runspec.env_toml import load_env_toml, merge_tables
 from nemo_runspec.errors import ConfigError
 
+# Where artifacts are recorded below the working directory when nothing says otherwise.
+EMBEDDED_ROOT = "artifacts"
+
 _SECTION = "artifacts"
 _SECTION_KEYS = frozenset({"manifest", "wandb"})
 _MANIFEST_KEYS = frozenset({"root", "single_writer"})

@@ -20,7 +20,7 @@ from nemo_runspec.artifacts.opening import active_tracking, open_tracking
 from nemo_runspec.artifacts.reference import SCHEME, check_artifact_name
 from nemo_runspec.artifacts.scope import CURRENT
 from nemo_runspec.artifacts.session import ArtifactTrackingResult
-from nemo_runspec.artifacts.settings import TrackingSettings, environment_settings
+from nemo_runspec.artifacts.settings import EMBEDDED_ROOT, TrackingSettings, environment_settings
 from nemo_runspec.artifacts.tracker import Lineage, LoggedArtifact
 from nemo_runspec.distributed import in_scheduled_job
 
@@ -35,8 +35,6 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 A = TypeVar("A", bound=Artifact)
-
-_EMBEDDED_ROOT = "artifacts"
 
 
 def setup_artifact_tracking(
@@ -197,7 +195,7 @@ def _default_settings() -> TrackingSettings:
     if in_scheduled_job():
         logger.warning("Nothing is recorded: this job has no artifacts.manifest.root.")
         return settings
-    root = Path.cwd() / _EMBEDDED_ROOT
+    root = Path.cwd() / EMBEDDED_ROOT
     if multiprocessing.parent_process() is None:
         logger.info("No artifact root is configured; using %s.", root)
     else:

@@ -7,13 +7,12 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from nemo_runspec.artifacts.settings import EMBEDDED_ROOT
 from nemo_runspec.config import build_job_config, extract_train_config
 from nemo_runspec.execution.command import build_command
 from nemo_runspec.execution.inputs import ArtifactInput, read_inputs
 from nemo_runspec.resolvers.pinning import with_references
 from nemo_runspec.runspec import Runspec
-
-EMBEDDED_ROOT = "artifacts"
 
 
 @dataclass(frozen=True, slots=True)

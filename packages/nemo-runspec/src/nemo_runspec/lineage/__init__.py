@@ -8,7 +8,6 @@ from nemo_runspec.lineage.graph import ArtifactNode, Direction, LineageGraph, Ra
 from nemo_runspec.lineage.index import StoreIndex
 from nemo_runspec.lineage.records import RawInput, VersionRecord
 from nemo_runspec.lineage.tracing import lineage_graph
-from nemo_runspec.lineage.tree import LineageNode, trace_lineage
 
 __all__ = [
     "ArtifactNode",
@@ -16,12 +15,10 @@ __all__ = [
     "Difference",
     "Direction",
     "LineageGraph",
-    "LineageNode",
     "RawInput",
     "RawNode",
     "StoreIndex",
     "VersionRecord",
     "compare_histories",
     "lineage_graph",
-    "trace_lineage",
 ]

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from nemo_runspec.artifacts.reference import is_artifact_name
 from nemo_runspec.lineage.cache import StoreCopy, Versions, cache_folder
-from nemo_runspec.lineage.reading import Reading, in_parallel, read_manifest
+from nemo_runspec.lineage.reading import Reading, read_manifest
 from nemo_runspec.lineage.records import VersionRecord
 from nemo_runspec.manifest_tracker import ManifestTracker
+from nemo_runspec.manifest_tracker.parallel import in_parallel
 from nemo_runspec.manifest_tracker.versions import gallop, last_version
 
 _MEMORY_SCHEME = "memory://"

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from nemo_runspec.artifacts.reference import ArtifactReference
 from nemo_runspec.errors import ArtifactError, InvalidReferenceError, ManifestFormatError
 from nemo_runspec.manifest_tracker import Manifest, ManifestTracker
+from nemo_runspec.manifest_tracker.parallel import in_parallel
 from nemo_runspec.manifest_tracker.versions import tombstone_path
-
-_AT_ONCE = 16
-_MOST_PER_TASK = 64
-_TASKS_PER_THREAD = 4
-
-Item = TypeVar("Item")
-Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -32,27 +25,6 @@ class Reading:
     ref: str
     manifest: Manifest | None = None
     problem: str | None = None
-
-
-def in_parallel(work: Callable[[Item], Answer], items: Sequence[Item]) -> list[Answer]:
-    """Do the same with every item, in a few threads.
-
-    Args:
-        work: What to do; it may be called from any thread.
-        items: What to do it with.
-
-    Returns:
-        The answers, in the order of the items.
-    """
-    if len(items) <= 1:
-        return [work(item) for item in items]
-    from concurrent.futures import ThreadPoolExecutor
-
-    size = max(1, min(_MOST_PER_TASK, len(items) // (_AT_ONCE * _TASKS_PER_THREAD)))
-    slices = [items[start : start + size] for start in range(0, len(items), size)]
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="lineage") as threads:
-        answers = threads.map(lambda part: [work(item) for item in part], slices)
-        return [answer for part in answers for answer in part]
 
 
 def read_manifests(tracker: ManifestTracker, refs: Iterable[str]) -> dict[str, Reading]:

@@ -11,12 +11,12 @@ from nemo_runspec.errors import StoreError
 from nemo_runspec.json_values import json_text
 from nemo_runspec.manifest_tracker.files import StoreFiles
 from nemo_runspec.manifest_tracker.files.base import StoreReport
+from nemo_runspec.manifest_tracker.parallel import in_parallel
 from nemo_runspec.manifest_tracker.schema import Manifest
 from nemo_runspec.manifest_tracker.survey import (
     NameRecord,
     VersionRecord,
     artifact_folders,
-    in_parallel,
     survey_name,
 )
 from nemo_runspec.manifest_tracker.tracker import ManifestTracker
@@ -263,7 +263,7 @@ def _dump_problem(data: bytes | None, manifest: Manifest) -> str | None:
         return "It is missing; tools that read it instead of the manifest find nothing."
     try:
         found = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return "It is damaged; tools that read it instead of the manifest fail."
     expected = json.loads(json_text(manifest.document()))
     if not isinstance(found, dict) or any(found.get(key) != expected[key] for key in _CORE):

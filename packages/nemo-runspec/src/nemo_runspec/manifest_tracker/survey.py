@@ -6,22 +6,15 @@ named, and the rest is still there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from nemo_runspec.artifacts.reference import is_artifact_name
 from nemo_runspec.errors import ArtifactError, ArtifactNotFoundError
+from nemo_runspec.manifest_tracker.parallel import in_parallel
 from nemo_runspec.manifest_tracker.schema import Manifest
 from nemo_runspec.manifest_tracker.tombstone import Withdrawal
 from nemo_runspec.manifest_tracker.tracker import ManifestTracker
 from nemo_runspec.manifest_tracker.versions import alias_path, manifest_path, parse_version_text
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
-_READERS = 16
 
 
 @dataclass(frozen=True)
@@ -165,12 +158,6 @@ def version_folders(tracker: ManifestTracker, name: str) -> list[int]:
     folders = tracker.files.folders(name)
     numbers = ((parse_version_text(folder.encode()), folder) for folder in folders)
     return sorted(number for number, folder in numbers if folder == f"v{number}")
-
-
-def in_parallel(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """Do the same for many items, a bounded number at a time; results keep their order."""
-    with ThreadPoolExecutor(_READERS) as pool:
-        return list(pool.map(work, items))
 
 
 def _summarize(tracker: ManifestTracker, name: str) -> NameSummary:

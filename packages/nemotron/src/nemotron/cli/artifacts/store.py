@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from nemo_runspec.artifacts.settings import environment_settings
+from nemo_runspec.artifacts.settings import EMBEDDED_ROOT, environment_settings
 from nemo_runspec.manifest_tracker import ManifestTracker
 from nemotron.cli.app import App
-
-_EMBEDDED_ROOT = "artifacts"
 
 
 class Store:
@@ -27,5 +25,5 @@ class Store:
     def tracker(self) -> ManifestTracker:
         """The tracker of the store; nothing is created."""
         settings = environment_settings()
-        root = self._root or settings.root or self.app.cwd / _EMBEDDED_ROOT
+        root = self._root or settings.root or self.app.cwd / EMBEDDED_ROOT
         return ManifestTracker(root, single_writer=settings.single_writer)

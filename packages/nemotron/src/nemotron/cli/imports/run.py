@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nemo_runspec.artifacts.settings import TrackingSettings, environment_settings
+from nemo_runspec.artifacts.settings import EMBEDDED_ROOT, TrackingSettings, environment_settings
 from nemo_runspec.exports import require
 from nemo_runspec.importing.checkpoints import describe_checkpoint
 from nemo_runspec.importing.description import Description
@@ -17,7 +17,6 @@ from nemotron.cli.app import App, output_mode
 from nemotron.cli.imports.reports import report_import
 from nemotron.cli.imports.targets import ImportTarget
 
-_EMBEDDED_ROOT = "artifacts"
 _DATA_IMPORTS = "nemotron_data_prep.importing"
 
 
@@ -70,5 +69,5 @@ def _noting_known(described: Description, settings: TrackingSettings) -> Descrip
 
 def _settings(app: App, root: str | None) -> TrackingSettings:
     settings = environment_settings()
-    chosen = root or settings.root or str(app.cwd / _EMBEDDED_ROOT)
+    chosen = root or settings.root or str(app.cwd / EMBEDDED_ROOT)
     return replace(settings, root=chosen)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -162,10 +163,20 @@ def put(name: str, content: str | bytes) -> Callable[[Path], None]:
     return change
 
 
+def pipe(name: str) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        (folder / name).unlink()
+        os.mkfifo(folder / name)
+
+    return change
+
+
 MEGATRON_FAULTS = [
     (remove(TRACKER_FILE), "has iter_0000100, iter_0000200 and no latest_checkpointed_iteration"),
     (put(TRACKER_FILE, "300"), r"iter_0000300: There is no checkpoint directory"),
     (put(TRACKER_FILE, "soon"), rf"{TRACKER_FILE}: It holds 'soon'"),
+    (put(TRACKER_FILE, "9" * 5000), rf"{TRACKER_FILE}: It holds '9{{40}}…', which is no"),
+    (pipe(TRACKER_FILE), rf"{TRACKER_FILE}: It cannot be read: It is no regular file"),
     (remove("iter_0000200/.metadata"), r"iter_0000200: The checkpoint has no \.metadata"),
 ]
 HF_FAULTS = [
@@ -178,6 +189,14 @@ HF_FAULTS = [
     (put("model-1.safetensors", struct.pack("<Q", 4) + b"text"), "cut off"),
     (put("config.json", '{"a": 1,\n]'), r"config\.json:2:1: The file is no valid JSON"),
     (put("config.json", b"\xff"), r"config\.json: .*UTF-8"),
+    (put("config.json", "[" * 200_000), r"config\.json: The file cannot be used: .*recursion"),
+    (put("config.json", '{"a": 1' + "0" * 5000 + "}"), r"config\.json: The file cannot be used"),
+    (pipe("config.json"), r"config\.json: It cannot be read: It is no regular file"),
+    (put("model-1.safetensors", struct.pack("<Q", 60_000) + b"[" * 60_000), "cut off"),
+    (
+        put("model.safetensors.index.json", '{"weight_map": {"a": "../../w.safetensors"}}'),
+        r"weight_map: The index names \.\./\.\./w\.safetensors, which lies outside",
+    ),
     (put("config.json", "[]"), r"config\.json: The file holds a list"),
     (put("model.safetensors.index.json", "{}"), "weight_map: The index names no weights"),
 ]
@@ -207,6 +226,16 @@ def test_weights_without_their_index_are_refused(tmp_path: Path) -> None:
         describe_checkpoint(write(tmp_path / "part", **part), step=1)
     with pytest.raises(NemotronError, match=r"a config\.json and no weights"):
         describe_checkpoint(write(tmp_path / "bare", **{"config.json": "{}"}), step=1)
+
+
+def test_empty_weights_and_a_step_that_is_no_number_are_refused(tmp_path: Path) -> None:
+    files = {"config.json": "{}", "pytorch_model.bin": ""}
+    folder = write(tmp_path / "hf", **files)
+    with pytest.raises(NemotronError, match=r"pytorch_model\.bin: The file is cut off"):
+        describe_checkpoint(folder, step=1)
+    write(folder, **{"pytorch_model.bin": "weights", "trainer_state.json": '{"global_step": true}'})
+    with pytest.raises(UsageError, match="step"):
+        describe_checkpoint(folder)
 
 
 def test_what_is_no_model_is_refused(nemo_rl: Path, tmp_path: Path) -> None:

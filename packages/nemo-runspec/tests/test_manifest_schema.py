@@ -81,6 +81,7 @@ def test_a_newer_format_is_refused() -> None:
     [
         (b'{"name": "x", "ver', "m: The manifest is damaged"),
         (b"\xff\xfe", "m: The manifest is damaged"),
+        (b"[" * 200_000, "m: The manifest is damaged"),
         (b"[]", "m: The manifest is no JSON object"),
         (b"{}", "m: The manifest's 'name' is unusable: Field required"),
         (b'{"format_version": "one"}', "m: The manifest's format_version is 'one'"),

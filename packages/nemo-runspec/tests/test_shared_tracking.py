@@ -298,11 +298,12 @@ def test_a_run_directory_that_cannot_be_written_costs_no_job(
 
 
 @pytest.mark.usefixtures("in_job")
+@pytest.mark.parametrize("damage", ["{", "[" * 200_000])
 def test_a_damaged_description_is_told_and_passed_over(
-    run_dir: Path, caplog: pytest.LogCaptureFixture
+    run_dir: Path, caplog: pytest.LogCaptureFixture, damage: str
 ) -> None:
     (run_dir / ".coordination").mkdir()
-    (run_dir / ".coordination" / "tracking.json").write_text("{")
+    (run_dir / ".coordination" / "tracking.json").write_text(damage)
     assert current_tracking().output_name is None
     assert "What another process of this job left cannot be read" in caplog.text
 

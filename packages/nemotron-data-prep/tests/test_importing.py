@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -184,6 +185,19 @@ def test_a_fault_of_a_blend_is_named_by_its_key(
 def test_a_blend_that_is_no_json_is_named_by_line_and_column(pretrain: PrepResult) -> None:
     (pretrain.path / "blend.json").write_text('{"train": null,\n "valid" null}')
     with pytest.raises(NemotronError, match=r"blend\.json:2:10: The file is no valid JSON"):
+        describe_pretrain_data(pretrain.path)
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, '{"train": [1' + "0" * 5000 + ', "x"]}'])
+def test_a_blend_that_no_reader_takes_is_named(pretrain: PrepResult, text: str) -> None:
+    (pretrain.path / "blend.json").write_text(text)
+    with pytest.raises(NemotronError, match=r"blend\.json: The file cannot be used: "):
+        describe_pretrain_data(pretrain.path)
+
+
+def test_a_weight_beyond_all_numbers_is_refused(pretrain: PrepResult) -> None:
+    change(pretrain.path / "blend.json", train=[10**400, "x"])
+    with pytest.raises(NemotronError, match=r"train\[1\]: The weight inf is no positive number"):
         describe_pretrain_data(pretrain.path)
 
 
@@ -417,6 +431,8 @@ def test_a_fault_of_a_column_is_named(
 
 def test_places_of_packs(sft: PrepResult, tmp_path: Path) -> None:
     folder = Path(splits_of(sft.path)["train"][1])
+    (tmp_path / "pipes").mkdir()
+    os.mkfifo(tmp_path / "pipes" / "s.parquet")
     for place in (f"{folder}/*.parquet", f"{folder}/shard_000000.parquet", "splits/train"):
         change(sft.path / "blend.json", train=[place])
         assert describe_sft_data(sft.path).artifact.typed_fields()["num_packs"]
@@ -424,6 +440,8 @@ def test_places_of_packs(sft: PrepResult, tmp_path: Path) -> None:
         (f"{folder}/none.parquet", r"none\.parquet: .*train\[0\] names packs .* it is missing"),
         (f"{folder}/*.npy", "it is missing, or no Parquet"),
         (str(tmp_path / "data"), "it holds no Parquet files"),
+        (str(tmp_path / "pipes"), "it holds no Parquet files"),
+        (str(tmp_path / "pipes" / "s.parquet"), "it is missing, or no Parquet"),
     ):
         change(sft.path / "blend.json", train=[place])
         with pytest.raises(NemotronError, match=message):
@@ -464,6 +482,10 @@ MANIFEST_FAULTS = [
     ({"splits": {"val": None}}, r"manifest\.json: splits\.val: There is no such .* 'valid'"),
     ({"splits": {"train": None}}, r"splits: No split has data"),
     ({"splits": {"train": "x"}}, r"splits\.train: A split is an object with a 'file'"),
+    (
+        {"splits": {"train": {"file": "../../../../etc/passwd"}}},
+        r"splits\.train\.file: '\.\./\.\./\.\./\.\./etc/passwd' lies outside",
+    ),
     ({"splits": {"train": {"file": "x.jsonl"}}}, r"x\.jsonl: .*splits\.train names a file"),
     (
         {"splits": {"train": {"file": "train.jsonl", "size_bytes": 1}}},

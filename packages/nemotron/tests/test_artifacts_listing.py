@@ -169,3 +169,24 @@ def test_a_newer_manifest_is_refused(store: Path, nemotron: Callable) -> None:
     done = nemotron("artifacts", "show", "demo-data")
     assert done.code == 1
     assert "has format 99" in done.err
+
+
+def test_a_strange_entry_takes_nothing_else_down(store: Path, nemotron: Callable) -> None:
+    (store / "loop").symlink_to("loop")
+    (store / "demo-model" / "v1" / "manifest.json").write_text("[" * 200_000)
+    for words in (["ls"], ["gc"], ["doctor"], ["lineage", "demo-data"], ["why", "demo-data", "1"]):
+        done = nemotron("artifacts", *words)
+        assert "Traceback" not in done.err
+        assert "Too many levels" not in done.out + done.err
+    assert "demo-data:v2" in nemotron("artifacts", "ls").out
+    assert "The manifest is damaged" in nemotron("artifacts", "show", "demo-model").err
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00", "9999-12-31T23:59:59-12:00"])
+def test_the_first_and_the_last_day_of_the_calendar_are_listed(
+    store: Path, nemotron: Callable, time: str
+) -> None:
+    file = store / "demo-data" / "v2" / "manifest.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"created_at": time}))
+    for words in (["ls"], ["ls", "demo-data"], ["show", "demo-data"]):
+        assert nemotron("artifacts", *words).code == 0

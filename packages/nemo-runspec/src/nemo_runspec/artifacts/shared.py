@@ -160,7 +160,7 @@ def _read(file: Path) -> dict[str, Any] | None:
         document: dict[str, Any] = json.loads(file.read_bytes())
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         logger.warning("What another process of this job left cannot be read: %s: %s", file, error)
         return None
     return document

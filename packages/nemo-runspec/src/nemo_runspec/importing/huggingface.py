@@ -9,7 +9,7 @@ from typing import Any
 
 from nemo_runspec.errors import ArtifactError
 from nemo_runspec.importing.found import FoundCheckpoint
-from nemo_runspec.importing.places import read_json, unreadable
+from nemo_runspec.importing.places import is_below, read_json, unreadable
 
 _CONFIG = "config.json"
 _TRAINER_STATE = "trainer_state.json"
@@ -39,6 +39,8 @@ def find_hf_model(place: Path) -> FoundCheckpoint | None:
     for file in _weight_files(place):
         if file.suffix == ".safetensors":
             _check_safetensors(file)
+        elif not file.stat().st_size:
+            raise _cut_off(file)
     step, told_by = _step(place)
     return FoundCheckpoint(place, place, "transformers", "hf", step, told_by)
 
@@ -47,7 +49,7 @@ def _weight_files(place: Path) -> list[Path]:
     index = next((place / name for name in _INDEXES if (place / name).exists()), None)
     if index is not None:
         return _indexed_files(index)
-    files = sorted(file for pattern in _WEIGHTS for file in place.glob(pattern))
+    files = sorted(file for pattern in _WEIGHTS for file in place.glob(pattern) if file.is_file())
     if not files:
         raise ArtifactError(
             "The model has a config.json and no weights.",
@@ -69,6 +71,12 @@ def _indexed_files(index: Path) -> list[Path]:
     if not isinstance(weights, dict) or not weights:
         raise ArtifactError("The index names no weights.", where=f"{index}: weight_map")
     names = sorted({str(name) for name in weights.values()})
+    outside = [name for name in names if not is_below(index.parent / name, index.parent)]
+    if outside:
+        raise ArtifactError(
+            f"The index names {outside[0]}, which lies outside of the folder.",
+            where=f"{index}: weight_map",
+        )
     missing = [name for name in names if not (index.parent / name).is_file()]
     if missing:
         raise ArtifactError(
@@ -91,7 +99,7 @@ def _check_safetensors(file: Path) -> None:
             header = json.loads(stream.read(header_bytes))
     except OSError as error:
         raise unreadable(file, error) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _cut_off(file) from error
     weights_bytes = _weights_bytes(header)
     if weights_bytes is None or size != _LENGTH_BYTES + header_bytes + weights_bytes:
@@ -115,7 +123,7 @@ def _end(entry: Any) -> int | None:
 
 def _cut_off(file: Path) -> ArtifactError:
     return ArtifactError(
-        "The file is cut off, or no safetensors file (a Git LFS pointer, perhaps).",
+        "The file is cut off, or holds no weights (a Git LFS pointer, perhaps).",
         where=str(file),
         hint="Download or copy it again.",
     )
@@ -125,7 +133,7 @@ def _step(place: Path) -> tuple[int | None, str]:
     state = place / _TRAINER_STATE
     if state.exists():
         step = read_json(state).get("global_step")
-        if isinstance(step, int) and step >= 0:
+        if isinstance(step, int) and not isinstance(step, bool) and step >= 0:
             return step, f"{_TRAINER_STATE}'s global_step"
     named = _STEP_IN_NAME.fullmatch(place.name)
     return (int(named.group(1)), f"the folder's name {place.name}") if named else (None, "")

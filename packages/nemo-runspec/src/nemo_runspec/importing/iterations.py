@@ -16,13 +16,15 @@ from typing import Literal
 
 from nemo_runspec.errors import ArtifactError
 from nemo_runspec.importing.found import FoundCheckpoint, require_files
-from nemo_runspec.importing.places import unreadable
+from nemo_runspec.importing.places import read_small, unreadable
 
 TRACKER_FILE = "latest_checkpointed_iteration.txt"
 
 _RELEASE = "release"
-_ITERATION = re.compile(r"iter_(\d{7,})")
-_STEP = re.compile(r"step_(\d+)")
+_ITERATION = re.compile(r"iter_([0-9]{7,18})")
+_STEP = re.compile(r"step_([0-9]{1,18})")
+_WRITTEN_ITERATION = re.compile(r"[0-9]{1,18}")
+_LONGEST_SHOWN = 40
 _UNFINISHED = re.compile(r"tmp_step_\d+")
 
 
@@ -81,7 +83,7 @@ def _is_release(place: Path) -> bool:
 def _latest_iteration(save_dir: Path) -> str:
     file = save_dir / TRACKER_FILE
     try:
-        text = file.read_text(encoding="utf-8", errors="replace").strip()
+        text = read_small(file).decode(errors="replace").strip()
     except FileNotFoundError as error:
         found = ", ".join(f"iter_{step:07d}" for step in sorted(_steps(save_dir, _ITERATION)))
         raise ArtifactError(
@@ -93,8 +95,9 @@ def _latest_iteration(save_dir: Path) -> str:
         raise unreadable(file, error) from error
     if text == _RELEASE:
         return _RELEASE
-    if not text.isdecimal():
-        raise ArtifactError(f"It holds {text!r}, which is no iteration.", where=str(file))
+    if not _WRITTEN_ITERATION.fullmatch(text):
+        shown = text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+        raise ArtifactError(f"It holds {shown!r}, which is no iteration.", where=str(file))
     return f"iter_{int(text):07d}"
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,17 @@ def existing_place(given: str | Path) -> Path:
     return place
 
 
+def read_small(file: Path) -> bytes:
+    """Read a small file; a pipe, which nobody may ever write to, is not waited for.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    if not stat.S_ISREG(file.stat().st_mode):
+        raise OSError(errno.EINVAL, "It is no regular file", str(file))
+    return file.read_bytes()
+
+
 def read_json(file: Path) -> dict[str, Any]:
     """Read a small JSON object.
 
@@ -52,7 +65,7 @@ def read_json(file: Path) -> dict[str, Any]:
             named.
     """
     try:
-        document = json.loads(file.read_bytes())
+        document = json.loads(read_small(file))
     except OSError as error:
         raise unreadable(file, error) from error
     except json.JSONDecodeError as error:
@@ -60,11 +73,19 @@ def read_json(file: Path) -> dict[str, Any]:
         raise ArtifactError(f"The file is no valid JSON: {error.msg}.", where=place) from error
     except UnicodeDecodeError as error:
         raise ArtifactError("The file is no UTF-8 text.", where=str(file)) from error
+    except (ValueError, RecursionError) as error:
+        # A number of thousands of digits, or brackets nested as deep.
+        raise ArtifactError(f"The file cannot be used: {error}.", where=str(file)) from error
     if not isinstance(document, dict):
         raise ArtifactError(
             f"The file holds a {type(document).__name__}, not a JSON object.", where=str(file)
         )
     return document
+
+
+def is_below(path: Path, folder: Path) -> bool:
+    """Tell whether a path, as it is written, leads to something in a folder."""
+    return Path(os.path.normpath(path)).is_relative_to(folder)
 
 
 def unreadable(path: Path, error: OSError) -> ArtifactError:

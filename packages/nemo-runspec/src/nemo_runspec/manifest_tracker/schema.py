@@ -139,7 +139,7 @@ def parse_manifest(data: bytes, *, where: str) -> Manifest:
     """
     try:
         document = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ManifestFormatError(
             f"The manifest is damaged: {error}.",
             where=where,

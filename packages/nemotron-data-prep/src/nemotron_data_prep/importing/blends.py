@@ -138,3 +138,5 @@ def _number(item: Any) -> float | None:
         return float(item)
     except ValueError:
         return None
+    except OverflowError:
+        return math.inf

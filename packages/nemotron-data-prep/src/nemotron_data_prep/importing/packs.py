@@ -95,16 +95,20 @@ def _longest(file: Path) -> int:
 def _files(place: str, named_at: str) -> tuple[Path, ...]:
     path = Path(place)
     if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.suffix in _PARQUET)
+        files = sorted(filter(_is_parquet, path.iterdir()))
     elif path.suffix in (*_PARQUET, _NPY) and path.is_file():
         files = [path]
     else:
         found = sorted(path.parent.glob(path.name)) if path.name else []
-        files = [file for file in found if file.suffix in _PARQUET]
+        files = list(filter(_is_parquet, found))
     if not files:
         wanted = "holds no Parquet files" if path.is_dir() else "is missing, or no Parquet or .npy"
         raise DataError(f"{named_at} names packs that cannot be used: it {wanted}.", where=place)
     return tuple(files)
+
+
+def _is_parquet(file: Path) -> bool:
+    return file.suffix in _PARQUET and file.is_file()
 
 
 def _npy_packs(file: Path) -> int:

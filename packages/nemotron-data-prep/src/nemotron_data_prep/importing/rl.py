@@ -12,6 +12,7 @@ import orjson
 from nemo_runspec.artifacts import SplitJsonlDataArtifact
 from nemo_runspec.errors import DataError
 from nemo_runspec.importing import Description, read_recorded
+from nemo_runspec.importing.places import is_below
 from nemo_runspec.suggest import did_you_mean
 from nemotron_data_prep.config import SPLITS
 from nemotron_data_prep.importing.layout import MANIFEST_FILE, Layout, open_layout, readable
@@ -108,6 +109,12 @@ def _split_file(layout: Layout, split: str, entry: Any) -> SplitFile | None:
     if not isinstance(entry, Mapping) or not isinstance(entry.get("file"), str):
         raise DataError("A split is an object with a 'file', or null.", where=key)
     path = layout.folder / entry["file"]
+    if not is_below(path, layout.folder):
+        raise DataError(
+            f"{entry['file']!r} lies outside of the folder.",
+            where=f"{key}.file",
+            hint="Put the file of every split into the folder of its manifest.",
+        )
     if not path.is_file():
         raise DataError(f"{key} names a file that is missing.", where=str(path))
     size = path.stat().st_size

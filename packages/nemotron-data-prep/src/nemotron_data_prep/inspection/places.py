@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,7 +76,7 @@ def _in_folder(folder: Path, split: str | None) -> Place:
         return Place("prompts", chosen, (prompts[chosen],))
     if split is not None:
         raise UsageError("The folder has no splits.", where=str(folder), hint="Leave --split out.")
-    return _of_files(sorted(file for file in folder.iterdir() if file.suffix in _KINDS), folder)
+    return _of_files(_regular(file for file in folder.iterdir() if file.suffix in _KINDS), folder)
 
 
 def _in_blend(folder: Path, split: str | None) -> Place:
@@ -115,8 +115,13 @@ def _files_of(prefix: Path) -> list[Path]:
     if index.is_file():
         return [index]
     if prefix.is_dir():
-        return sorted(file for file in prefix.iterdir() if _KINDS.get(file.suffix) == "packs")
-    return sorted(prefix.parent.glob(prefix.name)) if prefix.name else []
+        return _regular(file for file in prefix.iterdir() if _KINDS.get(file.suffix) == "packs")
+    return _regular(prefix.parent.glob(prefix.name)) if prefix.name else []
+
+
+def _regular(files: Iterable[Path]) -> list[Path]:
+    """The files among them, in order: a pipe would be waited for."""
+    return sorted(file for file in files if file.is_file())
 
 
 def _of_files(files: Sequence[Path], folder: Path | None) -> Place:

@@ -48,7 +48,10 @@ def show_age(time: datetime, now: datetime | None = None) -> str:
         time: When it was; in local time where it has no time zone.
         now: The time to count from; by default this moment.
     """
-    seconds = int(((now or datetime.now(UTC)) - time.astimezone()).total_seconds())
+    end = now or datetime.now(UTC)
+    # In its own zone, for the first and the last day of the calendar have no other.
+    passed = end.astimezone().replace(tzinfo=None) - time if time.tzinfo is None else end - time
+    seconds = int(passed.total_seconds())
     for length_s, unit in _UNITS:
         if seconds >= length_s:
             return f"{show_count(seconds // length_s, unit)} ago"

@@ -21,7 +21,7 @@ import socket
 import stat
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -127,12 +127,12 @@ class LocalFiles:
     def folders(self, path: str) -> list[str]:
         """The names of the folders below a path."""
         with self._explained("list", path):
-            return [entry.name for entry in self._entries(path) if entry.is_dir()]
+            return [entry.name for entry in self._entries(path) if _holds(entry.is_dir)]
 
     def names(self, path: str) -> list[str]:
         """The names of the files in a folder."""
         with self._explained("list", path):
-            return [entry.name for entry in self._entries(path) if entry.is_file()]
+            return [entry.name for entry in self._entries(path) if _holds(entry.is_file)]
 
     def _entries(self, path: str) -> list[os.DirEntry[str]]:
         try:
@@ -195,7 +195,7 @@ class LocalFiles:
             recorded = json.loads(settings.read_bytes())["publish"]
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise StoreError(
                 "The store's settings are damaged.",
                 where=str(settings),
@@ -275,6 +275,16 @@ class LocalFiles:
                 where=self.locate(path),
                 hint=_cure(error),
             ) from error
+
+
+def _holds(is_of_kind: Callable[[], bool]) -> bool:
+    """Whether an entry is of a kind; a link that leads in a circle is of none."""
+    try:
+        return is_of_kind()
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        return False
 
 
 def _cure(error: OSError) -> str:

@@ -64,7 +64,7 @@ def read_record(files: _Probed) -> bool | None:
         version = int(record["format_version"])
         if version <= _FORMAT_VERSION:
             return bool(record["create_only"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise StoreError(
             "The store's settings are damaged.",
             where=files.locate(_RECORD),

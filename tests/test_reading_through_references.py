@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import datasets
 import fsspec
 import pandas as pd
 import pyarrow as pa
@@ -66,3 +67,17 @@ def test_json_lines(tracking: ArtifactTrackingResult) -> None:
     with fsspec.open("art://packed:1/rows.jsonl", "rt") as stream:
         assert [json.loads(line)["x"] for line in stream] == [1, 2]
     assert tracking.inputs == ["packed:v1"]
+
+
+def test_datasets(
+    tracking: ArtifactTrackingResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    rows = datasets.load_dataset(
+        "json",
+        data_files="art://packed:latest/rows.jsonl",
+        split="train",
+        cache_dir=str(tmp_path / "cache"),
+    )
+    assert rows["x"][:] == [1, 2]
+    assert used(tracking, tmp_path) == ["packed:v1"]

@@ -74,9 +74,6 @@ def complete(lines: Iterable[str]) -> list[str]:
     return done.stdout.splitlines()
 
 
-pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
-
-
 def test_bash_completes_each_kind_of_word(store: Path, commands: None) -> None:
     ManifestTracker(store).set_alias("demo-data", 1, "golden")
     found = dict(zip(COMPLETIONS, complete(COMPLETIONS), strict=True))

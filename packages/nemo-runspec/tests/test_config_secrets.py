@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import re
 from dataclasses import dataclass
 
@@ -8,8 +9,14 @@ from omegaconf import OmegaConf
 
 from nemo_runspec.config import apply_hydra_overrides, omegaconf_to_dataclass
 from nemo_runspec.config.secrets import find_secrets, redact
-from nemo_runspec.errors import ConfigError
-from nemo_runspec.redaction import is_secret_key, known_secrets, redact_text, redact_words
+from nemo_runspec.errors import ConfigError, NemotronError
+from nemo_runspec.redaction import (
+    is_secret_key,
+    known_secrets,
+    redact_text,
+    redact_values,
+    redact_words,
+)
 
 TOKEN = "hf_" + "a1B2" * 8
 ENVIRON = {"WANDB_API_KEY": "w" * 40, "HOME": "/home/someone", "SHORT_TOKEN": "abc"}
@@ -21,6 +28,7 @@ ENVIRON = {"WANDB_API_KEY": "w" * 40, "HOME": "/home/someone", "SHORT_TOKEN": "a
         *("token", "HF_TOKEN", "hf_token", "api_key", "apikey", "apiKey", "WANDB_API_KEY"),
         *("password", "db_password", "secret", "client_secret", "AWS_SECRET_ACCESS_KEY"),
         *("credentials", "credential", "private_key", "access_token", "NGC_API_KEY"),
+        *("Authorization", "Proxy-Authorization", "proxy_authorization"),
     ],
 )
 def test_names_of_secrets(key: str) -> None:
@@ -98,10 +106,62 @@ def test_redaction_hides_secrets_and_nothing_else() -> None:
         ("wandb said " + "w" * 40, "wandb said ***"),
         (f"Authorization: Bearer {TOKEN}", "Authorization: Bearer ***"),
         ("steps=10", "steps=10"),
+        ("curl -H 'Authorization: Bearer short' x", "curl -H 'Authorization: Bearer ***' x"),
+        ('{"authorization": "Basic dXNlcg=="}', '{"authorization": "Basic ***"}'),
+        ("Authorization: AbC123456789", "Authorization: ***"),
+        ("sent Bearer eyJhbGciOi.J9-_ to it", "sent Bearer *** to it"),
+        ("Authorization: Bearer ${oc.env:KEY}", "Authorization: Bearer ${oc.env:KEY}"),
+        (
+            "https://h/z?password=p&key=k&auth=a&x=1",
+            "https://h/z?password=***&key=***&auth=***&x=1",
+        ),
+        ("https://h/z?client_secret=p#key=1", "https://h/z?client_secret=***#key=1"),
+        ("redis://:pw@host/0", "redis://:***@host/0"),
     ],
 )
 def test_redaction_of_text(text: str, redacted: str) -> None:
     assert redact_text(text, ENVIRON) == redacted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "key=1, tokenizer=gpt2, max_tokens=10",
+        "the bearer certificates. Authorization: required",
+        "https://host/x?tokenizer=a&max_tokens=3&keys=2&monkey=1&design=2",
+        "auth=none a?b:c",
+    ],
+)
+def test_redaction_leaves_ordinary_text_alone(text: str) -> None:
+    assert redact_text(text, ENVIRON) == text
+
+
+def test_keys_are_redacted_too_and_stay_apart() -> None:
+    urls = [f"https://h/{name}?sig={n}" for name, n in (("x", 1), ("x", 2), ("y", 1))]
+    document = {"weights": {url: n for n, url in enumerate(urls)}, "key": "a", TOKEN: 1}
+
+    assert redact_values(document, ENVIRON) == {
+        "weights": {
+            "https://h/x?sig=***": 0,
+            "https://h/x?sig=*** (2)": 1,
+            "https://h/y?sig=***": 2,
+        },
+        "key": "a",
+        "***": 1,
+    }
+
+
+def test_the_header_that_authorizes_is_a_secret() -> None:
+    headers = {"Authorization": "Bearer abc", "Proxy-Authorization": "Bearer ${oc.env:KEY}"}
+    assert redact_values(headers, ENVIRON) == headers | {"Authorization": "***"}
+
+
+def test_an_error_shows_no_credentials_of_urls() -> None:
+    url = "https://me:word@host/d?X-Amz-Signature=abc&part=2"
+    error = copy.copy(NemotronError(f"No {url}.", where=url, hint=f"See {url}"))
+    shown = "https://me:***@host/d?X-Amz-Signature=***&part=2"
+    assert (error.what, error.where, error.hint) == (f"No {shown}.", shown, f"See {shown}")
+    assert str(error) == f"{shown}: No {shown}. See {shown}"
 
 
 def test_redaction_of_a_command_line() -> None:

@@ -9,9 +9,13 @@ from __future__ import annotations
 from errno import ENOENT, EROFS
 from typing import Any, ClassVar
 
+from nemo_runspec.url_secrets import without_credentials
+
 
 class NemotronError(Exception):
     """Base of every error that this project raises on purpose.
+
+    Passwords and signatures in URLs are left out of all three.
 
     Args:
         what: One sentence that says what went wrong.
@@ -22,10 +26,10 @@ class NemotronError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, what: str, *, where: str | None = None, hint: str | None = None) -> None:
-        super().__init__(what)
-        self.what = what
-        self.where = where
-        self.hint = hint
+        self.what = without_credentials(what)
+        self.where = None if where is None else without_credentials(where)
+        self.hint = None if hint is None else without_credentials(hint)
+        super().__init__(self.what)
 
     def __str__(self) -> str:
         text = self.what if self.where is None else f"{self.where}: {self.what}"

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
-REDACTED = "***"
+from nemo_runspec.url_secrets import REDACTED, without_credentials
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+")
-_ALWAYS = {"password", "passwd", "passphrase", "secret", "secrets", "apikey", "credential"}
+_ALWAYS = {
+    *("password", "passwd", "passphrase", "secret", "secrets", "apikey", "credential"),
+    "authorization",
+}
 _PATHLIKE = {"credentials"}
 _KEY_OF = {"api", "secret", "private", "access", "encryption", "signing", "ssh"}
 _TOKEN_OF = {
@@ -22,15 +26,19 @@ _SHAPES = re.compile(
     r"\b(?:hf_[A-Za-z0-9]{20,}|gh[pousr]_[A-Za-z0-9]{30,}|github_pat_\w{30,}|glpat-[\w-]{20,}"
     r"|sk-[A-Za-z0-9_-]{24,}|nvapi-[\w-]{24,}|xox[abprs]-[\w-]{20,})"
 )
-_URL_PASSWORD = re.compile(r"(?<=://)([^/\s:@]+):([^/\s@]+)@")
-_SIGNED_QUERY = re.compile(
-    r"([?&](?:x-(?:amz|goog)-(?:signature|credential|security-token)|signature|sig"
-    r"|awsaccesskeyid|googleaccessid|access_token|token|api_?key)=)[^&#\s'\"]+",
-    re.IGNORECASE,
+# What tells a credential from the next word of a sentence.
+_NO_WORD = r"(?=[^\s'\",]*(?:[\d_=]|[A-Z]{2}|[a-z][A-Z]))[^\s'\",}]{8,}"
+_HEADERS = (
+    re.compile(
+        r"((?i:\bauthorization['\"]?\s*[:=]\s*['\"]?(?:bearer|basic|digest|token)\s+))"
+        r"(?!\$\{|\*)[^\s'\",}]+"
+    ),
+    re.compile(rf"((?i:\bauthorization['\"]?\s*[:=]\s*['\"]?))(?!\$\{{|\*){_NO_WORD}"),
+    re.compile(rf"(\b[Bb]earer\s+)(?!\$\{{|\*){_NO_WORD}"),
 )
 _PAIR = re.compile(r"([\w.$-]+)(=|:\s*)(?:\$\{[^}]*\}|'[^']*'|\"[^\"]*\"|[^\s,}\]]+)")
 _INTERPOLATION_ONLY = re.compile(
-    r"\s*\$\{\s*(?:oc\.env\s*:\s*\w+(?:\s*,\s*(?:null|''|\"\")?)?|[\w.\[\]]+)\s*\}\s*"
+    r"\s*(?:(?:Bearer|Basic|Token)\s+)?\$\{\s*(?:oc\.env\s*:\s*\w+(?:\s*,\s*(?:null|''|\"\")?)?|[\w.\[\]]+)\s*\}\s*"
 )
 _SHORTEST_KNOWN = 8
 
@@ -130,10 +138,33 @@ def redact_words(words: Sequence[str], environ: Mapping[str, str] | None = None)
 
 def _redacted(value: Any, path: tuple[str, ...], known: Sequence[str]) -> Any:
     if isinstance(value, dict):
-        return {key: _redacted(item, (*path, str(key)), known) for key, item in value.items()}
+        keys = _redacted_keys(value, known)
+        return {keys[key]: _redacted(item, (*path, str(key)), known) for key, item in value.items()}
     if isinstance(value, list):
         return [_redacted(item, (*path, str(at)), known) for at, item in enumerate(value)]
     return redact_value(path, value, known)
+
+
+def _redacted_keys(mapping: Mapping[Any, Any], known: Sequence[str]) -> dict[Any, Any]:
+    """The keys without the secrets in them, each still another: URLs are keys, too."""
+    shown: dict[Any, Any] = {}
+    taken = set(mapping)
+    for key in mapping:
+        plain = _redact_known(key, known) if isinstance(key, str) else key
+        if plain != key:
+            plain = _untaken(plain, taken)
+            taken.add(plain)
+        shown[key] = plain
+    return shown
+
+
+def _untaken(text: str, taken: AbstractSet[Any]) -> str:
+    number = 2
+    free = text
+    while free in taken:
+        free = f"{text} ({number})"
+        number += 1
+    return free
 
 
 def _is_harmless(name: str, value: str) -> bool:
@@ -146,12 +177,16 @@ def _redact_known(text: str, known: Sequence[str]) -> str:
     for secret in known:
         text = text.replace(secret, REDACTED)
     text = _SHAPES.sub(REDACTED, text)
-    text = _URL_PASSWORD.sub(rf"\1:{REDACTED}@", text)
-    return _SIGNED_QUERY.sub(rf"\1{REDACTED}", text)
+    for header in _HEADERS:
+        text = header.sub(rf"\1{REDACTED}", text)
+    return without_credentials(text)
 
 
 def _redact_pair(match: re.Match[str]) -> str:
     name = match[1].rpartition(".")[2]
+    if name.lower().endswith("authorization"):
+        # Its value is two words, which were looked at before.
+        return match[0]
     value = match[0][len(match[1]) + len(match[2]) :]
     if not is_secret_key(name) or _is_harmless(name, value.strip("'\"")) or value == REDACTED:
         return match[0]

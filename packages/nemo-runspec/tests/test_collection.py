@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -336,3 +338,152 @@ def test_a_place_with_an_obstacle_is_not_deleted(workplace: Workplace) -> None:
 
 def test_an_empty_store_has_nothing_to_collect(workplace: Workplace) -> None:
     assert plan_collection(workplace.tracker) == CollectionPlan()
+
+
+@pytest.mark.parametrize("way", ["file", "folder", "chain", "through a folder of links"])
+def test_data_that_a_version_in_use_reads_through_links_stays(
+    workplace: Workplace, way: str
+) -> None:
+    old = workplace.data("old")
+    workplace.log("old", "old")
+    kept = workplace.data("kept/part")
+    if way == "file":
+        (kept / "shard").symlink_to("../../old/file")
+    elif way == "folder":
+        (kept / "shards").symlink_to(old)
+    elif way == "chain":
+        (workplace.folder / "between").symlink_to(old / "file")
+        (kept / "shard").symlink_to(workplace.folder / "between")
+    else:
+        (workplace.data("links") / "shard").symlink_to(old / "file")
+        (kept / "shards").symlink_to(workplace.folder / "links")
+    workplace.log("kept", "kept")
+    workplace.tracker.withdraw("old", 1, reason="old")
+    assert workplace.obstacles() == {"old": "kept:v1 needs it"}
+
+
+def test_a_link_on_the_way_to_what_a_version_in_use_reads_stays(workplace: Workplace) -> None:
+    old = workplace.data("old")
+    (old / "link").symlink_to(workplace.data("elsewhere"))
+    workplace.log("old", "old")
+    (workplace.data("kept") / "shards").symlink_to(old / "link")
+    (workplace.folder / "kept" / "circle").symlink_to("circle")
+    workplace.log("kept", "kept")
+    workplace.tracker.withdraw("old", 1, reason="old")
+    assert workplace.obstacles() == {"old": "kept:v1 needs it"}
+
+
+def test_nothing_is_deleted_where_the_links_of_a_version_in_use_cannot_be_followed(
+    workplace: Workplace,
+) -> None:
+    workplace.log("old", "old")
+    (workplace.data("kept") / "link").symlink_to(workplace.folder / ("name" * 100))
+    workplace.log("kept", "kept")
+    workplace.tracker.withdraw("old", 1, reason="old")
+    (obstacle,) = workplace.obstacles().values()
+    assert obstacle is not None
+    assert "cannot be read" in obstacle
+    assert "kept:v1 may need it through a link there" in obstacle
+
+
+@pytest.fixture
+def mounted(workplace: Workplace) -> Iterator[Path]:
+    """Another name for the folder ``data``."""
+    source, alias = workplace.data("data"), workplace.data("alias")
+    done = subprocess.run(["mount", "--bind", str(source), str(alias)], check=False)
+    if done.returncode:
+        pytest.skip("this user mounts nothing")
+    yield alias
+    subprocess.run(["umount", str(alias)], check=True)
+
+
+@pytest.mark.parametrize(
+    ("old", "kept"),
+    [
+        ("data/one", "alias/one"),
+        ("alias/one", "data/one"),
+        ("data/one", "alias/one/below"),
+        ("data/one/below", "alias/one"),
+    ],
+)
+def test_data_that_a_version_in_use_has_under_another_mount_stays(
+    workplace: Workplace, mounted: Path, old: str, kept: str
+) -> None:
+    assert mounted.name == "alias"
+    workplace.data("data/one/below")
+    workplace.log("old", old)
+    workplace.log("kept", kept)
+    workplace.tracker.withdraw("old", 1, reason="old")
+    (obstacle,) = workplace.obstacles().values()
+    assert obstacle in {"kept:v1 needs it", "kept:v1 needs what it is part of"}
+
+
+def test_a_mount_inside_the_data_stays(workplace: Workplace, mounted: Path) -> None:
+    workplace.record("old", Artifact(path=mounted))
+    workplace.tracker.withdraw("old", 1, reason="old")
+    assert workplace.obstacles() == {"alias": "another file system is mounted there"}
+
+
+def test_what_is_spared_keeps_its_data_though_it_is_withdrawn(workplace: Workplace) -> None:
+    workplace.log("raw", "raw")
+    workplace.log("held", "held", "raw:v1")
+    for name in ("raw", "held"):
+        workplace.tracker.withdraw(name, 1, reason="by hand")
+    assert workplace.obstacles() == {"raw": None, "held": None}
+    for settings in ({"exclude": ["held"]}, {"older_than_days": 1.0}):
+        assert plan_collection(workplace.tracker, **settings).data == []  # type: ignore[arg-type]
+        assert data_of_withdrawn(workplace.tracker, **settings) == []  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("created_at", "young"),
+    [
+        ("0001-01-01T00:00:00", False),
+        ("0001-01-01T00:00:00+14:00", False),
+        ("9999-12-31T23:59:59-12:00", True),
+    ],
+)
+def test_any_time_of_a_record_has_an_age(
+    workplace: Workplace, created_at: str, *, young: bool
+) -> None:
+    workplace.log("data", "data/1")
+    workplace.log("data", "data/2")
+    file = workplace.folder / "artifacts" / "data" / "v1" / "manifest.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"created_at": created_at}))
+    plan = plan_collection(workplace.tracker, older_than_days=1e12 if young else 1)
+    assert ("data:v1" in plan.kept) is young
+
+
+def test_a_path_that_no_file_can_have_needs_nothing(workplace: Workplace) -> None:
+    workplace.log("old", "old")
+    workplace.log("kept", "kept")
+    file = workplace.folder / "artifacts" / "kept" / "v1" / "manifest.json"
+    document = json.loads(file.read_text())
+    paths = {"path": "/data/\ud800", "inputs": ["/data/\udfff", "/data/\0"]}
+    file.write_text(json.dumps(document | paths | {"content": None}))
+    workplace.tracker.withdraw("old", 1, reason="old")
+    assert workplace.obstacles() == {"old": None}
+
+
+def test_a_candidate_that_something_is_made_from_meanwhile_stays(workplace: Workplace) -> None:
+    for name, used in (("raw", ()), ("raw", ()), ("data", ("raw:v1",)), ("data", ())):
+        workplace.log(name, name, *used)
+    plan = plan_collection(workplace.tracker)
+    assert candidates(plan) == ["data:v1", "raw:v1"]
+    workplace.log("model", "model", "data:v1")
+    assert withdraw_candidates(workplace.tracker, plan) == {
+        "data:v1": "It became an input of model:v1 meanwhile.",
+        "raw:v1": "It became an input of data:v1 meanwhile.",
+    }
+    assert workplace.tracker.withdrawal("data", 1) is None
+
+
+def test_what_is_damaged_meanwhile_stops_withdrawing(workplace: Workplace) -> None:
+    workplace.log("data", "data/1")
+    workplace.log("data", "data/2")
+    workplace.log("model", "model")
+    plan = plan_collection(workplace.tracker)
+    workplace.damage("model:v1")
+    with pytest.raises(ArtifactError, match="model:v1 cannot be read"):
+        withdraw_candidates(workplace.tracker, plan)
+    assert workplace.tracker.withdrawal("data", 1) is None

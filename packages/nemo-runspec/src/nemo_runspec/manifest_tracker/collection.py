@@ -8,9 +8,9 @@ the manifest, which stays; numbers are never given out again.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from nemo_runspec.artifacts.reference import ArtifactReference
 from nemo_runspec.errors import ArtifactError, InvalidReferenceError, StoreError, UsageError
@@ -20,6 +20,7 @@ from nemo_runspec.manifest_tracker.survey import NameRecord, VersionRecord, surv
 from nemo_runspec.manifest_tracker.tracker import ManifestTracker
 
 WITHDRAWAL_REASON = "gc: no alias means it, and no version in use needs it"
+_S_PER_DAY = 24 * 60 * 60
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class CollectionPlan:
             with these; none of them is kept.
         problems: What cannot be read, and so may use a candidate: sentences by reference or name.
         data: Where the data of withdrawn versions lies, those of earlier withdrawals too.
+        excluded: Names whose unreadable versions stop nothing.
     """
 
     kept: dict[str, list[str]] = field(default_factory=dict)
@@ -40,6 +42,7 @@ class CollectionPlan:
     unreproducible: dict[str, list[str]] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
     data: list[DataPlace] = field(default_factory=list)
+    excluded: frozenset[str] = frozenset()
 
 
 def plan_collection(
@@ -54,9 +57,11 @@ def plan_collection(
     Args:
         tracker: The store.
         keep: How many of the last versions of every name stay, those withdrawn not counted.
-        exclude: Names whose versions all stay, and whose unreadable ones stop nothing.
-        older_than_days: Versions that were recorded later than so many days ago stay: a job that
-            runs may use one that nothing recorded was made from yet.
+        exclude: Names whose versions all stay, and whose unreadable ones stop nothing; the data of
+            withdrawn ones stays too.
+        older_than_days: Versions that were recorded later than so many days ago stay, and so does
+            the data of withdrawn ones: a job that runs may use one that nothing recorded was made
+            from yet.
 
     Raises:
         StoreError: The root cannot be listed.
@@ -73,22 +78,28 @@ def plan_collection(
     kept = _with_inputs(reasons, used)
     candidates = [record for record in used if record.manifest and record.ref not in kept]
     everything = [record for name in names for record in name.versions]
+    spared = _spared(everything, exclude, older_than_days)
     return CollectionPlan(
         kept=kept,
         candidates=candidates,
         unreproducible=_made_from(everything, {record.ref for record in candidates}),
         problems=dict(_problems(names, exclude)),
         data=plan_deletion(
-            tracker.root, everything, _needed(kept, everything), unread=_unread(names)
+            tracker.root, everything, _needed([*kept, *spared], everything), unread=_unread(names)
         ),
+        excluded=frozenset(exclude),
     )
 
 
 def withdraw_candidates(tracker: ManifestTracker, plan: CollectionPlan) -> dict[str, str]:
     """Take the candidates of a plan out of use.
 
+    The store is read once more first. What is recorded after that can still be made from a
+    version that is withdrawn here; its data is not deleted then.
+
     Returns:
-        The candidates that had to stay, such as one that was given an alias meanwhile, and why.
+        The candidates that had to stay, such as one that was given an alias meanwhile, or from
+        which another version was made meanwhile, and why.
 
     Raises:
         ArtifactError: Something of the store cannot be read, so what it uses is not known.
@@ -96,8 +107,10 @@ def withdraw_candidates(tracker: ManifestTracker, plan: CollectionPlan) -> dict[
     """
     if plan.problems:
         raise _unknown_uses(tracker.root, plan.problems)
-    stayed = {}
+    stayed = _used_meanwhile(tracker, plan) if plan.candidates else {}
     for record in reversed(plan.candidates):
+        if record.ref in stayed:
+            continue
         try:
             tracker.withdraw(record.name, record.version, reason=WITHDRAWAL_REASON)
         except StoreError:
@@ -107,8 +120,15 @@ def withdraw_candidates(tracker: ManifestTracker, plan: CollectionPlan) -> dict[
     return stayed
 
 
-def data_of_withdrawn(tracker: ManifestTracker) -> list[DataPlace]:
+def data_of_withdrawn(
+    tracker: ManifestTracker, *, exclude: Collection[str] = (), older_than_days: float = 0
+) -> list[DataPlace]:
     """Where the data of versions lies that are withdrawn by now.
+
+    Args:
+        tracker: The store.
+        exclude: Names whose data stays, as if no version of theirs were withdrawn.
+        older_than_days: The same for versions that were recorded later than so many days ago.
 
     Raises:
         StoreError: The root cannot be listed.
@@ -116,8 +136,27 @@ def data_of_withdrawn(tracker: ManifestTracker) -> list[DataPlace]:
     names = survey_store(tracker)
     everything = [record for name in names for record in name.versions]
     in_use = [record.ref for record in everything if record.withdrawal is None]
-    needed = _needed(in_use, everything)
+    needed = _needed([*in_use, *_spared(everything, exclude, older_than_days)], everything)
     return plan_deletion(tracker.root, everything, needed, unread=_unread(names))
+
+
+def _used_meanwhile(tracker: ManifestTracker, plan: CollectionPlan) -> dict[str, str]:
+    names = survey_store(tracker)
+    problems = dict(_problems(names, plan.excluded))
+    if problems:
+        raise _unknown_uses(tracker.root, problems)
+    candidates = {record.ref for record in plan.candidates}
+    used = [record for name in names for record in name.versions if record.withdrawal is None]
+    kept = _with_inputs({each.ref: [] for each in used if each.ref not in candidates}, used)
+    return {ref: f"It became an {kept[ref][0]} meanwhile." for ref in candidates & kept.keys()}
+
+
+def _spared(
+    records: Sequence[VersionRecord], exclude: Collection[str], days: float
+) -> Iterator[str]:
+    """The versions whose data stays whether they are withdrawn or not."""
+    yield from (record.ref for record in records if record.name in exclude)
+    yield from (record.ref for record in _younger(records, days))
 
 
 def _reasons(
@@ -139,10 +178,17 @@ def _reasons(
 
 
 def _younger(records: Iterable[VersionRecord], days: float) -> Iterator[VersionRecord]:
-    oldest = datetime.now(UTC) - timedelta(days=days)
+    now = datetime.now().astimezone()
     for record in records:
-        if days and record.manifest and record.manifest.created_at.astimezone() > oldest:
+        if days and record.manifest and _age_s(record.manifest, now) < days * _S_PER_DAY:
             yield record
+
+
+def _age_s(manifest: Manifest, now: datetime) -> float:
+    created = manifest.created_at
+    # Converting the first or last moments of the calendar to another time zone overflows.
+    known = created if created.tzinfo is not None else created.replace(tzinfo=now.tzinfo)
+    return (now - known).total_seconds()
 
 
 def _with_inputs(

@@ -10,12 +10,24 @@ import os
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from nemo_runspec.artifacts.paths import local_path
 from nemo_runspec.errors import StoreError
 from nemo_runspec.manifest_tracker.content import OUR_FOLDER, OWN_DIRECTORY, describe, list_files
+from nemo_runspec.manifest_tracker.reach import (
+    Place,
+    folders_below,
+    identities,
+    is_spellable,
+    linked_places,
+    mounts_below,
+    passed_places,
+    place_at,
+    settled_place,
+)
 from nemo_runspec.manifest_tracker.schema import Manifest
 from nemo_runspec.manifest_tracker.survey import VersionRecord
 from nemo_runspec.manifest_tracker.verification import measured_place
@@ -110,13 +122,9 @@ def own_place(manifest: Manifest) -> str:
 class _Guard:
     def __init__(self, root: str, needed: Iterable[Manifest], unread: Sequence[str]) -> None:
         self._unread = unread
+        self._manifests = list(needed)
         local_root = local_path(root)
-        self._root = None if local_root is None else _real(local_root)
-        self._data: dict[Path, str] = {}
-        self._mentioned: dict[Path, str] = {}
-        for manifest in needed:
-            self._data |= dict(_local([own_place(manifest), *manifest.inputs], manifest.ref))
-            self._mentioned |= dict(_local(_texts(manifest.document()), manifest.ref))
+        self._root = None if local_root is None else place_at(local_root.absolute())
 
     def obstacle(self, place: str, owners: list[Manifest]) -> str | None:
         local = local_path(place)
@@ -129,55 +137,84 @@ class _Guard:
         if local.is_symlink():
             return "it is a link"
         try:
-            found = self._forbidden(_real(local)) or self._needed(_real(local))
+            found = self._forbidden(place_at(local)) or self._needed(place_at(local))
             return found or _unlike_record(local, owners)
         except OSError as error:
             return f"it cannot be read: {error.strerror}"
 
-    def _forbidden(self, place: Path) -> str | None:
-        if len(place.parts) < _SHALLOWEST:
+    def _forbidden(self, place: Place) -> str | None:
+        if len(place.path.parts) < _SHALLOWEST:
             return "it lies at the top of the file system"
         for folder, what in ((Path.home(), "home folder"), (Path.cwd(), "working directory")):
-            if _holds(place, _real(folder)):
+            if place.holds(place_at(folder)):
                 return f"it is or holds the {what}"
-        if self._root and (_holds(place, self._root) or _holds(self._root, place)):
+        if self._root and (place.holds(self._root) or self._root.holds(place)):
             return "it is part of the store, or holds it"
+        if mounts_below(place.path) or os.path.ismount(place.path):
+            return "another file system is mounted there"
         return None
 
-    def _needed(self, place: Path) -> str | None:
-        for needed, ref in (self._data | self._mentioned).items():
-            if _holds(place, needed):
+    def _needed(self, place: Place) -> str | None:
+        if self._unwalked is not None:
+            return self._unwalked
+        below = identities(folders_below(place.path))
+        for needed, ref in (*self._data, *self._mentioned):
+            if place.holds(needed) or not below.isdisjoint(needed.line):
                 return f"{ref} needs it"
-        for needed, ref in self._data.items():
-            if _holds(needed, place):
+        for needed, ref in self._data:
+            if needed.holds(place):
                 return f"{ref} needs what it is part of"
         return None
+
+    @property
+    def _data(self) -> list[tuple[Place, str]]:
+        return self._walked[0]
+
+    @property
+    def _unwalked(self) -> str | None:
+        return self._walked[1]
+
+    @cached_property
+    def _mentioned(self) -> list[tuple[Place, str]]:
+        found = {
+            each: manifest.ref
+            for manifest in self._manifests
+            for path in _local(_texts(manifest.document()))
+            for each in passed_places(path)
+        }
+        return [(settled_place(path), ref) for path, ref in found.items()]
+
+    @cached_property
+    def _walked(self) -> tuple[list[tuple[Place, str]], str | None]:
+        """All that the versions in use read, and why that is not known."""
+        found: dict[Path, str] = {}
+        for manifest in self._manifests:
+            for path in _local([own_place(manifest), *manifest.inputs]):
+                found |= dict.fromkeys(passed_places(path), manifest.ref)
+                try:
+                    found |= dict.fromkeys(linked_places(path), manifest.ref)
+                except OSError as error:
+                    unread = f"{error.filename or path} cannot be read ({error.strerror})"
+                    return [], f"{unread}, and {manifest.ref} may need it through a link there"
+        return [(settled_place(path), ref) for path, ref in found.items()], None
 
 
 def _unlike_record(place: Path, owners: list[Manifest]) -> str | None:
     recorded = {m.content.listing for m in owners if m.content and m.content.listing}
     if not recorded:
         return "what it held was not recorded"
-    folders = [str(place), *_folders(place)]
-    if any(os.path.ismount(folder) for folder in folders):
-        return "another file system is mounted there"
-    if any(Path(folder).name == OUR_FOLDER for folder in folders):
+    if any(folder.name == OUR_FOLDER for folder in [place, *folders_below(place)]):
         return "it holds a store or run directories"
     if describe(list_files(place), None).listing not in recorded:
         return "it holds other than what was recorded"
     return None
 
 
-def _folders(place: Path) -> Iterator[str]:
-    for folder, names, _ in os.walk(str(place)):
-        yield from (f"{folder}/{name}" for name in names)
-
-
-def _local(places: Iterable[str], ref: str) -> Iterator[tuple[Path, str]]:
+def _local(places: Iterable[str]) -> Iterator[Path]:
     for place in places:
         local = local_path(place)
-        if local is not None and local.is_absolute() and "\0" not in place:
-            yield _real(local), ref
+        if local is not None and local.is_absolute() and is_spellable(place):
+            yield local
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -189,14 +226,6 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for item in value:
             yield from _texts(item)
-
-
-def _real(path: Path) -> Path:
-    return Path(os.path.realpath(path))
-
-
-def _holds(outer: Path, inner: Path) -> bool:
-    return inner.is_relative_to(outer)
 
 
 def _may_exist(place: str) -> bool:

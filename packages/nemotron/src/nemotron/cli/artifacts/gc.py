@@ -40,7 +40,7 @@ def run(app: App, values: Mapping[str, Any]) -> int:
     with app.waiting(f"Withdrawing {show_count(len(plan.candidates), 'version')}"):
         stayed = withdraw_candidates(tracker, plan) if values["apply"] else {}
     with app.waiting("Deleting data"):
-        data = _delete(tracker) if values["delete_data"] else plan.data
+        data = _delete(tracker, values) if values["delete_data"] else plan.data
     mode = output_mode(values)
     if mode == "json":
         app.document(_document(plan, stayed, data, values))
@@ -52,8 +52,10 @@ def run(app: App, values: Mapping[str, Any]) -> int:
     return 0
 
 
-def _delete(tracker: ManifestTracker) -> list[DataPlace]:
-    places = data_of_withdrawn(tracker)
+def _delete(tracker: ManifestTracker, values: Mapping[str, Any]) -> list[DataPlace]:
+    places = data_of_withdrawn(
+        tracker, exclude=values["exclude"], older_than_days=values["older_than"]
+    )
     for place in places:
         if place.obstacle is None:
             delete_data(place)

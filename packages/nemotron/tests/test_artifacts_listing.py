@@ -190,3 +190,28 @@ def test_the_first_and_the_last_day_of_the_calendar_are_listed(
     file.write_text(json.dumps(json.loads(file.read_text()) | {"created_at": time}))
     for words in (["ls"], ["ls", "demo-data"], ["show", "demo-data"]):
         assert nemotron("artifacts", *words).code == 0
+
+
+def test_a_record_cannot_command_the_terminal(store: Path, nemotron: Callable) -> None:
+    file = store / "demo-data" / "v2" / "manifest.json"
+    evil = "x\x1b[2J\x1b]0;title\x07"
+    changed = {"type": evil, "path": f"/{evil}", "producer": evil, "metadata": {evil: evil}}
+    file.write_text(json.dumps(json.loads(file.read_text()) | changed))
+    (store / "demo-data" / "aliases").mkdir()
+    (store / "demo-data" / "aliases" / evil).write_text("v2")
+    tracker = ManifestTracker(store)
+    tracker.withdraw("demo-data", 1, reason=evil)
+    for words in (
+        ["ls"],
+        ["ls", "demo-data"],
+        ["show", "demo-data"],
+        ["verify", "demo-data"],
+        ["alias", "demo-data"],
+        ["why", "demo-data:v1", "demo-data:v2"],
+        ["lineage", "demo-data"],
+        ["show", "demo-data:v1"],
+    ):
+        done = nemotron("artifacts", *words)
+        assert "\x1b" not in done.out + done.err, words
+        assert "\x07" not in done.out + done.err, words
+    assert r"x\x1b[2J\x1b]0;title\x07" in nemotron("artifacts", "show", "demo-data").out

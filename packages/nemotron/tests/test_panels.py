@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from nemotron.cli.panels import (
     draw_panel,
     draw_tree,
     screen_of,
+    wrap,
 )
 
 PIPE = Screen(width=None, color=False, box=UNICODE_BOX)
@@ -63,6 +65,17 @@ def test_a_tree_is_drawn_like_a_folder_listing() -> None:
     assert draw_tree("Job Submission", tree, PIPE) == (
         "Job Submission\n├── configs\n│   ├── job:   /j\n│   └── train: /t\n└── mode: local\n"
     )
+
+
+def test_what_a_terminal_would_obey_is_spelt_out() -> None:
+    evil = "a\x1b[2Jb\x07\u202e\x9b1m"
+    shown = r"a\x1b[2Jb\x07\u202e\x9b1m"
+    drawn = draw_panel(Panel(evil, [evil, (evil, f"{evil}\n{evil}")], fill=False), PIPE)
+    assert drawn.count(shown) == 5
+    tree = draw_tree(evil, {evil: {evil: evil}}, PIPE)
+    assert tree.count(shown) == 4
+    for text in (drawn, tree, *wrap(evil, 40)):
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", text)
 
 
 def test_a_stream_without_unicode_gets_ascii_boxes() -> None:

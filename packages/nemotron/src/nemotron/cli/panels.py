@@ -1,7 +1,8 @@
 """A light renderer for panels and trees: box drawing, word wrap, no dependency.
 
-Text is measured in terminal cells. Colour and line width come from a :class:`Screen`, so the
-same panel can be drawn for a terminal, a pipe or a terminal without Unicode.
+Text is measured in terminal cells; what a terminal would obey is spelt out. Colour and line width
+come from a :class:`Screen`, so the same panel can be drawn for a terminal, a pipe or a terminal
+without Unicode.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, NamedTuple, TypeAlias
+
+from nemo_runspec.printable import printable
 
 Row: TypeAlias = "str | tuple[str, str]"
 Tree: TypeAlias = "Mapping[str, Tree | str]"
@@ -96,6 +99,7 @@ def screen_of(stream: IO[str], environ: Mapping[str, str] | None = None) -> Scre
 
 def draw_panel(panel: Panel, screen: Screen) -> str:
     """Draw one panel, as text that ends with a line break."""
+    panel = panel._replace(title=printable(panel.title), rows=[_shown(row) for row in panel.rows])
     limit = None if screen.width is None else screen.width - 4
     lines = list(_lay_out(panel, limit))
     needed = max([cell_width(panel.title) + 2, *(cell_width(line) for line, _ in lines)])
@@ -106,7 +110,7 @@ def draw_panel(panel: Panel, screen: Screen) -> str:
 
 def draw_tree(title: str, tree: Tree, screen: Screen) -> str:
     """Draw nested labels and values, as of a folder listing."""
-    lines = [screen.style(title, "1"), *_branches(tree, screen.box, prefix="")]
+    lines = [screen.style(printable(title), "1"), *_branches(tree, screen.box, prefix="")]
     return "\n".join(lines) + "\n"
 
 
@@ -151,6 +155,13 @@ def _lay_out(panel: Panel, limit: int | None) -> Iterator[tuple[str, int]]:
             yield from _labelled(row[0], row[1], column, limit)
 
 
+def _shown(row: Row) -> Row:
+    if isinstance(row, str):
+        return printable(row, keep="\n")
+    label, text = row
+    return printable(label), printable(text, keep="\n")
+
+
 def _labelled(label: str, text: str, column: int, limit: int | None) -> Iterator[tuple[str, int]]:
     indent = " " * column
     lines = wrap(text, None if limit is None else limit - column)
@@ -166,11 +177,11 @@ def wrap(text: str, limit: int | None) -> list[str]:
     """Break text at spaces, and words longer than a line anywhere; at least one line.
 
     Args:
-        text: The text; its own line breaks are kept.
+        text: The text; its own line breaks are kept, and other control characters spelt out.
         limit: Cells per line; None leaves lines as they are.
     """
     lines: list[str] = []
-    for line in text.splitlines() or [""]:
+    for line in printable(text, keep="\n").splitlines() or [""]:
         lines.extend([line] if limit is None else _wrap_line(line, max(limit, 8)))
     return lines
 
@@ -204,6 +215,7 @@ def _chop(word: str, limit: int) -> list[str]:
 
 
 def _branches(tree: Tree, box: Box, prefix: str) -> Iterator[str]:
+    tree = {printable(key): value for key, value in tree.items()}
     leaves = [cell_width(key) for key, value in tree.items() if isinstance(value, str)]
     column = max(leaves, default=0) + 1
     last = len(tree) - 1
@@ -219,7 +231,7 @@ def _branches(tree: Tree, box: Box, prefix: str) -> Iterator[str]:
 def _leaf(key: str, value: str, column: int) -> str:
     if not value:
         return key
-    return f"{key}:{' ' * (column - cell_width(key))}{value}"
+    return f"{key}:{' ' * (column - cell_width(key))}{printable(value)}"
 
 
 def _columns(stream: IO[str], variables: Mapping[str, str]) -> int:

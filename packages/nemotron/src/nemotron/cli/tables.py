@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nemo_runspec.printable import printable
 from nemotron.cli.panels import Row, cell_width
 
 _GAP = 2
@@ -16,6 +17,8 @@ def table_rows(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> list[Row
         heads: The heads of the columns. The first column becomes the labels of the panel.
         lines: As many cells each as there are heads.
     """
+    # Before it is measured: what is drawn has the same cells.
+    lines = [[printable(cell) for cell in line] for line in lines]
     used = [
         index for index in range(len(heads)) if index == 0 or any(line[index] for line in lines)
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nemo_runspec.lineage.graph import ArtifactNode, Node
+from nemo_runspec.printable import printable
 
 
 def label_lines(node: Node) -> list[str]:
@@ -16,12 +17,3 @@ def label_lines(node: Node) -> list[str]:
     else:
         lines = [node.input.uri, *([node.input.revision] if node.input.revision else [])]
     return [printable(line) for line in [*lines, *(f"({note})" for note in node.notes)]]
-
-
-def printable(text: str) -> str:
-    """Spell out what cannot be printed on one line: control characters, lone surrogates."""
-    return "".join(one if one.isprintable() else _spelled(one) for one in text)
-
-
-def _spelled(character: str) -> str:
-    return character.encode("unicode_escape").decode()

@@ -19,11 +19,11 @@ from typing import Any
 from urllib.parse import quote
 
 from nemo_runspec.artifacts.paths import local_path
-from nemo_runspec.lineage.formats.labels import printable
 from nemo_runspec.lineage.graph import LineageGraph
 from nemo_runspec.lineage.reading import read_manifests
 from nemo_runspec.lineage.records import RawInput, VersionRecord, imported_from
 from nemo_runspec.manifest_tracker import Manifest, ManifestTracker
+from nemo_runspec.printable import printable
 
 _SPEC = "https://openlineage.io/spec"
 _EVENT = f"{_SPEC}/2-0-2/OpenLineage.json#/$defs/RunEvent"

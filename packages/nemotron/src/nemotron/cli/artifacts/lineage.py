@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from nemo_runspec.lineage import ArtifactNode, LineageGraph, lineage_graph
-from nemo_runspec.lineage.formats.labels import printable
 from nemo_runspec.lineage.graph import Node
 from nemo_runspec.lineage.outline import Line, outline
 from nemo_runspec.manifest_tracker import ManifestTracker
+from nemo_runspec.printable import printable
 from nemotron.cli.app import App, output_mode
 from nemotron.cli.artifacts.inputs import show_input
 from nemotron.cli.artifacts.store import Store
@@ -63,7 +63,7 @@ def _tree(graph: LineageGraph, app: App) -> Iterator[str]:
     elif graph.direction == "down":
         yield from ["", "Nothing that is recorded here was made from it."]
     for ref, problem in graph.unread.items():
-        yield f"Not looked into, so it may be missing above: {ref} ({problem})"
+        yield printable(f"Not looked into, so it may be missing above: {ref} ({problem})")
 
 
 def _drawn(line: Line, box: Box) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nemo_runspec.lineage import Comparison, Difference, compare_histories
-from nemo_runspec.lineage.formats.labels import printable
+from nemo_runspec.printable import printable
 from nemotron.cli.app import App, output_mode
 from nemotron.cli.artifacts.store import Store
 from nemotron.cli.panels import Panel, Row

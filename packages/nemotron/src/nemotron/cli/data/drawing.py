@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+from nemo_runspec.printable import printable
 from nemotron.cli.data.document import (
     BinDocument,
     InspectionDocument,
@@ -42,7 +43,7 @@ def draw_inspection(title: str, found: InspectionDocument, screen: Screen) -> st
         parts.append(legend(screen))
     for file, records in groupby(found["records"], key=lambda record: record["file"]):
         if len(found["files"]) > 1:
-            parts.append(f"{screen.style(file, '36')}\n")
+            parts.append(f"{screen.style(printable(file), '36')}\n")
         parts += [_draw_record(record, screen) for record in records]
     return "\n".join(parts)
 
@@ -97,7 +98,7 @@ def _bar(count: int, most: int, full: int) -> int:
 
 
 def _draw_record(record: RecordDocument, screen: Screen) -> str:
-    lines = [screen.style(_heading(record), "1")]
+    lines = [screen.style(printable(_heading(record)), "1")]
     unit = "characters" if record["tokens"] is None else "tokens"
     spans = [_span(piece, unit) for piece in record["pieces"]]
     lines += draw_spans(spans, screen)

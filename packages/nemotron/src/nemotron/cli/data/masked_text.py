@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
+from nemo_runspec.printable import printable
 from nemotron.cli.panels import ASCII_BOX, Screen, cell_width
 
 _TRAINED, _MASKED = "1;32", "2"
-_HIDDEN_CATEGORIES = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 class Span(NamedTuple):
@@ -68,16 +67,10 @@ def _marked(span: Span, screen: Screen) -> Span:
 
 
 def _visible(text: str, screen: Screen) -> str:
-    spelt = "".join(map(_spelt, text))
+    spelt = printable(text, keep="\n")
     if screen.box is ASCII_BOX:
         return spelt.replace("\n", "\\n\n").encode("ascii", "backslashreplace").decode()
     return spelt.replace("\n", "↵\n")
-
-
-def _spelt(character: str) -> str:
-    if character == "\n" or unicodedata.category(character) not in _HIDDEN_CATEGORIES:
-        return character
-    return character.encode("unicode_escape").decode()
 
 
 def _lines(runs: Iterable[Span], limit: int | None) -> Iterator[list[Span]]:

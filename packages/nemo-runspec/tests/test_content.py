@@ -61,10 +61,20 @@ def test_every_change_changes_the_digest(tmp_path: Path, change: dict[str, str])
     assert before.digest != after.digest
 
 
+OURS = '{"type": "Artifact", "path": "/data"}'
+
+
 def test_our_own_metadata_is_no_content_but_only_at_the_top(tmp_path: Path) -> None:
-    data = write(tmp_path / "data", {"metadata.json": "{}", "part/metadata.json": "{}"})
+    data = write(tmp_path / "data", {"metadata.json": OURS, "part/metadata.json": OURS})
     content = measured(tmp_path, Artifact(path=data))
     assert list(content.entries or {}) == ["part/metadata.json"]
+
+
+@pytest.mark.parametrize("foreign", ["{}", '{"type": "x"}', '["type", "path"]', "no JSON", ""])
+def test_the_metadata_of_another_software_is_content(tmp_path: Path, foreign: str) -> None:
+    data = write(tmp_path / "data", {"metadata.json": foreign})
+    content = measured(tmp_path, Artifact(path=data))
+    assert list(content.entries or {}) == ["metadata.json"]
 
 
 def test_a_store_below_the_path_is_no_content(tmp_path: Path) -> None:

@@ -95,8 +95,83 @@ def test_data_that_was_merely_copied_or_touched_is_intact(
     tracker: ManifestTracker, data: Path
 ) -> None:
     os.utime(data / "a.txt", ns=(0, 0))
-    (data / "metadata.json").write_text("{}")
+    (data / "metadata.json").write_text('{"type": "Artifact", "path": "/data"}')
     assert verify_version(tracker, "data").faults == []
+
+
+LINK_CHANGES: dict[str, tuple[Change, str]] = {
+    "grown": (
+        lambda outside: (outside / "x").write_text("longer"),
+        "leads to 6 bytes; 4 were recorded",
+    ),
+    "rewritten": (
+        lambda outside: rewrite_later(outside / "x", "yyyy"),
+        "leads to a file that was rewritten on 2030-03-17",
+    ),
+    "deleted": (
+        lambda outside: (outside / "x").unlink(),
+        "is a link that leads nowhere: No such file or directory",
+    ),
+    "replaced": (
+        lambda outside: ((outside / "x").unlink(), (outside / "x").mkdir()),
+        "leads to no file any more",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", [Artifact, ModelArtifact])
+@pytest.mark.parametrize("change", LINK_CHANGES)
+def test_changes_behind_a_link_are_found(
+    tmp_path: Path, data: Path, change: str, kind: type[Artifact]
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "x").write_text("xxxx")
+    (data / "link").symlink_to(outside / "x")
+    step = {"step": 1} if kind is ModelArtifact else {}
+    tracker = record(tmp_path, kind(path=data, **step))
+    found = verify_version(tracker, "data")
+    assert found.faults == []
+    assert "The bytes of what links lead to" in found.unchecked[-1]
+    apply, expected = LINK_CHANGES[change]
+    apply(outside)
+    (fault,) = faults(verify_version(tracker, "data"), tmp_path)
+    assert fault.startswith(f"data/link {expected}")
+
+
+def test_changes_behind_links_among_very_many_files_are_found(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("xxxx")
+    data = tmp_path / "data"
+    data.mkdir()
+    for number in range(300):
+        (data / str(number)).symlink_to(outside)
+    tracker = record(tmp_path, Artifact(path=data))
+    assert verify_version(tracker, "data").faults == []
+    outside.write_text("longer")
+    assert faults(verify_version(tracker, "data"), tmp_path) == [
+        "data has links that lead to files of other sizes or times"
+    ]
+
+
+def test_a_folder_behind_a_link_is_not_followed_and_that_is_said(
+    tmp_path: Path, data: Path
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (data / "link").symlink_to(outside)
+    tracker = record(tmp_path, Artifact(path=data))
+    (outside / "later").touch()
+    found = verify_version(tracker, "data")
+    assert found.faults == []
+    assert found.unchecked == [
+        f"What lies behind links to folders, which are not followed: {data / 'link'}."
+    ]
+    (outside / "later").unlink()
+    outside.rmdir()
+    assert faults(verify_version(tracker, "data"), tmp_path) == [
+        "data/link is a link that leads nowhere: No such file or directory"
+    ]
 
 
 def test_data_that_is_gone_is_one_fault(tracker: ManifestTracker, data: Path) -> None:

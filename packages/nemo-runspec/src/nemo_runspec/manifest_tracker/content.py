@@ -7,12 +7,14 @@ while training waits, sizes and modification times tell.
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from nemo_runspec.artifacts.base import Artifact
 from nemo_runspec.artifacts.metadata_file import METADATA_FILE
@@ -23,10 +25,33 @@ logger = logging.getLogger(__name__)
 
 OWN_DIRECTORY = "absolute_path"
 OUR_FOLDER = ".nemotron"
+TARGET = "target"
+LINKS = "links"
 
 _LARGEST_DIGESTED_BYTES = 256 * 2**20
 _MOST_DIGESTED_FILES = 10_000
 _MOST_LISTED_FILES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class LinkTarget:
+    """What a link leads to; it is looked at and never opened.
+
+    Attributes:
+        bytes: The file's size; None where it is no file.
+        modified_ns: When that was written, in nanoseconds since 1970.
+        problem: Why the link leads to nothing that can be read.
+    """
+
+    bytes: int | None = None
+    modified_ns: int | None = None
+    problem: str | None = None
+
+    def record(self) -> dict[str, int] | None:
+        """How a manifest records it; None where it is no file."""
+        if self.bytes is None or self.modified_ns is None:
+            return None
+        return {"bytes": self.bytes, "modified_ns": self.modified_ns}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +65,7 @@ class FoundFile:
         bytes: Its size.
         modified_ns: When it was written, in nanoseconds since 1970.
         regular: Whether it is a file with content to read, rather than a link or device.
+        target: What it leads to, where it is a link.
     """
 
     name: str
@@ -47,12 +73,14 @@ class FoundFile:
     bytes: int
     modified_ns: int
     regular: bool
+    target: LinkTarget | None = None
 
 
 def measure_content(artifact: Artifact) -> Content | None:
     """Measure what an artifact points to: of a checkpoint, its own iteration's directory.
 
-    The ``metadata.json`` that we write ourselves is left out; links are counted, not followed.
+    The ``metadata.json`` that we write ourselves is left out. Links are counted, and of a file that
+    one leads to size and time are noted; folders behind links are not entered.
 
     Returns:
         None for remote storage, for a path that does not exist, and where something below it
@@ -82,7 +110,7 @@ def list_files(place: Path) -> list[FoundFile]:
     if not stat.S_ISDIR(status.st_mode):
         return [_found(_text(place.name), str(place), status)]
     found = _walk(str(place), "")
-    return sorted((file for file in found if file.name != METADATA_FILE), key=_sort_key)
+    return sorted((file for file in found if not _is_our_metadata(file)), key=_sort_key)
 
 
 def digest_files(files: Iterable[FoundFile]) -> dict[str, str]:
@@ -111,13 +139,30 @@ def describe(files: list[FoundFile], digests: Mapping[str, str] | None) -> Conte
         digests: What :func:`digest_files` gave for them; None where they were not read.
     """
     named = len(files) <= _MOST_LISTED_FILES
-    return Content(
+    content = Content(
         bytes=sum(file.bytes for file in files),
         files=len(files),
         digest=None if digests is None else _combined(_digest_lines(files, digests)),
         listing=_combined(_listing_lines(files)),
         entries={file.name: _record(file, digests or {}) for file in files} if named else None,
     )
+    links = digest_of_links(files)
+    return content if links is None else content.model_copy(update={LINKS: links})
+
+
+def digest_of_links(files: Iterable[FoundFile]) -> str | None:
+    """Sum up what all links lead to: names, sizes and times; None where there are no links."""
+    lines = [
+        f"{file.target.bytes} {file.target.modified_ns} ".encode() + _sort_key(file)
+        for file in files
+        if file.target is not None
+    ]
+    return _combined(lines) if lines else None
+
+
+def recorded_extra(record: Content | FileRecord, key: str) -> Any:
+    """A value that only the manifests of data with links have; None in all others."""
+    return (record.model_extra or {}).get(key)
 
 
 def _measured(local: Path, artifact: Artifact, place: Path | RemotePath) -> Content | None:
@@ -154,6 +199,18 @@ def _walk(folder: str, prefix: str) -> Iterator[FoundFile]:
             logger.debug("%s is gone.", entry.path)
 
 
+def _is_our_metadata(file: FoundFile) -> bool:
+    if file.name != METADATA_FILE or not file.regular or file.bytes > _LARGEST_DIGESTED_BYTES:
+        return False
+    try:
+        document = json.loads(Path(file.path).read_bytes())
+    except FileNotFoundError:
+        return True
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and {"type", "path"} <= document.keys()
+
+
 def _is_ours(folder: os.DirEntry[str]) -> bool:
     """Tell run directories and stores, which change as soon as something is recorded."""
     return folder.name == OUR_FOLDER or Path(folder.path, OUR_FOLDER, "store.json").exists()
@@ -169,7 +226,18 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
 
 def _found(name: str, path: str, status: os.stat_result) -> FoundFile:
     regular = stat.S_ISREG(status.st_mode)
-    return FoundFile(name, path, status.st_size, status.st_mtime_ns, regular)
+    target = _target(path) if stat.S_ISLNK(status.st_mode) else None
+    return FoundFile(name, path, status.st_size, status.st_mtime_ns, regular, target)
+
+
+def _target(link: str) -> LinkTarget:
+    try:
+        status = Path(link).stat()
+    except OSError as error:
+        return LinkTarget(problem=error.strerror or str(error))
+    if stat.S_ISREG(status.st_mode):
+        return LinkTarget(status.st_size, status.st_mtime_ns)
+    return LinkTarget()
 
 
 def _text(name: str) -> str:
@@ -208,4 +276,8 @@ def _combined(lines: Iterable[bytes]) -> str:
 
 
 def _record(file: FoundFile, digests: Mapping[str, str]) -> FileRecord:
-    return FileRecord(bytes=file.bytes, modified_ns=file.modified_ns, digest=digests.get(file.name))
+    known = FileRecord(
+        bytes=file.bytes, modified_ns=file.modified_ns, digest=digests.get(file.name)
+    )
+    target = file.target.record() if file.target is not None else None
+    return known if target is None else known.model_copy(update={TARGET: target})

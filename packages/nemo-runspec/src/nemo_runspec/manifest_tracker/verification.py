@@ -9,7 +9,16 @@ from pathlib import Path
 
 from nemo_runspec.artifacts.paths import RemotePath, local_path
 from nemo_runspec.errors import ArtifactError
-from nemo_runspec.manifest_tracker.content import FoundFile, describe, digest_files, list_files
+from nemo_runspec.manifest_tracker.content import (
+    LINKS,
+    TARGET,
+    FoundFile,
+    describe,
+    digest_files,
+    digest_of_links,
+    list_files,
+    recorded_extra,
+)
 from nemo_runspec.manifest_tracker.schema import Content, FileRecord, Manifest
 from nemo_runspec.manifest_tracker.tracker import ManifestTracker
 
@@ -78,7 +87,8 @@ def verify_manifest(manifest: Manifest) -> Verification:
         return Verification(manifest.ref, place, faults, unchecked)
     try:
         files = list_files(local)
-        faults = list(_differences(local, content, files))
+        faults = [*_differences(local, content, files), *_dangling(files)]
+        unchecked += _not_followed(content, files)
     except OSError as error:
         faults = [Fault(str(error.filename or local), f"cannot be read: {error.strerror}")]
         return Verification(manifest.ref, place, faults, unchecked)
@@ -115,6 +125,25 @@ def _not_checked(place: str, content: Content | None) -> Iterator[str]:
         yield "The bytes of the files: no digest was recorded, only sizes and times."
 
 
+def _not_followed(content: Content, files: list[FoundFile]) -> Iterator[str]:
+    links = [file for file in files if file.target is not None]
+    folders = [file for file in links if Path(file.path).is_dir()]
+    if folders:
+        more = f" and {len(folders) - 1:,} more" if len(folders) > 1 else ""
+        yield f"What lies behind links to folders, which are not followed: {folders[0].path}{more}."
+    if any(file.target and file.target.bytes is not None for file in links):
+        if recorded_extra(content, LINKS) is None:
+            yield "What links lead to: nothing was recorded of it."
+        else:
+            yield "The bytes of what links lead to: only its sizes and times were recorded."
+
+
+def _dangling(files: list[FoundFile]) -> Iterator[Fault]:
+    for file in files:
+        if file.target is not None and file.target.problem is not None:
+            yield Fault(file.path, f"is a link that leads nowhere: {file.target.problem}")
+
+
 def _differences(place: Path, content: Content, files: list[FoundFile]) -> Iterator[Fault]:
     if content.entries is None:
         yield from _different_totals(place, content, files)
@@ -141,10 +170,24 @@ def _change(record: FileRecord, file: FoundFile) -> str | None:
     if file.bytes != record.bytes:
         return f"has {file.bytes:,} bytes; {record.bytes:,} were recorded"
     if record.digest is not None:
-        same = digest_files([file]).get(file.name) == record.digest
-        return None if same else "was rewritten: its digest is another"
-    if file.modified_ns != record.modified_ns:
+        if digest_files([file]).get(file.name) != record.digest:
+            return "was rewritten: its digest is another"
+    elif file.modified_ns != record.modified_ns:
         return f"was rewritten on {_time(file.modified_ns)}; it kept its size"
+    return _changed_target(record, file)
+
+
+def _changed_target(record: FileRecord, file: FoundFile) -> str | None:
+    recorded = recorded_extra(record, TARGET)
+    if recorded is None or file.target is None or file.target.problem is not None:
+        return None
+    bytes_now, modified_ns = file.target.bytes, file.target.modified_ns
+    if bytes_now is None or modified_ns is None:
+        return "leads to no file any more"
+    if bytes_now != recorded["bytes"]:
+        return f"leads to {bytes_now:,} bytes; {recorded['bytes']:,} were recorded"
+    if modified_ns != recorded["modified_ns"]:
+        return f"leads to a file that was rewritten on {_time(modified_ns)}; it kept its size"
     return None
 
 
@@ -162,6 +205,9 @@ def _different_totals(place: Path, content: Content, files: list[FoundFile]) -> 
             yield Fault(str(place), "was rewritten in part: its digest is another")
     elif content.listing is not None and now.listing != content.listing:
         yield Fault(str(place), "was rewritten in part: names or modification times are others")
+    links = recorded_extra(content, LINKS)
+    if links is not None and links != digest_of_links(files):
+        yield Fault(str(place), "has links that lead to files of other sizes or times")
 
 
 def _time(modified_ns: int) -> str:

@@ -13,6 +13,7 @@ from nemo_runspec.artifacts.settings import TrackingSettings
 from nemo_runspec.errors import NemotronError, UsageError
 from nemo_runspec.importing import Description, describe_checkpoint, record_import
 from nemo_runspec.manifest_tracker import ManifestTracker
+from nemo_runspec.manifest_tracker.collection import data_of_withdrawn
 
 TRACKER_FILE = "latest_checkpointed_iteration.txt"
 
@@ -315,6 +316,27 @@ def test_another_softwares_metadata_is_left_alone(hf: Path, settings: TrackingSe
     described = describe_checkpoint(hf, step=3)
     record_import(described, source=hf, name="m", settings=settings)
     assert (hf / "metadata.json").read_text() == '{"sharded_backend": "torch_dist"}'
+
+
+def test_what_an_import_names_elsewhere_is_an_input_and_its_data_stays(
+    tmp_path: Path, settings: TrackingSettings
+) -> None:
+    assert settings.root is not None
+    tracker = ManifestTracker(settings.root)
+    for folder in ("token-parts", "other", "mix"):
+        artifact = PretrainBlendsArtifact(path=write(tmp_path / folder, shard="x"))
+        outside = (str(tmp_path / "token-parts" / "shard"),) if folder == "mix" else ()
+        described = Description(artifact, outside=outside)
+        for _ in range(2):
+            record_import(described, source=artifact.path, name=folder, settings=settings)
+    manifest = tracker.find("mix:v1")
+    assert manifest.inputs == [str(tmp_path / "token-parts" / "shard")]
+    assert manifest.input_revisions[manifest.inputs[0]].startswith("sha256:")
+    assert tracker.versions("mix") == [1]
+    for name in ("token-parts", "other"):
+        tracker.withdraw(name, 1, reason="old")
+    found = {Path(each.path).name: each.obstacle for each in data_of_withdrawn(tracker)}
+    assert found == {"token-parts": "mix:v1 needs it", "other": None}
 
 
 def test_a_name_that_is_none_records_nothing(megatron: Path, settings: TrackingSettings) -> None:

@@ -292,6 +292,31 @@ def test_relative_prefixes_are_found_and_noted(pretrain: PrepResult) -> None:
     assert "working directory" in described.notes[0]
 
 
+def test_shards_outside_the_folder_are_named(pretrain: PrepResult, tmp_path: Path) -> None:
+    assert describe_pretrain_data(pretrain.path).outside == ()
+    mix = tmp_path / "mix"
+    mix.mkdir()
+    (mix / "blend.json").write_bytes((pretrain.path / "blend.json").read_bytes())
+    splits = splits_of(pretrain.path)
+    prefixes = {each for split in splits.values() for each in (split or [])[1::2]}
+    expected = sorted(f"{each}{suffix}" for each in prefixes for suffix in (".bin", ".idx"))
+    assert list(describe_pretrain_data(mix).outside) == expected
+    relative = [str(Path("..") / Path(each).relative_to(tmp_path)) for each in prefixes]
+    change(mix / "blend.json", train=relative, valid=None)
+    assert list(describe_pretrain_data(mix).outside) == expected
+
+
+def test_packs_outside_the_folder_are_named(sft: PrepResult, tmp_path: Path) -> None:
+    assert describe_sft_data(sft.path).outside == ()
+    mix = tmp_path / "mix"
+    mix.mkdir()
+    place = splits_of(sft.path)["train"][1]
+    blend = {"train": [place], "valid": None, "test": None, "pack_size": PACK_SIZE}
+    (mix / "blend.json").write_text(json.dumps(blend))
+    expected = tuple(str(file) for file in sorted(Path(place).glob("*.parquet")))
+    assert describe_sft_data(mix).outside == expected
+
+
 def test_a_training_shard_that_is_held_out_too_is_noted(pretrain: PrepResult) -> None:
     change(pretrain.path / "blend.json", test=splits_of(pretrain.path)["train"])
     (note,) = describe_pretrain_data(pretrain.path).notes

@@ -19,8 +19,10 @@ class Description:
         artifact: What was found, with its fields.
         notes: What whoever imports it should know; sentences.
         recorded_ref: The version that a record beside it speaks of, such as ``name:v2``.
+        outside: Files and folders outside the artifact's own that it names, and needs.
     """
 
     artifact: Artifact
     notes: tuple[str, ...] = ()
     recorded_ref: str | None = None
+    outside: tuple[str, ...] = ()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,13 +14,15 @@ from nemo_runspec.artifacts.base import Artifact
 from nemo_runspec.artifacts.metadata_file import METADATA_FILE, read_metadata
 from nemo_runspec.artifacts.paths import local_path
 from nemo_runspec.artifacts.reference import check_artifact_name
+from nemo_runspec.artifacts.revisions import revisions_of
 from nemo_runspec.artifacts.session import ArtifactTrackingResult
 from nemo_runspec.artifacts.settings import TrackingSettings
-from nemo_runspec.artifacts.tracker import LoggedArtifact
+from nemo_runspec.artifacts.tracker import Lineage, LoggedArtifact
 from nemo_runspec.errors import NemotronError
 from nemo_runspec.importing.description import IMPORTED, Description
 from nemo_runspec.manifest_tracker import ManifestTracker
 from nemo_runspec.provenance import collect_software
+from nemo_runspec.redaction import redact_values
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +31,8 @@ def record_import(
     description: Description, *, source: Path, name: str, settings: TrackingSettings
 ) -> LoggedArtifact:
     """Record an imported artifact, unless the latest version of its name is the same already.
+
+    What it names outside its own folder is recorded among its raw inputs.
 
     ``metadata.json`` is written beside the data where that is writable and no preparation or
     training job has left its own.
@@ -44,10 +50,11 @@ def record_import(
     check_artifact_name(name)
     artifact = description.artifact
     tracking = _open(settings, source)
-    reused = tracking.find_recorded(artifact, name)
+    lineage = _with_inputs(tracking.lineage_of(artifact), description.outside)
+    reused = tracking.find_recorded(artifact, name, lineage)
     if reused is not None:
         return reused
-    logged = tracking.record(artifact, name)
+    logged = tracking.record(artifact, name, lineage)
     _write_metadata(artifact, logged)
     return logged
 
@@ -72,6 +79,15 @@ def known_version(reference: str | None, place: Path, settings: TrackingSettings
         logger.debug("%s is not in this store: %s", reference, error)
         return None
     return reference if local_path(resolved.path) == place else None
+
+
+def _with_inputs(lineage: Lineage, outside: Sequence[str]) -> Lineage:
+    known = revisions_of(outside)
+    revisions = {redact_values(place): revision for place, revision in known.items()}
+    inputs = dict.fromkeys([*lineage.inputs, *redact_values(list(outside))])
+    return replace(
+        lineage, inputs=list(inputs), input_revisions={**revisions, **lineage.input_revisions}
+    )
 
 
 def _open(settings: TrackingSettings, source: Path) -> ArtifactTrackingResult:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,11 @@ class Layout:
     def key(self, *parts: str) -> str:
         """Name a key of the file, for messages."""
         return f"{self.file}: {'.'.join(parts)}"
+
+    def outside(self, places: Iterable[str | Path]) -> tuple[str, ...]:
+        """Those of some absolute places that lie outside the folder, each once, sorted."""
+        named = {os.path.normpath(place) for place in places}
+        return tuple(sorted(each for each in named if not Path(each).is_relative_to(self.folder)))
 
 
 def open_layout(given: str | Path, file_name: str) -> Layout:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from nemo_runspec.artifacts import PretrainBlendsArtifact
@@ -51,7 +52,13 @@ def _described(layout: Layout) -> Description:
         recorded.describe(fields, _DESCRIPTIVE), where=str(recorded.file)
     )
     notes = (*relative_note(splits), *_shared_note(splits))
-    return Description(artifact, notes, recorded.ref)
+    return Description(artifact, notes, recorded.ref, layout.outside(_files(splits)))
+
+
+def _files(splits: dict[str, list[BlendEntry]]) -> Iterator[str]:
+    for entries in splits.values():
+        for entry in entries:
+            yield from (f"{entry.prefix}{suffix}" for suffix in (".bin", ".idx"))
 
 
 def _count(layout: Layout, splits: dict[str, list[BlendEntry]]) -> dict[str, ShardCounts]:

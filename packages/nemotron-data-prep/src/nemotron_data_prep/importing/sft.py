@@ -56,7 +56,8 @@ def _described(layout: Layout, pack_size: int | None) -> Description:
     artifact = SFTDataArtifact.from_document(
         recorded.describe(fields, _DESCRIPTIVE), where=str(recorded.file)
     )
-    return Description(artifact, recorded_ref=recorded.ref)
+    files = (file for count in counts.values() for file in count.files)
+    return Description(artifact, recorded_ref=recorded.ref, outside=layout.outside(files))
 
 
 def _place(layout: Layout, entries: list[BlendEntry]) -> BlendEntry | None:

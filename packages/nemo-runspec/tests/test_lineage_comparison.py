@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -424,3 +425,95 @@ def test_an_import_of_changed_content_is_another_data_version(
     found = compare_histories(tracker, "sft-model:v1", "sft-model:v2")
     assert told(found) == [("data", "size_bytes", 1, 2)]
     assert found.differences[0].remark == f"both imported from {folder}"
+
+
+def log_files(
+    tracker: ManifestTracker, folder: Path, text: str, kind: type[Artifact] = SFTDataArtifact
+) -> str:
+    """What was made in one way, whatever came of it."""
+    folder.mkdir(exist_ok=True)
+    (folder / "shard.txt").write_text(text)
+    fields: dict[str, Any] = {"step": 1} if kind is ModelArtifact else {"pack_size": 8}
+    artifact = kind(path=folder, **fields)
+    made = Lineage(provenance=provenance("nano3/data/prep/sft", {"pack_size": 8}))
+    return tracker.log(artifact, name=kind.__name__, lineage=made).ref
+
+
+def test_other_content_is_named_where_nothing_says_why(
+    tracker: ManifestTracker, tmp_path: Path
+) -> None:
+    data = [log_files(tracker, tmp_path / "data", text) for text in ("one", "two", "two")]
+    for ref in data:
+        log_model(tracker, ref)
+    contents = [tracker.find(ref).content for ref in data]
+    digests = [content.digest for content in contents if content]
+    found = compare_histories(tracker, "sft-model:v1", "sft-model:v2")
+    assert told(found) == [("data", "content", digests[0], digests[1])]
+    assert found.differences[0].at == (data[0], data[1])
+    assert not compare_histories(tracker, data[1], data[2]).differences
+    weights = [log_files(tracker, tmp_path / "m", text, ModelArtifact) for text in ("one", "two")]
+    assert not compare_histories(tracker, *weights).differences
+
+
+def test_content_is_no_cause_where_something_else_is(
+    tracker: ManifestTracker, tmp_path: Path
+) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for size in (8, 16):
+        (folder / "shard.txt").write_text(str(size))
+        made = Lineage(provenance=provenance("nano3/data/prep/sft", {"pack_size": size}))
+        artifact = SFTDataArtifact(path=folder, pack_size=size, total_tokens=1)
+        tracker.log(artifact, name="data", lineage=made)
+    found = compare_histories(tracker, "data:v1", "data:v2")
+    assert told(found) == [("config", "pack_size", 8, 16)]
+
+
+def test_an_import_of_rewritten_files_is_another_data_version(
+    tracker: ManifestTracker, tmp_path: Path
+) -> None:
+    imported = Lineage(provenance={"imported": {"from": "/a", "at": "2026-01-01T00:00:00+00:00"}})
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for modified in (1, 2):
+        (folder / "weights").write_text("same size")
+        os.utime(folder / "weights", (modified, modified))
+        tracker.log(ModelArtifact(path=folder, step=1), name="m", lineage=imported)
+        manifest = tmp_path / "artifacts" / "m" / f"v{modified}" / "manifest.json"
+        document = json.loads(manifest.read_text())
+        document["content"]["digest"] = None
+        manifest.write_text(json.dumps(document))
+    found = compare_histories(tracker, "m:v1", "m:v2")
+    assert [(each.category, each.key) for each in found.differences] == [("data", "listing")]
+
+
+def test_a_tokenizer_that_does_not_follow_from_the_data_is_named(tracker: ManifestTracker) -> None:
+    for in_data, in_training in (("gpt2", "gpt2"), ("llama", "mistral"), ("llama", "/m/llama")):
+        data = log_data(tracker, tokenizer=in_data)
+        log_model(tracker, data, config={"tokenizer": in_training})
+    assert told(compare_histories(tracker, "sft-model:v1", "sft-model:v2")) == [
+        ("tokenizer", "tokenizer", "gpt2", "llama"),
+        ("tokenizer", "tokenizer", "gpt2", "mistral"),
+    ]
+    assert told(compare_histories(tracker, "sft-model:v1", "sft-model:v3")) == [
+        ("tokenizer", "tokenizer", "gpt2", "llama")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "expected"),
+    [
+        ({}, {"extra": None}, [("config", "extra", None, None)]),
+        ({"extra": None}, {}, [("config", "extra", None, None)]),
+        ({"flag": 1}, {"flag": True}, [("config", "flag", 1, True)]),
+        ({"flag": [0]}, {"flag": [False]}, [("config", "flag.0", 0, False)]),
+        ({"rate": 1}, {"rate": 1.0}, []),
+    ],
+)
+def test_nulls_and_booleans_are_values_of_their_own(
+    tracker: ManifestTracker, left: dict[str, Any], right: dict[str, Any], expected: list[Any]
+) -> None:
+    data = log_data(tracker)
+    for config in (left, right):
+        log_model(tracker, data, config=config)
+    assert told(compare_histories(tracker, "sft-model:v1", "sft-model:v2")) == expected

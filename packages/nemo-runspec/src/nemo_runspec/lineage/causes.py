@@ -30,6 +30,7 @@ def own_differences(sides: Sides, *, explained: Callable[[Pair], bool]) -> list[
         changed = list(_changed_keys(sides))
         found += [*_recipe(sides), *_code(sides), *_software(sides), *_image(sides)]
         found += [*_tokenizer(sides, changed), *_config(sides, changed)]
+        found += [] if found else _content(sides)
     tokenizers = [item for item in found if item.category == "tokenizer"]
     return [item for item in found if item not in tokenizers[:-1]]
 
@@ -92,6 +93,19 @@ def _origin(sides: Sides) -> Iterator[Difference]:
     yield sides.difference("recipe", "origin", (left, right))
 
 
+def _content(sides: Sides) -> Iterator[Difference]:
+    """Other data of equal making; a model's weights differ whenever it is trained again."""
+    same_inputs = all(one == other for one, other in sides.artifacts.both)
+    left, right = sides.left.content, sides.right.content
+    if not same_inputs or "model" in (sides.left.kind, sides.right.kind):
+        return
+    if left is None or right is None or None in (left.digest, right.digest):
+        return
+    if left.digest != right.digest:
+        values = (left.digest, right.digest)
+        yield sides.difference("data", "content", values, "nothing recorded says why")
+
+
 def _import(sides: Sides) -> Iterator[Difference]:
     """What was imported starts a chain: only its place and its content tell it apart."""
     if sides.imported[0] != sides.imported[1]:
@@ -102,10 +116,12 @@ def _import(sides: Sides) -> Iterator[Difference]:
         return
     if left.digest is not None and right.digest is not None:
         values: tuple[object, object] = (left.digest, right.digest)
+        key = "content"
+    elif left.bytes != right.bytes or None in (left.listing, right.listing):
+        values, key = (left.bytes, right.bytes), "size_bytes"
     else:
-        values = (left.bytes, right.bytes)
+        values, key = (left.listing, right.listing), "listing"
     if values[0] != values[1]:
-        key = "content" if isinstance(values[0], str) else "size_bytes"
         yield sides.difference("data", key, values, f"both imported from {sides.imported[0]}")
 
 

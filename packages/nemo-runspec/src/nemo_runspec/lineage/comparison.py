@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nemo_runspec.lineage.causes import Pair, own_differences
+from nemo_runspec.lineage.configs import same_value
 from nemo_runspec.lineage.differences import Difference
 from nemo_runspec.lineage.history import History, read_history
 from nemo_runspec.lineage.records import unique
@@ -112,7 +113,7 @@ class _Walk:
         self._readings = {**left.readings, **right.readings}
         self._sides: dict[Pair, Sides | None] = {}
         self._explained: dict[Pair, bool] = {}
-        self._tokenizer: dict[Pair, bool] = {}
+        self._tokenizers: dict[Pair, list[Difference]] = {}
         problems = (reading for reading in self._readings.values() if reading.problem)
         self.notes = [f"{each.ref} cannot be looked into: {each.problem}" for each in problems]
 
@@ -130,17 +131,17 @@ class _Walk:
     def _own(self, pair: Pair) -> list[Difference]:
         sides = self._side_by_side(pair)
         if sides is None:
-            self._explained[pair] = self._tokenizer[pair] = False
+            self._explained[pair], self._tokenizers[pair] = False, []
             return []
         inputs = self._inputs(pair)
         # Of a pair that waits for this one, in a circle, nothing can be told yet.
         known = {each: self._explained.get(each, True) for each in inputs}
         own = own_differences(sides, explained=lambda each: known.get(each, False))
         self.notes += sides.notes
-        before = any(self._tokenizer.get(each, False) for each in inputs)
-        self._tokenizer[pair] = before or any(item.category == "tokenizer" for item in own)
+        before = [item for each in inputs for item in self._tokenizers.get(each, [])]
+        self._tokenizers[pair] = before + [item for item in own if item.category == "tokenizer"]
         self._explained[pair] = bool(own) or any(known.values())
-        return [item for item in own if not (before and item.category == "tokenizer")]
+        return [item for item in own if not _follows(item, before)]
 
     def _side_by_side(self, pair: Pair) -> Sides | None:
         if pair not in self._sides:
@@ -170,6 +171,24 @@ class _Walk:
             else:
                 seen.add(new)
                 ahead.append((new, iter(self._inputs(new))))
+
+
+def _follows(item: Difference, before: list[Difference]) -> bool:
+    """Whether another tokenizer follows from those before, however it is spelt here."""
+    if item.category != "tokenizer" or not before:
+        return False
+    pairs = [
+        (_spelt_alike(item.left, each.left), _spelt_alike(item.right, each.right))
+        for each in before
+    ]
+    contradicted = any(left != right for left, right in pairs)
+    return (True, True) in pairs or not contradicted
+
+
+def _spelt_alike(one: Any, other: Any) -> bool:
+    if not isinstance(one, str) or not isinstance(other, str):
+        return same_value(one, other)
+    return one == other or one.endswith(f"/{other}") or other.endswith(f"/{one}")
 
 
 def _different_fields(left: Manifest, right: Manifest) -> list[str]:

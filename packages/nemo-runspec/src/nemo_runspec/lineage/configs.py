@@ -99,7 +99,9 @@ def changed_keys(
     for key, one, other in _leaves(left, right, ""):
         if any(key == skipped or key.startswith(f"{skipped}.") for skipped in _NOT_CAUSES):
             continue
-        if spellings[0].plain(_shown(one)) != spellings[1].plain(_shown(other)):
+        plain = (spellings[0].plain(_shown(one)), spellings[1].plain(_shown(other)))
+        # What stands for an input that the other side lacks is as good as absent; a null is not.
+        if _is_added_null(one, other) or not same_value(*plain):
             only = "right" if one is _ABSENT else "left" if other is _ABSENT else None
             yield ChangedKey(key, _shown(one), _shown(other), only)
 
@@ -112,13 +114,28 @@ def changed_fields(left: Mapping[str, Any], right: Mapping[str, Any]) -> Iterato
         right: What was recorded of another.
     """
     for key, one, other in _leaves(left, right, ""):
-        if one is not _ABSENT and other is not _ABSENT and one != other:
+        if one is not _ABSENT and other is not _ABSENT and not same_value(one, other):
             yield ChangedKey(key, one, other)
 
 
 def flat(values: Mapping[str, Any], wanted: Callable[[str], bool]) -> dict[str, Any]:
     """The dotted keys of nested values that are wanted, with their values."""
     return {key: value for key, value, _ in _leaves(values, values, "") if wanted(key)}
+
+
+def same_value(one: Any, other: Any) -> bool:
+    """Tell whether two JSON values are one: ``1`` is ``1.0``, and no ``true``."""
+    if isinstance(one, bool) != isinstance(other, bool):
+        return False
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(same_value(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same_value, one, other))
+    return bool(one == other)
+
+
+def _is_added_null(one: Any, other: Any) -> bool:
+    return (one is None and other is _ABSENT) or (one is _ABSENT and other is None)
 
 
 def _reference(text: str) -> ArtifactReference | None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from nemo_runspec.artifacts import Artifact
+from nemo_runspec.artifacts.tracker import Lineage
 from nemo_runspec.manifest_tracker import ManifestTracker
 
 
@@ -138,6 +140,23 @@ def test_gc_spares_what_is_young(store: Path, nemotron: Callable) -> None:
     done = nemotron("artifacts", "gc", "--older-than", "-1")
     assert done.code == 2
     assert "-1" in done.err
+
+
+def test_gc_spares_the_data_of_withdrawn_versions_too(
+    store: Path, nemotron: Callable, workplace: Path
+) -> None:
+    tracker = ManifestTracker(store)
+    for place in ("held", "later"):
+        (workplace / place).mkdir()
+        (workplace / place / "shard").write_text("abc")
+        tracker.log(Artifact(path=workplace / place), name="held", lineage=Lineage())
+    tracker.withdraw("held", 1, reason="by hand")
+    for words in (["--exclude", "held"], ["--older-than", "7"]):
+        assert nemotron("artifacts", "gc", "--apply", "--delete-data", *words).code == 0
+        assert (workplace / "held" / "shard").exists()
+    assert nemotron("artifacts", "gc", "--apply", "--delete-data").code == 0
+    assert not (workplace / "held").exists()
+    assert (workplace / "later").exists()
 
 
 def test_gc_withdraws_and_deletes_what_it_is_told_to(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from nemo_runspec.artifacts.tracker import Lineage
 from nemo_runspec.errors import ArtifactError, ArtifactNotFoundError
 from nemo_runspec.manifest_tracker import ManifestTracker
 from nemo_runspec.manifest_tracker.verification import Verification, verify_version
+
+IN_MEMORY = "/dev/shm"  # noqa: S108 - a file system that keeps every time
 
 Change = Callable[[Path], object]
 
@@ -208,6 +211,17 @@ def test_a_checkpoint_is_compared_by_sizes_and_times(tmp_path: Path, data: Path)
     rewrite_later(data / "part" / "b.txt", "xx")
     (fault,) = faults(verify_version(tracker, "data"), tmp_path)
     assert fault.startswith("data/part/b.txt was rewritten on 2030-03-17")
+
+
+@pytest.mark.skipif(not Path(IN_MEMORY).is_dir(), reason="no file system with such times")
+def test_a_time_that_no_calendar_has_is_a_sentence(tmp_path: Path) -> None:
+    with TemporaryDirectory(dir=IN_MEMORY) as folder:
+        file = Path(folder, "weights")
+        file.write_text("x")
+        tracker = record(tmp_path, ModelArtifact(path=Path(folder), step=1))
+        os.utime(file, (400_000_000_000, 400_000_000_000))
+        (fault,) = verify_version(tracker, "data").faults
+    assert fault.problem == "was rewritten on a date that no calendar has; it kept its size"
 
 
 def test_of_a_checkpoint_both_of_its_places_must_exist(tmp_path: Path, data: Path) -> None:

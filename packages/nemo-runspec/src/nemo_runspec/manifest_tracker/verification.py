@@ -211,7 +211,10 @@ def _different_totals(place: Path, content: Content, files: list[FoundFile]) -> 
 
 
 def _time(modified_ns: int) -> str:
-    time = datetime.fromtimestamp(modified_ns // _NS_PER_S, UTC).astimezone()
+    try:
+        time = datetime.fromtimestamp(modified_ns // _NS_PER_S, UTC).astimezone()
+    except (OverflowError, ValueError, OSError):
+        return "a date that no calendar has"
     return f"{time:%Y-%m-%d %H:%M:%S %z}"
 
 

@@ -99,6 +99,29 @@ def test_an_artifact_may_be_one_file(fs: Any, tmp_path: Path) -> None:
     assert fs.ls("art://weights:v1", detail=False) == ["weights:v1"]
 
 
+@pytest.mark.parametrize("version", ["", ":latest", ":v1"])
+def test_a_colon_in_a_path_makes_no_owner(
+    fs: Any, tmp_path: Path, config: dict[str, Any], version: str
+) -> None:
+    folder = tmp_path / "logs"
+    (folder / "days").mkdir(parents=True)
+    (folder / "days" / "10:00.json").write_text("{}")
+    log_artifact(Artifact(path=folder), setup_artifact_tracking(config), name="logs")
+    assert fs.cat_file(f"art://logs{version}/days/10:00.json") == b"{}"
+
+
+@pytest.mark.usefixtures("data")
+def test_a_transaction_reads(fs: Any) -> None:
+    with fs.transaction, fs.open("art://nano3-sft-data/blend.json") as stream:
+        assert stream.read() == b'{"train": []}'
+
+
+@pytest.mark.usefixtures("data")
+@pytest.mark.parametrize("path", ["x y", "nano3-sft-data:v1/../x", "gone/x"])
+def test_what_no_reference_means_does_not_exist(fs: Any, path: str) -> None:
+    assert not fs.exists(f"art://{path}")
+
+
 @pytest.mark.usefixtures("data")
 def test_what_is_read_is_a_pinned_input(config: dict[str, Any], tmp_path: Path) -> None:
     with setup_artifact_tracking(config) as tracking:

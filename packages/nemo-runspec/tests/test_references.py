@@ -81,6 +81,7 @@ def test_a_reference_with_a_path_is_pinned_with_it() -> None:
         ("7", "reads as a version"),
         ("name:", "ends after its colon"),
         ("name:a b", "is no version or alias"),
+        ("name:v٣", "is no version or alias"),
         ("name:v1:v2", "is no version or alias"),
         ("art:///a/b", "is no artifact name"),
         ("a/b", "is no artifact name"),
@@ -101,7 +102,7 @@ def test_what_is_no_reference(text: str, message: str) -> None:
         ArtifactReference.parse(text)
 
 
-@pytest.mark.parametrize("alias", ["latest", "v3", "7"])
+@pytest.mark.parametrize("alias", ["latest", "v3", "7", "V3", "Latest", "LATEST"])
 def test_a_version_is_no_alias(alias: str) -> None:
     with pytest.raises(InvalidReferenceError, match="reads as a version"):
         check_alias(alias)

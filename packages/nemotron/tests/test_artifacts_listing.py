@@ -215,3 +215,15 @@ def test_a_record_cannot_command_the_terminal(store: Path, nemotron: Callable) -
         assert "\x1b" not in done.out + done.err, words
         assert "\x07" not in done.out + done.err, words
     assert r"x\x1b[2J\x1b]0;title\x07" in nemotron("artifacts", "show", "demo-data").out
+
+
+def test_a_record_that_is_no_strict_json_is_shown_as_json(store: Path, nemotron: Callable) -> None:
+    file = store / "demo-data" / "v2" / "manifest.json"
+    damaged = json.loads(file.read_text()) | {"metadata": {"loss": float("nan")}}
+    file.write_text(json.dumps(damaged))
+    page = nemotron("artifacts", "show", "demo-data", "--json").out
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    assert json.loads(page, parse_constant=refuse)["metadata"] == {"loss": "NaN"}

@@ -14,11 +14,12 @@ from typing import Any, NoReturn
 import fsspec
 from fsspec.spec import AbstractFileSystem
 
-from nemo_runspec.artifacts.reference import SCHEME
+from nemo_runspec.artifacts.reference import LATEST, SCHEME
 from nemo_runspec.artifacts.tracker import ResolvedArtifact
 from nemo_runspec.errors import (
     ArtifactFileNotFoundError,
     ArtifactNotFoundError,
+    InvalidReferenceError,
     ReadOnlyArtifactError,
 )
 
@@ -66,7 +67,7 @@ class ArtifactFileSystem(AbstractFileSystem):  # type: ignore[misc]
         """Tell whether something is there; a storage that cannot be asked is an error."""
         try:
             self.info(path, **kwargs)
-        except FileNotFoundError:
+        except (FileNotFoundError, InvalidReferenceError):
             return False
         return True
 
@@ -88,11 +89,11 @@ class ArtifactFileSystem(AbstractFileSystem):  # type: ignore[misc]
         path: str,
         mode: str = "rb",
         block_size: int | None = None,
-        autocommit: bool = True,  # noqa: FBT001, FBT002 - fsspec's own signature
+        autocommit: bool = True,  # noqa: ARG002, FBT001, FBT002 - fsspec's own signature
         cache_options: Any = None,
         **kwargs: Any,
     ) -> Any:
-        if set(mode) & set("wax+") or not autocommit:
+        if set(mode) & set("wax+"):
             self._refuse(path)
         name = self._name(path)
         given = {"block_size": block_size, "cache_options": cache_options, **kwargs}
@@ -129,7 +130,13 @@ def _resolved(name: str) -> ResolvedArtifact:
             where=SCHEME,
             hint="Write art://NAME:VERSION/path; `nemotron artifacts ls` lists the names.",
         )
-    return current_tracking().resolve(f"{SCHEME}{name}")
+    return current_tracking().resolve(f"{SCHEME}{_with_version(name)}")
+
+
+def _with_version(name: str) -> str:
+    """Write the version out: NAME/folder/a:b would be read as W&B's full form of a reference."""
+    artifact, slash, inside = name.partition("/")
+    return f"{artifact}:{LATEST}/{inside}" if slash and artifact and ":" not in artifact else name
 
 
 @contextmanager

@@ -17,7 +17,7 @@ LATEST = "latest"
 SCHEME = "art://"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_VERSION = re.compile(r"v?(\d+)")
+_VERSION = re.compile(r"v?([0-9]+)")
 _QUALIFIED = re.compile(r"(?P<entity>[^/:\s]+)/(?P<project>[^/:\s]+)/(?P<rest>[^/\s]+)")
 _OWNED_VERSION = re.compile(r"[^/:\s]+/[^/:\s]+/[^/:\s]+:[^/\s]*")
 _UNUSUAL = re.compile(r"[\x00-\x1f\x7f\\]")
@@ -129,14 +129,15 @@ def check_alias(alias: str) -> str:
     """Return a valid alias, or refuse it.
 
     Raises:
-        InvalidReferenceError: The alias has other characters, or reads as a version.
+        InvalidReferenceError: The alias has other characters, or reads as a version, in capitals
+            or not.
     """
     if not _NAME.fullmatch(alias) or len(alias) > _MAX_NAME_LENGTH:
         raise InvalidReferenceError(
             f"{alias!r} is no alias.",
             hint="Start with a letter or digit and go on with letters, digits, '.', '_' or '-'.",
         )
-    if _is_reserved(alias):
+    if _is_reserved(alias.lower()):
         raise InvalidReferenceError(
             f"{alias!r} cannot be an alias: it reads as a version.",
             hint="Choose a word such as 'production'.",

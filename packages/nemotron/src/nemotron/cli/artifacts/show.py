@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nemo_runspec.json_values import json_value
 from nemo_runspec.lineage.records import imported_from
 from nemo_runspec.manifest_tracker import Content, Manifest, ManifestTracker
 from nemotron.cli.app import App, output_mode
@@ -20,7 +21,7 @@ def run(app: App, values: Mapping[str, Any]) -> int:
     manifest = tracker.find(values["reference"])
     mode = output_mode(values)
     if mode == "json":
-        app.document(tracker.read_document(manifest.name, manifest.version))
+        app.document(json_value(tracker.read_document(manifest.name, manifest.version)))
     elif mode == "quiet":
         app.write(f"{manifest.ref}\n")
     else:

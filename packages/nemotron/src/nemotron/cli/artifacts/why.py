@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nemo_runspec.json_values import json_value
 from nemo_runspec.lineage import Comparison, Difference, compare_histories
 from nemo_runspec.printable import printable
 from nemotron.cli.app import App, output_mode
@@ -30,7 +31,7 @@ def run(app: App, values: Mapping[str, Any]) -> int:
         found = compare_histories(tracker, values["reference"], values["other"])
     mode = output_mode(values)
     if mode == "json":
-        app.document(found.to_dict())
+        app.document(json_value(found.to_dict()))
     elif mode == "quiet":
         lines = [f"{item.category} {item.key}" for item in found.differences]
         app.write("".join(f"{line}\n" for line in lines))

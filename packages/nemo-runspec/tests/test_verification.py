@@ -177,6 +177,18 @@ def test_a_folder_behind_a_link_is_not_followed_and_that_is_said(
     ]
 
 
+def test_a_link_that_cannot_be_followed_is_one_fault_among_others(
+    tmp_path: Path, data: Path
+) -> None:
+    (data / "link").symlink_to(tmp_path / ("name" * 100))
+    tracker = record(tmp_path, Artifact(path=data))
+    (data / "a.txt").unlink()
+    assert faults(verify_version(tracker, "data"), tmp_path) == [
+        "data/a.txt is missing",
+        "data/link is a link that leads nowhere: File name too long",
+    ]
+
+
 def test_data_that_is_gone_is_one_fault(tracker: ManifestTracker, data: Path) -> None:
     data.rename(data.with_name("moved"))
     assert faults(verify_version(tracker, "data"), data.parent) == ["data does not exist"]

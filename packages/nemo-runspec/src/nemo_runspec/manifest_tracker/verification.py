@@ -126,7 +126,7 @@ def _not_checked(place: str, content: Content | None) -> Iterator[str]:
 
 
 def _not_followed(content: Content, files: list[FoundFile]) -> Iterator[str]:
-    links = [file for file in files if file.target is not None]
+    links = [file for file in files if file.target and file.target.problem is None]
     folders = [file for file in links if Path(file.path).is_dir()]
     if folders:
         more = f" and {len(folders) - 1:,} more" if len(folders) > 1 else ""

@@ -75,7 +75,8 @@ def read_json(file: Path) -> dict[str, Any]:
         raise ArtifactError("The file is no UTF-8 text.", where=str(file)) from error
     except (ValueError, RecursionError) as error:
         # A number of thousands of digits, or brackets nested as deep.
-        raise ArtifactError(f"The file cannot be used: {error}.", where=str(file)) from error
+        problem = str(error).partition(";")[0]
+        raise ArtifactError(f"The file cannot be used: {problem}.", where=str(file)) from error
     if not isinstance(document, dict):
         raise ArtifactError(
             f"The file holds a {type(document).__name__}, not a JSON object.", where=str(file)

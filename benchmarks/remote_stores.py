@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import fsspec
+from gcsfs.core import GCSFileSystem
 
 from benchmarks.support.harness import Cell, Check, Result, publish
 from nemo_runspec.artifacts import Lineage, ModelArtifact
@@ -75,12 +76,12 @@ def seaweedfs(folder: Path) -> Iterator[Store]:
 
 
 @contextlib.contextmanager
-def fake_gcs(folder: Path) -> Iterator[Store]:
+def fake_gcs(_folder: Path) -> Iterator[Store]:
     """fake-gcs-server."""
-    (folder / servers.BUCKET).mkdir()
-    with servers.fake_gcs(folder) as url:
+    with servers.fake_gcs() as url:
         os.environ.update(STORAGE_EMULATOR_HOST=url, GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT="false")
-        client = fsspec.filesystem("gs")
+        client = GCSFileSystem(token="anon", endpoint_url=url)  # noqa: S106 - no secret
+        client.call("POST", "b", json={"name": servers.BUCKET})
         yield object_store("GCS (fake-gcs-server)", f"gs://{servers.BUCKET}/manifests", client)
 
 

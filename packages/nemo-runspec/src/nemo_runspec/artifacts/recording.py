@@ -86,6 +86,8 @@ def same_content(before: Content | None, now: Content | None) -> bool:
     """Compare digests where both were computed, else names, sizes and times."""
     if before is None or now is None:
         return before == now
+    if before.links != now.links:
+        return False
     if before.digest is not None and now.digest is not None:
         return before.digest == now.digest
     return before.listing == now.listing

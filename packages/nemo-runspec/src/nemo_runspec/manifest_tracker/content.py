@@ -14,19 +14,16 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from nemo_runspec.artifacts.base import Artifact
 from nemo_runspec.artifacts.metadata_file import METADATA_FILE
 from nemo_runspec.artifacts.paths import RemotePath, as_artifact_path, local_path
-from nemo_runspec.manifest_tracker.schema import Content, FileRecord
+from nemo_runspec.manifest_tracker.schema import Content, FileRecord, LinkedFile
 
 logger = logging.getLogger(__name__)
 
 OWN_DIRECTORY = "absolute_path"
 OUR_FOLDER = ".nemotron"
-TARGET = "target"
-LINKS = "links"
 
 _LARGEST_DIGESTED_BYTES = 256 * 2**20
 _MOST_DIGESTED_FILES = 10_000
@@ -47,11 +44,11 @@ class LinkTarget:
     modified_ns: int | None = None
     problem: str | None = None
 
-    def record(self) -> dict[str, int] | None:
+    def record(self) -> LinkedFile | None:
         """How a manifest records it; None where it is no file."""
         if self.bytes is None or self.modified_ns is None:
             return None
-        return {"bytes": self.bytes, "modified_ns": self.modified_ns}
+        return LinkedFile(bytes=self.bytes, modified_ns=self.modified_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,15 +136,14 @@ def describe(files: list[FoundFile], digests: Mapping[str, str] | None) -> Conte
         digests: What :func:`digest_files` gave for them; None where they were not read.
     """
     named = len(files) <= _MOST_LISTED_FILES
-    content = Content(
+    return Content(
         bytes=sum(file.bytes for file in files),
         files=len(files),
         digest=None if digests is None else _combined(_digest_lines(files, digests)),
         listing=_combined(_listing_lines(files)),
+        links=digest_of_links(files),
         entries={file.name: _record(file, digests or {}) for file in files} if named else None,
     )
-    links = digest_of_links(files)
-    return content if links is None else content.model_copy(update={LINKS: links})
 
 
 def digest_of_links(files: Iterable[FoundFile]) -> str | None:
@@ -158,11 +154,6 @@ def digest_of_links(files: Iterable[FoundFile]) -> str | None:
         if file.target is not None
     ]
     return _combined(lines) if lines else None
-
-
-def recorded_extra(record: Content | FileRecord, key: str) -> Any:
-    """A value that only the manifests of data with links have; None in all others."""
-    return (record.model_extra or {}).get(key)
 
 
 def _measured(local: Path, artifact: Artifact, place: Path | RemotePath) -> Content | None:
@@ -276,8 +267,9 @@ def _combined(lines: Iterable[bytes]) -> str:
 
 
 def _record(file: FoundFile, digests: Mapping[str, str]) -> FileRecord:
-    known = FileRecord(
-        bytes=file.bytes, modified_ns=file.modified_ns, digest=digests.get(file.name)
+    return FileRecord(
+        bytes=file.bytes,
+        modified_ns=file.modified_ns,
+        digest=digests.get(file.name),
+        target=None if file.target is None else file.target.record(),
     )
-    target = file.target.record() if file.target is not None else None
-    return known if target is None else known.model_copy(update={TARGET: target})

@@ -21,6 +21,20 @@ FORMAT_VERSION = 1
 _PUBLISHED_KINDS = {"ModelArtifact": "model"}
 
 
+class LinkedFile(BaseModel):
+    """What a link led to.
+
+    Attributes:
+        bytes: The size of the file.
+        modified_ns: When it was written, in nanoseconds since 1970.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    bytes: int
+    modified_ns: int
+
+
 class FileRecord(BaseModel):
     """One file of what lies at the artifact's path.
 
@@ -28,6 +42,7 @@ class FileRecord(BaseModel):
         bytes: Its size.
         modified_ns: When it was written, in nanoseconds since 1970.
         digest: ``sha256:…`` of its bytes, where they were read.
+        target: What it led to, where it was a link to a file.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -35,6 +50,7 @@ class FileRecord(BaseModel):
     bytes: int
     modified_ns: int
     digest: str | None = None
+    target: LinkedFile | None = None
 
 
 class Content(BaseModel):
@@ -45,6 +61,7 @@ class Content(BaseModel):
         files: How many there are.
         digest: ``sha256:…`` over names, sizes and bytes, where they were read.
         listing: ``sha256:…`` over names, sizes and modification times.
+        links: ``sha256:…`` over names, sizes and times of what links led to; None without any.
         path: What was measured, where that is not the artifact's own path.
         entries: Each file by its path below that; None where there are very many.
     """
@@ -55,6 +72,7 @@ class Content(BaseModel):
     files: int
     digest: str | None = None
     listing: str | None = None
+    links: str | None = None
     path: str | None = None
     entries: dict[str, FileRecord] | None = None
 

@@ -10,14 +10,11 @@ from pathlib import Path
 from nemo_runspec.artifacts.paths import RemotePath, local_path
 from nemo_runspec.errors import ArtifactError
 from nemo_runspec.manifest_tracker.content import (
-    LINKS,
-    TARGET,
     FoundFile,
     describe,
     digest_files,
     digest_of_links,
     list_files,
-    recorded_extra,
 )
 from nemo_runspec.manifest_tracker.schema import Content, FileRecord, Manifest
 from nemo_runspec.manifest_tracker.tracker import ManifestTracker
@@ -132,7 +129,7 @@ def _not_followed(content: Content, files: list[FoundFile]) -> Iterator[str]:
         more = f" and {len(folders) - 1:,} more" if len(folders) > 1 else ""
         yield f"What lies behind links to folders, which are not followed: {folders[0].path}{more}."
     if any(file.target and file.target.bytes is not None for file in links):
-        if recorded_extra(content, LINKS) is None:
+        if content.links is None:
             yield "What links lead to: nothing was recorded of it."
         else:
             yield "The bytes of what links lead to: only its sizes and times were recorded."
@@ -178,15 +175,15 @@ def _change(record: FileRecord, file: FoundFile) -> str | None:
 
 
 def _changed_target(record: FileRecord, file: FoundFile) -> str | None:
-    recorded = recorded_extra(record, TARGET)
+    recorded = record.target
     if recorded is None or file.target is None or file.target.problem is not None:
         return None
     bytes_now, modified_ns = file.target.bytes, file.target.modified_ns
     if bytes_now is None or modified_ns is None:
         return "leads to no file any more"
-    if bytes_now != recorded["bytes"]:
-        return f"leads to {bytes_now:,} bytes; {recorded['bytes']:,} were recorded"
-    if modified_ns != recorded["modified_ns"]:
+    if bytes_now != recorded.bytes:
+        return f"leads to {bytes_now:,} bytes; {recorded.bytes:,} were recorded"
+    if modified_ns != recorded.modified_ns:
         return f"leads to a file that was rewritten on {_time(modified_ns)}; it kept its size"
     return None
 
@@ -205,7 +202,7 @@ def _different_totals(place: Path, content: Content, files: list[FoundFile]) -> 
             yield Fault(str(place), "was rewritten in part: its digest is another")
     elif content.listing is not None and now.listing != content.listing:
         yield Fault(str(place), "was rewritten in part: names or modification times are others")
-    links = recorded_extra(content, LINKS)
+    links = content.links
     if links is not None and links != digest_of_links(files):
         yield Fault(str(place), "has links that lead to files of other sizes or times")
 

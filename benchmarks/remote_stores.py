@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +14,7 @@ from pathlib import Path
 import fsspec
 from gcsfs.core import GCSFileSystem
 
-from benchmarks.support.harness import Cell, Check, Result, publish
+from benchmarks.support.harness import Cell, Check, Result, publish, take_turns
 from nemo_runspec.artifacts import Lineage, ModelArtifact
 from nemo_runspec.manifest_tracker import ManifestTracker
 from tests.storage import servers
@@ -116,13 +115,7 @@ def measure(store: Store) -> dict[str, float]:
     for count in COUNTS:
         work[f"log {count}"] = lambda name=f"n{count}": log(tracker, name)  # type: ignore[misc]
         work[f"resolve {count}"] = lambda name=f"n{count}": tracker.resolve(name)  # type: ignore[misc]
-    times: dict[str, list[float]] = {label: [] for label in work}
-    for _ in range(ROUNDS):
-        for label, call in work.items():
-            start = time.perf_counter()
-            call()
-            times[label].append((time.perf_counter() - start) * 1000)
-    return {label: statistics.median(values) for label, values in times.items()}
+    return take_turns(work, rounds=ROUNDS)
 
 
 def replace_a_file(tracker: ManifestTracker) -> None:

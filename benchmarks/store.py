@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.support.harness import Cell, Check, Result, publish
+from benchmarks.support.harness import Cell, Check, Result, publish, take_turns
 from nemo_runspec.artifacts import Lineage, ModelArtifact
 from nemo_runspec.manifest_tracker import ManifestTracker
 
@@ -32,7 +31,7 @@ def main() -> None:
         for count in COUNTS:
             work[f"log {count}"] = lambda name=f"n{count}": log(tracker, name)  # type: ignore[misc]
             work[f"resolve {count}"] = lambda name=f"n{count}": tracker.resolve(name)  # type: ignore[misc]
-        medians_ms = take_turns(work)
+        medians_ms = take_turns(work, rounds=ROUNDS)
     publish(result(medians_ms))
 
 
@@ -66,17 +65,6 @@ def link_a_durable_file(root: Path) -> None:
     descriptor = os.open(root, os.O_RDONLY)
     os.fsync(descriptor)
     os.close(descriptor)
-
-
-def take_turns(work: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Median milliseconds of each piece of work."""
-    times: dict[str, list[float]] = {label: [] for label in work}
-    for _ in range(ROUNDS):
-        for label, call in work.items():
-            start = time.perf_counter()
-            call()
-            times[label].append((time.perf_counter() - start) * 1000)
-    return {label: statistics.median(values) for label, values in times.items()}
 
 
 def result(medians_ms: dict[str, float]) -> Result:

@@ -7,7 +7,7 @@ import os
 import statistics
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -76,6 +76,25 @@ def _wall_time_s(command: Sequence[str], cwd: Path) -> float:
     if done.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
     return elapsed
+
+
+def take_turns(work: Mapping[str, Callable[[], object]], *, rounds: int) -> dict[str, float]:
+    """Do pieces of work in turns, so that all meet the same state of the machine.
+
+    Args:
+        work: Label to what is done.
+        rounds: How often each is done.
+
+    Returns:
+        Label to the median in milliseconds.
+    """
+    times: dict[str, list[float]] = {label: [] for label in work}
+    for _ in range(rounds):
+        for label, call in work.items():
+            start = time.perf_counter()
+            call()
+            times[label].append((time.perf_counter() - start) * 1000)
+    return {label: statistics.median(values) for label, values in times.items()}
 
 
 def median_ms(times_s: Sequence[float]) -> float:

@@ -85,9 +85,11 @@ def _answer(asked: queue.SimpleQueue[str], found: dict[str, str]) -> None:
             return
         try:
             revision = _look_up(uri)
-        except Exception as error:  # storages raise what they like, and a record must not fail
+        # Storages raise what they like, and a record must not fail for it. No traceback is logged:
+        # theirs hold the URL with its secrets.
+        except Exception as error:  # noqa: BLE001
             reason = redact_text(f"{type(error).__name__}: {error}")
-            logger.debug("%s has no revision: %s", redact_text(uri), reason, exc_info=True)
+            logger.debug("%s has no revision: %s", redact_text(uri), reason)
             continue
         if revision is not None:
             found[uri] = revision

@@ -1,9 +1,13 @@
-"""Every check of the workspace. `uvx nox` runs the menu, `uvx nox -l` shows it."""
+"""Every check of the workspace. `uvx nox` runs them all, `uvx nox -l` lists them."""
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nox
@@ -12,6 +16,7 @@ nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "uv"
 nox.options.reuse_venv = "yes"
 nox.options.error_on_external_run = True
+nox.options.sessions = ["everything"]
 
 ROOT = Path(__file__).parent
 PROJECTS = {
@@ -20,12 +25,14 @@ PROJECTS = {
 }
 MODULES = {name: name.replace("-", "_") for name in PROJECTS}
 PYTHONS = nox.project.python_versions(nox.project.load_toml(ROOT / "pyproject.toml"))
-OLDEST = PYTHONS[0]
-NEWEST = PYTHONS[-1]
+OLDEST, MIDDLE, NEWEST = PYTHONS
 EACH_PACKAGE = nox.parametrize("package", [nox.param(name, id=name) for name in PROJECTS])
 CORES = len(os.sched_getaffinity(0))
-# Many tests wait for processes of their own.
-PYTEST = ("pytest", f"--numprocesses={min(4, CORES + 1)}")
+PYTEST = ("pytest", f"--numprocesses={min(4, CORES)}")
+# These wait for servers and processes of their own more than they compute.
+SERVERS = "servers"
+# Not a check.
+APART = "apart"
 NOT_EXHAUSTIVE = ("-m", "not exhaustive")
 TORCH = "torch==2.13.0"
 MEGATRON_CORE = "megatron-core==0.16.1"
@@ -41,6 +48,16 @@ def show_pyenv_interpreters() -> None:
 
 
 show_pyenv_interpreters()
+
+
+@nox.session(venv_backend="none", tags=[APART])
+def everything(session: nox.Session) -> None:
+    """All of the others, but for `bench`: those that wait beside those that compute."""
+    lanes = [chosen(SERVERS), chosen(f"not {SERVERS} and not {APART}")]
+    with ThreadPoolExecutor(len(lanes)) as pool:
+        failed = [name for names in pool.map(failures, lanes) for name in names]
+    if failed:
+        session.error(f"failed: {', '.join(failed)}")
 
 
 @nox.session(python=NEWEST)
@@ -66,7 +83,7 @@ def minimums(session: nox.Session, package: str) -> None:
     session.run(*PYTEST, *NOT_EXHAUSTIVE, f"packages/{package}", *session.posargs)
 
 
-@nox.session(python=OLDEST)
+@nox.session(python=MIDDLE)
 def workspace_tests(session: nox.Session) -> None:
     """What the packages do together, and what holds for the repository as a whole."""
     groups = ("test", "adapters", "fast", "readers", "lint")
@@ -76,7 +93,7 @@ def workspace_tests(session: nox.Session) -> None:
     session.run(*PYTEST, "tests", *ignored, *session.posargs)
 
 
-@nox.session(python=OLDEST)
+@nox.session(python=OLDEST, tags=[SERVERS])
 @nox.parametrize("client", ["oldest", "newest"], ids=["oldest", "newest"])
 def wandb(session: nox.Session, client: str) -> None:
     """What is built on W&B, against its unmodified client and a server of the tests' own."""
@@ -86,7 +103,7 @@ def wandb(session: nox.Session, client: str) -> None:
     session.run(*PYTEST, "--dist=worksteal", "tests/wandb", *session.posargs)
 
 
-@nox.session(python=OLDEST)
+@nox.session(python=OLDEST, tags=[SERVERS])
 def engines(session: nox.Session) -> None:
     """Data preparation on real Ray clusters beside local processes: killed, resumed, compared."""
     sync(session, "--group", "test", "--group", "engines")
@@ -94,7 +111,7 @@ def engines(session: nox.Session) -> None:
     session.run("pytest", "tests/engines", *session.posargs)
 
 
-@nox.session(python=OLDEST)
+@nox.session(python=OLDEST, tags=[SERVERS])
 def engines_minimums(session: nox.Session) -> None:
     """The same bytes with the lowest Ray that nemotron-data-prep declares."""
     folders = ("packages/nemo-runspec", "packages/nemotron-data-prep[ray]")
@@ -103,14 +120,14 @@ def engines_minimums(session: nox.Session) -> None:
     session.run("pytest", "tests/engines/test_same_output.py", *session.posargs)
 
 
-@nox.session(python=OLDEST)
+@nox.session(python=OLDEST, tags=[SERVERS])
 def storage(session: nox.Session) -> None:
     """Artifacts on real object stores and a Hub: races, faults, counted requests."""
     sync(session, "--group", "test", "--group", "adapters", "--group", "storage")
     session.run(*PYTEST, "--dist=worksteal", "tests/storage", *session.posargs)
 
 
-@nox.session(python=OLDEST)
+@nox.session(python=OLDEST, tags=[SERVERS])
 def storage_minimums(session: nox.Session) -> None:
     """The same conformance, and reading of datasets, with the lowest clients that are declared."""
     folders = ("packages/nemo-runspec[s3,gcs,hf]", "packages/nemotron-data-prep[s3,gcs,hf]")
@@ -181,7 +198,7 @@ def wheels(session: nox.Session) -> None:
         session.run(nemotron, "super3", "data", "prep", "rl", "-c", "sample")
 
 
-@nox.session(python=OLDEST, default=False)
+@nox.session(python=OLDEST, tags=[APART])
 def bench(session: nox.Session) -> None:
     """Run every script in benchmarks/, beside its pinned peers, and write the results page."""
     groups = ("test", "adapters", "storage", "fast")
@@ -198,6 +215,30 @@ def bench(session: nox.Session) -> None:
         if not session.posargs:
             page = "docs/reference/benchmarks.md"
             session.run("python", "-m", "benchmarks.support.page", results, page)
+
+
+def chosen(keywords: str) -> list[str]:
+    """Return the names of sessions by their tags."""
+    listed = nox_of_its_own("--list", "--json", "-k", keywords)
+    return [found["session"] for found in json.loads(listed.stdout)]
+
+
+def failures(names: list[str]) -> list[str]:
+    """Run sessions one after the other, print what each said when it ends, return the failed."""
+    failed = []
+    for name in names:
+        ended = nox_of_its_own("--session", name, stderr=subprocess.STDOUT)
+        sys.stdout.write(ended.stdout)
+        sys.stdout.flush()
+        if ended.returncode:
+            failed.append(name)
+    return failed
+
+
+def nox_of_its_own(*arguments: str, stderr: int = subprocess.PIPE) -> subprocess.CompletedProcess:
+    """Run nox with this file in a process of its own."""
+    command = [sys.executable, "-m", "nox", f"--noxfile={__file__}", *arguments]
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=stderr, text=True, check=False)
 
 
 def sync(session: nox.Session, *what: str) -> None:

@@ -9,18 +9,23 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from nemo_runspec.artifacts.backends import open_tracker
+from nemo_runspec.artifacts.backends import BackendSetup, ResolutionMode, open_tracker
 from nemo_runspec.artifacts.scope import CURRENT
 from nemo_runspec.artifacts.session import ArtifactTrackingResult
 from nemo_runspec.artifacts.settings import TrackingSettings
 from nemo_runspec.artifacts.shared import read_announced
-from nemo_runspec.distributed.folders import digest, job_folder
+from nemo_runspec.artifacts.tracker import Tracker
+from nemo_runspec.distributed.folders import digest, job_folder, run_directory
 from nemo_runspec.manifest_tracker import ManifestTracker
 from nemo_runspec.provenance import collect_script, config_digest, config_values
 
 
 def open_tracking(
-    settings: TrackingSettings, *, config: DictConfig, artifacts_key: str = "run"
+    settings: TrackingSettings,
+    *,
+    config: DictConfig,
+    artifacts_key: str = "run",
+    mode: ResolutionMode | None = None,
 ) -> ArtifactTrackingResult:
     """Open the backends of a configuration.
 
@@ -28,6 +33,7 @@ def open_tracking(
         settings: The backends.
         config: The configuration: its output name and provenance are read.
         artifacts_key: The section that holds them.
+        mode: How W&B looks references up; None where it decides.
 
     Raises:
         MissingDependencyError: A backend is asked for that is not installed.
@@ -35,17 +41,43 @@ def open_tracking(
     """
     return ArtifactTrackingResult(
         settings,
-        manifest_tracker=_manifest_tracker(settings),
-        wandb_tracker=open_tracker("wandb") if settings.wandb else None,
+        manifest_tracker=open_manifests(settings),
+        wandb_tracker=open_wandb(settings, mode),
         output_name=_text(config, f"{artifacts_key}.output"),
         provenance=_recorded_provenance(config, artifacts_key),
     )
 
 
-def _manifest_tracker(settings: TrackingSettings) -> ManifestTracker | None:
+def open_manifests(settings: TrackingSettings) -> ManifestTracker | None:
+    """Open the manifest backend, where it is on.
+
+    Raises:
+        StoreError: The root cannot be used.
+    """
     if settings.root is None:
         return None
     return ManifestTracker(settings.root, single_writer=settings.single_writer)
+
+
+def open_wandb(settings: TrackingSettings, mode: ResolutionMode | None = None) -> Tracker | None:
+    """Open the W&B backend, where it is on; beside manifests it is the best-effort one.
+
+    Args:
+        settings: The backends.
+        mode: How it looks references up; None where it decides.
+
+    Raises:
+        MissingDependencyError: No installed distribution offers it.
+    """
+    if not settings.wandb:
+        return None
+    setup = BackendSetup(
+        settings=settings.wandb_section,
+        best_effort=settings.root is not None,
+        run_dir=run_directory(),
+        mode=mode,
+    )
+    return open_tracker("wandb", setup)
 
 
 def join_tracking(environ: Mapping[str, str] | None = None) -> ArtifactTrackingResult | None:
@@ -68,8 +100,8 @@ def join_tracking(environ: Mapping[str, str] | None = None) -> ArtifactTrackingR
     settings = TrackingSettings(**shared.settings)
     joined = ArtifactTrackingResult(
         settings,
-        manifest_tracker=_manifest_tracker(settings),
-        wandb_tracker=open_tracker("wandb") if settings.wandb else None,
+        manifest_tracker=open_manifests(settings),
+        wandb_tracker=open_wandb(settings),
         output_name=shared.output_name,
         provenance=shared.provenance,
     )

@@ -19,7 +19,7 @@ SCHEME = "art://"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _VERSION = re.compile(r"v?([0-9]+)")
 _QUALIFIED = re.compile(r"(?P<entity>[^/:\s]+)/(?P<project>[^/:\s]+)/(?P<rest>[^/\s]+)")
-_OWNED_VERSION = re.compile(r"[^/:\s]+/[^/:\s]+/[^/:\s]+:[^/\s]*")
+_OWNED_VERSION = re.compile(r"[^/:\s]+/[^/:\s]+/[^/:\s]+:[^/\s]*(?=/|$)")
 _UNUSUAL = re.compile(r"[\x00-\x1f\x7f\\]")
 _MAX_NAME_LENGTH = 128
 _MAX_VERSION_DIGITS = 18
@@ -174,9 +174,11 @@ def looks_like_path(text: str) -> bool:
 def _split_inside(text: str) -> tuple[str, str]:
     """Split off the path inside the artifact, which only ``art://`` can be followed by."""
     rest = text.removeprefix(SCHEME)
-    if rest == text or _OWNED_VERSION.fullmatch(rest):
+    if rest == text:
         return rest, ""
-    whole, slash, inside = rest.partition("/")
+    owned = _OWNED_VERSION.match(rest)
+    start = rest.find("/", owned.end() if owned else 0)
+    whole, slash, inside = (rest, "", "") if start < 0 else (rest[:start], "/", rest[start + 1 :])
     if slash and (_UNUSUAL.search(inside) or {"", ".", ".."} & set(inside.split("/"))):
         raise InvalidReferenceError(
             f"{inside!r} is no path inside an artifact.",

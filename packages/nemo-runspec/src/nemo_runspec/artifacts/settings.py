@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from nemo_runspec.artifacts.paths import expand_home, is_uri
-from nemo_runspec.env_toml import load_env_toml, merge_tables
+from nemo_runspec.env_toml import load_env_toml, load_wandb_settings, merge_tables
 from nemo_runspec.errors import ConfigError
 
 # Where artifacts are recorded below the working directory when nothing says otherwise.
@@ -30,19 +31,34 @@ class TrackingSettings:
         root: The manifest root; None turns manifests off.
         wandb: Whether W&B is asked for.
         single_writer: That nothing else writes to the root at the same time.
+        wandb_project: The W&B project; None where none is named, or W&B is off.
+        wandb_entity: The W&B team or user; None for that of the API key.
     """
 
     root: str | None
     wandb: bool = False
     single_writer: bool = False
+    wandb_project: str | None = None
+    wandb_entity: str | None = None
+
+    @property
+    def wandb_section(self) -> dict[str, str]:
+        """What W&B is opened with, see :class:`~nemo_runspec.artifacts.backends.BackendSetup`."""
+        named = {"project": self.wandb_project, "entity": self.wandb_entity}
+        return {key: value for key, value in named.items() if value is not None}
 
 
-def read_settings(config: DictConfig) -> TrackingSettings:
+def read_settings(config: DictConfig, artifacts_key: str = "run") -> TrackingSettings:
     """Read the ``artifacts`` section, with the environment's defaults below it.
 
     The root comes from the configuration where it has the key (null turns manifests off), else
     from ``NEMOTRON_ARTIFACTS_ROOT``, else from ``[artifacts]`` in env.toml. A section that is
-    null turns everything off.
+    null turns everything off. The W&B project and entity come from ``run.wandb``, else from
+    ``WANDB_PROJECT`` and ``WANDB_ENTITY``, else from ``[wandb]`` in env.toml.
+
+    Args:
+        config: The configuration.
+        artifacts_key: The section that holds ``wandb`` beside the references.
 
     Raises:
         ConfigError: The section has an unknown key or a value of the wrong type.
@@ -58,16 +74,33 @@ def read_settings(config: DictConfig) -> TrackingSettings:
             f"The artifact root must be a path, a URL or null, not {root!r}.",
             where="artifacts.manifest.root",
         )
+    wandb = _switch(section.get("wandb"), "artifacts.wandb")
     return TrackingSettings(
         root=None if root is None else _absolute(root),
-        wandb=_switch(section.get("wandb"), "artifacts.wandb"),
+        wandb=wandb,
         single_writer=_switch(manifest.get("single_writer"), "artifacts.manifest.single_writer"),
+        wandb_project=_wandb_name(config, artifacts_key, "project") if wandb else None,
+        wandb_entity=_wandb_name(config, artifacts_key, "entity") if wandb else None,
     )
 
 
 def environment_settings() -> TrackingSettings:
     """The backends that the environment alone asks for."""
     return read_settings(OmegaConf.create({}))
+
+
+def _wandb_name(config: DictConfig, artifacts_key: str, key: str) -> str | None:
+    own = f"{artifacts_key}.wandb.{key}"
+    try:
+        named = OmegaConf.select(config, own)
+    except OmegaConfBaseException as error:
+        raise _unresolved(error, own) from error
+    found = (
+        named or os.environ.get(f"WANDB_{key.upper()}") or (load_wandb_settings() or {}).get(key)
+    )
+    if found and not isinstance(found, str):
+        raise ConfigError(f"It must be a name or null, not {found!r}.", where=own)
+    return found or None
 
 
 def _absolute(root: str) -> str:
@@ -100,10 +133,12 @@ def _resolved(section: DictConfig) -> Any:
     try:
         return OmegaConf.to_container(section, resolve=True)
     except OmegaConfBaseException as error:
-        sentence = str(error).partition("\n")[0].rstrip(".")
-        raise ConfigError(
-            f"The value cannot be resolved: {sentence}.", where=error.full_key or "artifacts"
-        ) from error
+        raise _unresolved(error, "artifacts") from error
+
+
+def _unresolved(error: OmegaConfBaseException, where: str) -> ConfigError:
+    sentence = str(error).partition("\n")[0].rstrip(".")
+    return ConfigError(f"The value cannot be resolved: {sentence}.", where=error.full_key or where)
 
 
 def _manifest(manifest: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from nemo_runspec.artifacts.base import Artifact
 from nemo_runspec.artifacts.reference import ArtifactReference
@@ -35,7 +35,7 @@ class LoggedArtifact:
 
     Attributes:
         name: The artifact's name.
-        version: Its number; None where no backend is active.
+        version: Its number; None where no backend is active, or none can tell it yet.
         manifest_path: Where its manifest lies; None without the manifest backend.
         reused: True when the latest version already recorded the same artifact.
         created_at: When it was recorded.
@@ -51,7 +51,7 @@ class LoggedArtifact:
 
     @property
     def ref(self) -> str:
-        """The pinned reference, ``name:v2``; the bare name where nothing was recorded."""
+        """The pinned reference, ``name:v2``; the bare name where no version is known."""
         return self.name if self.version is None else f"{self.name}:v{self.version}"
 
 
@@ -68,6 +68,8 @@ class ResolvedArtifact:
         document: The flat dump: core fields, typed fields and free-form values.
         where: The record it was read from, for messages.
         qualified_name: The full name under which the backend knows it.
+        owner: ``entity/project`` where that belongs to its reference: no backend of this tracking
+            would find the artifact by its name alone.
     """
 
     name: str | None
@@ -78,13 +80,14 @@ class ResolvedArtifact:
     document: Mapping[str, Any]
     where: str
     qualified_name: str | None = None
+    owner: str | None = None
 
     @property
     def ref(self) -> str | None:
         """The pinned reference; None for a path."""
         if self.name is None or self.version is None:
             return None
-        return f"{self.name}:v{self.version}"
+        return str(ArtifactReference(self.name, f"v{self.version}", self.owner))
 
     def at(self, inside: str) -> ResolvedArtifact:
         """The same artifact with its path joined to a path inside it; fields stay its own.
@@ -147,5 +150,20 @@ class Tracker(Protocol):
 
         Raises:
             ArtifactNotFoundError: There is no such name, version or alias.
+        """
+        ...
+
+
+@runtime_checkable
+class LinkingTracker(Protocol):
+    """A best-effort backend that can name what the reliable one resolved."""
+
+    def edge_name(self, reference: str) -> str:
+        """The full name under which this backend knows a version of the reliable one.
+
+        Asks no server: the version may even be on its way there.
+
+        Args:
+            reference: The pinned reference, such as ``nano3-sft-data:v2``.
         """
         ...

@@ -29,7 +29,7 @@ def job_folder(environ: Mapping[str, str] | None = None) -> Path | None:
         one that cannot be told from an earlier one.
     """
     variables = os.environ if environ is None else environ
-    run_dir = _run_dir(variables)
+    run_dir = run_directory(variables)
     if run_dir is not None:
         return run_dir / _FOLDER
     if Rank.from_environment(variables).world_size <= 1:
@@ -46,7 +46,7 @@ def shared_folder(environ: Mapping[str, str]) -> Path:
     Raises:
         CoordinationError: Nothing tells this job from an earlier one.
     """
-    run_dir = _run_dir(environ)
+    run_dir = run_directory(environ)
     if run_dir is not None:
         return run_dir / _FOLDER
     local_size = environ.get("LOCAL_WORLD_SIZE")
@@ -82,8 +82,14 @@ def _start_time(process_id: int) -> str:
     return status.rpartition(")")[2].split()[19]
 
 
-def _run_dir(environ: Mapping[str, str]) -> Path | None:
-    named = next((environ[key] for key in _RUN_DIR_VARIABLES if environ.get(key)), None)
+def run_directory(environ: Mapping[str, str] | None = None) -> Path | None:
+    """The job's run directory; None for a process that was given none.
+
+    Args:
+        environ: The environment to read; by default the process's own.
+    """
+    variables = os.environ if environ is None else environ
+    named = next((variables[key] for key in _RUN_DIR_VARIABLES if variables.get(key)), None)
     return None if named is None else Path(named)
 
 

@@ -9,9 +9,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from nemo_runspec.artifacts.backends import open_tracker
 from nemo_runspec.artifacts.base import Artifact
 from nemo_runspec.artifacts.metadata_file import METADATA_FILE, read_metadata
+from nemo_runspec.artifacts.opening import open_manifests, open_wandb
 from nemo_runspec.artifacts.paths import local_path
 from nemo_runspec.artifacts.reference import check_artifact_name
 from nemo_runspec.artifacts.revisions import revisions_of
@@ -91,13 +91,10 @@ def _with_inputs(lineage: Lineage, outside: Sequence[str]) -> Lineage:
 
 
 def _open(settings: TrackingSettings, source: Path) -> ArtifactTrackingResult:
-    manifests = None
-    if settings.root is not None:
-        manifests = ManifestTracker(settings.root, single_writer=settings.single_writer)
     return ArtifactTrackingResult(
         settings,
-        manifest_tracker=manifests,
-        wandb_tracker=open_tracker("wandb") if settings.wandb else None,
+        manifest_tracker=open_manifests(settings),
+        wandb_tracker=open_wandb(settings),
         provenance=_provenance(source),
     )
 

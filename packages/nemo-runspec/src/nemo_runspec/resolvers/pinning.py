@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
@@ -36,9 +36,10 @@ class RunReference:
     @property
     def pinned(self) -> str:
         """The reference with its version; as requested for paths and where it is unknown."""
-        if self.resolved is None or self.resolved.version is None:
+        if self.resolved is None or self.resolved.ref is None:
             return self.requested
-        return str(ArtifactReference.parse(self.requested).pinned(self.resolved.version))
+        pinned = ArtifactReference.parse(self.resolved.ref)
+        return str(replace(pinned, inside=ArtifactReference.parse(self.requested).inside))
 
 
 def resolve_run_references(
@@ -55,7 +56,7 @@ def resolve_run_references(
         ArtifactNotFoundError: A reference means nothing.
         ArtifactError: A reference is a name, and tracking is off.
     """
-    tracking = open_tracking(read_settings(job), config=OmegaConf.create({}))
+    tracking = open_tracking(read_settings(job, artifacts_key), config=OmegaConf.create({}))
     found: list[RunReference] = []
     for key, requested in references_of(job, artifacts_key, declared).items():
         if is_direct(key):

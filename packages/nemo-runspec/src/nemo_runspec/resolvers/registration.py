@@ -6,10 +6,11 @@ import inspect
 import json
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from omegaconf import DictConfig, OmegaConf
 
+from nemo_runspec.artifacts.backends import ResolutionMode
 from nemo_runspec.artifacts.filesystem import register_filesystem
 from nemo_runspec.artifacts.opening import open_tracking, share_tracking
 from nemo_runspec.artifacts.scope import CURRENT
@@ -23,8 +24,6 @@ from nemo_runspec.resolvers.auto_mount import resolve_auto_mount
 from nemo_runspec.resolvers.mul import multiply
 from nemo_runspec.resolvers.owners import OWNERS
 from nemo_runspec.resolvers.references import references_of
-
-ResolutionMode = Literal["active_run", "pre_init", "local"]
 
 
 def register_resolvers_from_config(
@@ -72,8 +71,9 @@ def start_tracking(
         mode: As for :func:`register_resolvers_from_config`.
     """
     register_resolvers()
-    settings = TrackingSettings(root=None) if mode == "local" else read_settings(config)
-    tracking = open_tracking(settings, config=config, artifacts_key=artifacts_key)
+    is_local = mode == "local"
+    settings = TrackingSettings(root=None) if is_local else read_settings(config, artifacts_key)
+    tracking = open_tracking(settings, config=config, artifacts_key=artifacts_key, mode=mode)
     keys = _keys_of(config, tracking, artifacts_key)
     share_tracking(tracking, artifacts_key, keys)
     _resolve_all(tracking, keys)

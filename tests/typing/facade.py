@@ -41,8 +41,12 @@ from nemotron.kit.wandb import (
     WandbConfig,
     add_run_tags,
     finish_run,
+    patch_checkpoint_logging_both,
     patch_manifest_checkpoint_logging,
     patch_manifest_nemo_rl_checkpoint_logging,
+    patch_nemo_rl_checkpoint_logging,
+    patch_nemo_rl_checkpoint_logging_both,
+    patch_wandb_checkpoint_logging,
     patch_wandb_runid_for_seeded_random,
     wandb_env,
 )
@@ -134,7 +138,11 @@ def wandb_runs() -> None:
 
 def patches() -> None:
     patch_manifest_checkpoint_logging().undo()
+    patch_wandb_checkpoint_logging().undo()
+    patch_checkpoint_logging_both().undo()
     patch_manifest_nemo_rl_checkpoint_logging(artifact_name="nano3-rl-model").undo()
+    patch_nemo_rl_checkpoint_logging(artifact_name="nano3-rl-model").undo()
+    patch_nemo_rl_checkpoint_logging_both().undo()
     assert_type(patch_wandb_runid_for_seeded_random().applied, bool)
 
 

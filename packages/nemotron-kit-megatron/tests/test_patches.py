@@ -8,7 +8,17 @@ import pytest
 
 from nemo_runspec.artifacts import setup_artifact_tracking
 from nemo_runspec.patching import PatchError
-from nemotron_kit_megatron import patch_manifest_checkpoint_logging
+from nemotron_kit_megatron import (
+    patch_checkpoint_logging_both,
+    patch_manifest_checkpoint_logging,
+    patch_wandb_checkpoint_logging,
+)
+
+EVERY = (
+    patch_manifest_checkpoint_logging,
+    patch_wandb_checkpoint_logging,
+    patch_checkpoint_logging_both,
+)
 
 
 def recorded(tracking, name="nano3-sft-model"):
@@ -128,3 +138,52 @@ def test_threads_that_save_at_once_are_all_recorded(wandb_utils, tracking, check
 def test_without_megatron_patching_is_one_clear_error(tracking):
     with pytest.raises(PatchError, match=r"megatron\..* cannot be imported"):
         patch_manifest_checkpoint_logging()
+
+
+@pytest.mark.parametrize("patch_logging", EVERY)
+def test_every_function_records_in_the_tracking(wandb_utils, tracking, checkpoint, patch_logging):
+    patch_logging()
+    wandb_utils.on_save_checkpoint_success(*checkpoint(20), 20, None)
+    assert [manifest.fields["step"] for manifest in recorded(tracking)] == [20]
+
+
+@pytest.mark.parametrize("order", [EVERY, EVERY[::-1]], ids=["as listed", "backwards"])
+def test_all_functions_together_make_one_record(wandb_utils, tracking, checkpoint, order):
+    first, *later = [patch_logging() for patch_logging in order]
+    assert all(patch is first for patch in later)
+    wandb_utils.on_save_checkpoint_success(*checkpoint(20), 20, None)
+    assert len(recorded(tracking)) == 1
+    first.undo()
+    wandb_utils.on_save_checkpoint_success(*checkpoint(40), 40, None)
+    assert len(recorded(tracking)) == 1
+
+
+def test_a_second_name_for_the_same_checkpoints_is_refused(wandb_utils, tracking, caplog):
+    patch_checkpoint_logging_both("model")
+    patch_wandb_checkpoint_logging("another")
+    assert "are recorded already; not a second time as 'another'" in caplog.text
+
+
+@pytest.mark.parametrize("patch_logging", EVERY[1:])
+def test_a_backend_that_is_counted_on_and_off_is_told(wandb_utils, tracking, caplog, patch_logging):
+    patch_logging()
+    assert (
+        "not recorded in the backend wandb, which is off: set artifacts.wandb=true" in caplog.text
+    )
+
+
+def test_a_hook_may_be_put_on_before_any_tracking_is_set_up(wandb_utils, checkpoint, tmp_path):
+    patch_manifest_checkpoint_logging()
+    root = str(tmp_path / "store")
+    config = {"run": {"output": "model"}, "artifacts": {"manifest": {"root": root}}}
+    with setup_artifact_tracking(config) as tracking:
+        wandb_utils.on_save_checkpoint_success(*checkpoint(20), 20, None)
+    wandb_utils.on_save_checkpoint_success(*checkpoint(40), 40, None)
+    assert [manifest.fields["step"] for manifest in recorded(tracking, "model")] == [20, 40]
+
+
+def test_without_wandb_the_frameworks_own_record_stays(wandb_utils, tracking, checkpoint):
+    patch_manifest_checkpoint_logging()
+    writer = object()
+    wandb_utils.on_save_checkpoint_success(*checkpoint(20), 20, writer)
+    assert wandb_utils.writers == [writer]

@@ -6,7 +6,17 @@ import pytest
 
 from nemo_runspec.artifacts import setup_artifact_tracking
 from nemo_runspec.patching import PatchError
-from nemotron_kit_nemorl import patch_manifest_nemo_rl_checkpoint_logging
+from nemotron_kit_nemorl import (
+    patch_manifest_nemo_rl_checkpoint_logging,
+    patch_nemo_rl_checkpoint_logging,
+    patch_nemo_rl_checkpoint_logging_both,
+)
+
+EVERY = (
+    patch_manifest_nemo_rl_checkpoint_logging,
+    patch_nemo_rl_checkpoint_logging,
+    patch_nemo_rl_checkpoint_logging_both,
+)
 
 
 @pytest.fixture
@@ -118,3 +128,37 @@ def test_a_manager_that_finishes_otherwise_is_one_clear_error(nemo_rl_checkpoint
 def test_without_nemo_rl_patching_is_one_clear_error():
     with pytest.raises(PatchError, match=r"nemo_rl\..* cannot be imported"):
         patch_manifest_nemo_rl_checkpoint_logging()
+
+
+@pytest.mark.parametrize("patch_logging", EVERY)
+def test_every_function_records_in_the_tracking(manager, tracking, patch_logging):
+    patch_logging(artifact_name="named")
+    manager.finalize_checkpoint(manager.init_tmp_checkpoint(10))
+    assert [manifest.fields["step"] for manifest in recorded(tracking, "named")] == [10]
+
+
+@pytest.mark.parametrize("order", [EVERY, EVERY[::-1]], ids=["as listed", "backwards"])
+def test_all_functions_together_make_one_record(manager, tracking, order):
+    first, *later = [patch_logging() for patch_logging in order]
+    assert all(patch is first for patch in later)
+    manager.begin_finalization(manager.init_tmp_checkpoint(10))
+    manager.finalize_pending()
+    assert len(recorded(tracking)) == 1
+
+
+def test_a_second_name_for_the_same_checkpoints_is_refused(manager, tracking, caplog):
+    patch_nemo_rl_checkpoint_logging_both("model")
+    patch_nemo_rl_checkpoint_logging("another")
+    assert "are recorded already; not a second time as 'another'" in caplog.text
+
+
+def test_a_hook_may_be_put_on_before_any_tracking_is_set_up(manager, tmp_path, caplog):
+    patch_nemo_rl_checkpoint_logging()
+    root = str(tmp_path / "store")
+    config = {"run": {"output": "model"}, "artifacts": {"manifest": {"root": root}}}
+    with setup_artifact_tracking(config) as tracking:
+        manager.finalize_checkpoint(manager.init_tmp_checkpoint(10))
+        manager.finalize_checkpoint(manager.init_tmp_checkpoint(20))
+    assert [manifest.fields["step"] for manifest in recorded(tracking, "model")] == [10, 20]
+    warning = "not recorded in the backend wandb, which is off: set artifacts.wandb=true"
+    assert caplog.text.count(warning) == 1

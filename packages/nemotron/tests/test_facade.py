@@ -14,9 +14,10 @@ TYPES = [
 WANDB = [
     *("WandbConfig", "add_run_tags", "add_wandb_tags", "finish_run", "finish_wandb"),
     *("init_wandb_from_env", "init_wandb_if_configured", "load_wandb_config"),
-    *("log_wandb_config", "patch_manifest_checkpoint_logging"),
-    *("patch_manifest_nemo_rl_checkpoint_logging", "patch_wandb_runid_for_seeded_random"),
-    "wandb_env",
+    *("log_wandb_config", "patch_checkpoint_logging_both", "patch_manifest_checkpoint_logging"),
+    *("patch_manifest_nemo_rl_checkpoint_logging", "patch_nemo_rl_checkpoint_logging"),
+    *("patch_nemo_rl_checkpoint_logging_both", "patch_wandb_checkpoint_logging"),
+    *("patch_wandb_runid_for_seeded_random", "wandb_env"),
 ]
 FACADES = {
     "nemotron.kit": [

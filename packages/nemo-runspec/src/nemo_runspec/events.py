@@ -1,9 +1,9 @@
 """What framework hooks emit, and who listens.
 
 Adapters emit :class:`CheckpointSaved`; each handler records it somewhere. Handlers fail alone:
-one that raises is logged, the others still run, and training goes on. The manifest sink is
-:func:`record_checkpoint`; it works on any rank, and in any process that has the job's
-``NEMOTRON_RUN_DIR``.
+one that raises is logged, the others still run, and training goes on. :func:`record_checkpoint`
+records in every backend of a tracking; it works on any rank, and in any process that has the
+job's ``NEMOTRON_RUN_DIR``. Hooks use it through a :class:`CheckpointRecorder`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from nemo_runspec.artifacts.opening import active_tracking
 from nemo_runspec.artifacts.tracker import LoggedArtifact
-from nemo_runspec.artifacts.tracking import ArtifactTrackingResult, log_artifact
+from nemo_runspec.artifacts.tracking import (
+    ArtifactTrackingResult,
+    current_tracking,
+    log_artifact,
+)
 from nemo_runspec.artifacts.types import ModelArtifact
 from nemo_runspec.container_paths import resolve_host_path
 
 logger = logging.getLogger(__name__)
+
+_SWITCHES = {"manifest": "artifacts.manifest.root=PATH", "wandb": "artifacts.wandb=true"}
 
 
 @dataclass(frozen=True)
@@ -103,3 +110,54 @@ def record_checkpoint(
     )
     artifact.see_at(event.path)
     return log_artifact(artifact, tracking, name=name)
+
+
+class CheckpointRecorder:
+    """What a framework's hook holds: it records each checkpoint once, wherever its tracking says.
+
+    Args:
+        tracking: Where to record; by default the tracking that is current now. A hook may be put
+            on before any is set up: then the first checkpoint decides.
+        name: The name to record under; by default the recipe's output name.
+        expected: Backends that the caller counts on, ``manifest`` or ``wandb``; where the tracking
+            lacks one, that is warned about.
+    """
+
+    def __init__(
+        self,
+        tracking: ArtifactTrackingResult | None = None,
+        *,
+        name: str | None = None,
+        expected: Sequence[Literal["manifest", "wandb"]] = (),
+    ) -> None:
+        self._name = name
+        self._expected = tuple(expected)
+        self._tracking = active_tracking() if tracking is None else tracking
+        self._dispatcher = CheckpointDispatcher([self._record])
+        if self._tracking is not None:
+            self._check(self._tracking)
+
+    @property
+    def tracking(self) -> ArtifactTrackingResult:
+        """Where checkpoints are recorded; decided now, where it was not before."""
+        if self._tracking is None:
+            self._tracking = current_tracking()
+            self._check(self._tracking)
+        return self._tracking
+
+    def emit(self, event: CheckpointSaved) -> None:
+        """Record a checkpoint, unless it was recorded before; nothing is raised."""
+        self._dispatcher.emit(event)
+
+    def _record(self, event: CheckpointSaved) -> None:
+        record_checkpoint(event, self.tracking, name=self._name)
+
+    def _check(self, tracking: ArtifactTrackingResult) -> None:
+        active = {"manifest": tracking.manifest, "wandb": tracking.wandb}
+        for backend in self._expected:
+            if not active[backend]:
+                logger.warning(
+                    "Checkpoints are not recorded in the backend %s, which is off: set %s.",
+                    backend,
+                    _SWITCHES[backend],
+                )

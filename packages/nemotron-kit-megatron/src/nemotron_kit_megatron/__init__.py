@@ -9,13 +9,25 @@ from nemo_runspec.exports import lazy_exports
 if TYPE_CHECKING:
     from nemotron_kit_megatron.checkpoints import checkpoint_saved as checkpoint_saved
     from nemotron_kit_megatron.patches import (
+        patch_checkpoint_logging_both as patch_checkpoint_logging_both,
+    )
+    from nemotron_kit_megatron.patches import (
         patch_manifest_checkpoint_logging as patch_manifest_checkpoint_logging,
+    )
+    from nemotron_kit_megatron.patches import (
+        patch_wandb_checkpoint_logging as patch_wandb_checkpoint_logging,
     )
 
 EXPORTS = {
     "checkpoint_saved": "nemotron_kit_megatron.checkpoints:checkpoint_saved",
+    "patch_checkpoint_logging_both": (
+        "nemotron_kit_megatron.patches:patch_checkpoint_logging_both"
+    ),
     "patch_manifest_checkpoint_logging": (
         "nemotron_kit_megatron.patches:patch_manifest_checkpoint_logging"
+    ),
+    "patch_wandb_checkpoint_logging": (
+        "nemotron_kit_megatron.patches:patch_wandb_checkpoint_logging"
     ),
 }
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import logging
-from functools import partial
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
-from nemo_runspec.artifacts.tracking import ArtifactTrackingResult, current_tracking
-from nemo_runspec.events import CheckpointDispatcher, record_checkpoint
+from nemo_runspec.artifacts.tracking import ArtifactTrackingResult
+from nemo_runspec.events import CheckpointRecorder
 from nemo_runspec.patching import Patch, after
 from nemotron_kit_megatron.checkpoints import checkpoint_saved
 
@@ -21,12 +22,14 @@ def patch_manifest_checkpoint_logging(
 ) -> Patch:
     """Record every checkpoint that Megatron-Bridge saves as a version of a model artifact.
 
-    The framework calls its hook on the last rank, with W&B or without. An error while recording
-    is logged and never reaches training; a checkpoint that is reported twice is recorded once.
+    It is recorded in every backend of the tracking, once, however many of this module's functions
+    are called. The framework calls its hook on the last rank, with W&B or without. An error while
+    recording is logged and never reaches training.
 
     Args:
         artifact_name: The name to record under; by default the recipe's output name.
-        tracking: Where to record; by default the tracking that is current now.
+        tracking: Where to record; by default the tracking that is current now, and where none is,
+            the one that is current when the first checkpoint is saved.
 
     Returns:
         The patch in place; ``undo()`` takes it off. Calling again changes nothing.
@@ -34,13 +37,87 @@ def patch_manifest_checkpoint_logging(
     Raises:
         PatchError: Megatron-Bridge cannot be imported, or has no such hook.
     """
-    destination = current_tracking() if tracking is None else tracking
-    handler = partial(record_checkpoint, tracking=destination, name=artifact_name)
-    checkpoints = CheckpointDispatcher([handler])
+    return _patched(artifact_name, tracking, ("manifest",))
+
+
+def patch_wandb_checkpoint_logging(
+    artifact_name: str | None = None, tracking: ArtifactTrackingResult | None = None
+) -> Patch:
+    """Record every checkpoint as :func:`patch_manifest_checkpoint_logging`; W&B is expected.
+
+    Where the tracking has W&B, the framework's own W&B artifact of the checkpoint is left out: it
+    would be a second record of the same, without its lineage.
+
+    Args:
+        artifact_name: The name to record under; by default the recipe's output name.
+        tracking: Where to record; by default the current tracking.
+
+    Returns:
+        The patch in place.
+
+    Raises:
+        PatchError: Megatron-Bridge cannot be imported, or has no such hook.
+    """
+    return _patched(artifact_name, tracking, ("wandb",))
+
+
+def patch_checkpoint_logging_both(
+    artifact_name: str | None = None, tracking: ArtifactTrackingResult | None = None
+) -> Patch:
+    """Record every checkpoint as the other two functions do; both backends are expected.
+
+    Args:
+        artifact_name: The name to record under; by default the recipe's output name.
+        tracking: Where to record; by default the current tracking.
+
+    Returns:
+        The patch in place.
+
+    Raises:
+        PatchError: Megatron-Bridge cannot be imported, or has no such hook.
+    """
+    return _patched(artifact_name, tracking, ("manifest", "wandb"))
+
+
+def _patched(
+    name: str | None,
+    tracking: ArtifactTrackingResult | None,
+    expected: Sequence[Literal["manifest", "wandb"]],
+) -> Patch:
+    recorder = CheckpointRecorder(tracking, name=name, expected=expected)
 
     def on_save(
         checkpoint_path: str, save_dir: str, iteration: int, *_args: Any, **_kwargs: Any
     ) -> None:
-        checkpoints.emit(checkpoint_saved(checkpoint_path, save_dir, iteration))
+        recorder.emit(checkpoint_saved(checkpoint_path, save_dir, iteration))
 
-    return Patch("checkpoints as manifests", _ON_SAVE, after(on_save, logger)).apply()
+    def build(original: Callable[..., Any]) -> Callable[..., Any]:
+        return after(on_save, logger)(_without_its_own_record(original, recorder))
+
+    patch = Patch("checkpoints as artifacts", _ON_SAVE, build)
+    applied = patch.apply()
+    if applied is not patch and name is not None:
+        logger.warning("Checkpoints are recorded already; not a second time as %r.", name)
+    return applied
+
+
+def _without_its_own_record(
+    original: Callable[..., Any], recorder: CheckpointRecorder
+) -> Callable[..., Any]:
+    """Keep the framework from logging an artifact of its own where W&B gets ours.
+
+    Its call would also wait on this thread for a server that is down.
+    """
+
+    @functools.wraps(original)
+    def on_save_checkpoint_success(
+        checkpoint_path: str,
+        save_dir: str,
+        iteration: int,
+        wandb_writer: Any = None,
+        **others: Any,
+    ) -> Any:
+        writer = None if recorder.tracking.wandb else wandb_writer
+        return original(checkpoint_path, save_dir, iteration, writer, **others)
+
+    return on_save_checkpoint_success

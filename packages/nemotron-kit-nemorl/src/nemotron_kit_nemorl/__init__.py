@@ -11,11 +11,23 @@ if TYPE_CHECKING:
     from nemotron_kit_nemorl.patches import (
         patch_manifest_nemo_rl_checkpoint_logging as patch_manifest_nemo_rl_checkpoint_logging,
     )
+    from nemotron_kit_nemorl.patches import (
+        patch_nemo_rl_checkpoint_logging as patch_nemo_rl_checkpoint_logging,
+    )
+    from nemotron_kit_nemorl.patches import (
+        patch_nemo_rl_checkpoint_logging_both as patch_nemo_rl_checkpoint_logging_both,
+    )
 
 EXPORTS = {
     "checkpoint_saved": "nemotron_kit_nemorl.checkpoints:checkpoint_saved",
     "patch_manifest_nemo_rl_checkpoint_logging": (
         "nemotron_kit_nemorl.patches:patch_manifest_nemo_rl_checkpoint_logging"
+    ),
+    "patch_nemo_rl_checkpoint_logging": (
+        "nemotron_kit_nemorl.patches:patch_nemo_rl_checkpoint_logging"
+    ),
+    "patch_nemo_rl_checkpoint_logging_both": (
+        "nemotron_kit_nemorl.patches:patch_nemo_rl_checkpoint_logging_both"
     ),
 }
 

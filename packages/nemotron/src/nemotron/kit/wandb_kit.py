@@ -10,10 +10,22 @@ from nemo_runspec.exports import lazy_exports
 
 if TYPE_CHECKING:
     from nemotron_kit_megatron.patches import (
+        patch_checkpoint_logging_both as patch_checkpoint_logging_both,
+    )
+    from nemotron_kit_megatron.patches import (
         patch_manifest_checkpoint_logging as patch_manifest_checkpoint_logging,
+    )
+    from nemotron_kit_megatron.patches import (
+        patch_wandb_checkpoint_logging as patch_wandb_checkpoint_logging,
     )
     from nemotron_kit_nemorl.patches import (
         patch_manifest_nemo_rl_checkpoint_logging as patch_manifest_nemo_rl_checkpoint_logging,
+    )
+    from nemotron_kit_nemorl.patches import (
+        patch_nemo_rl_checkpoint_logging as patch_nemo_rl_checkpoint_logging,
+    )
+    from nemotron_kit_nemorl.patches import (
+        patch_nemo_rl_checkpoint_logging_both as patch_nemo_rl_checkpoint_logging_both,
     )
     from nemotron_kit_wandb.config import WandbConfig as WandbConfig
     from nemotron_kit_wandb.config import load_wandb_config as load_wandb_config
@@ -39,11 +51,21 @@ EXPORTS = {
     "init_wandb_if_configured": "nemotron_kit_wandb.run:init_wandb_if_configured",
     "load_wandb_config": "nemotron_kit_wandb.config:load_wandb_config",
     "log_wandb_config": "nemotron_kit_wandb.run:log_wandb_config",
+    "patch_checkpoint_logging_both": "nemotron_kit_megatron.patches:patch_checkpoint_logging_both",
     "patch_manifest_checkpoint_logging": (
         "nemotron_kit_megatron.patches:patch_manifest_checkpoint_logging"
     ),
     "patch_manifest_nemo_rl_checkpoint_logging": (
         "nemotron_kit_nemorl.patches:patch_manifest_nemo_rl_checkpoint_logging"
+    ),
+    "patch_nemo_rl_checkpoint_logging": (
+        "nemotron_kit_nemorl.patches:patch_nemo_rl_checkpoint_logging"
+    ),
+    "patch_nemo_rl_checkpoint_logging_both": (
+        "nemotron_kit_nemorl.patches:patch_nemo_rl_checkpoint_logging_both"
+    ),
+    "patch_wandb_checkpoint_logging": (
+        "nemotron_kit_megatron.patches:patch_wandb_checkpoint_logging"
     ),
     "patch_wandb_runid_for_seeded_random": (
         "nemotron_kit_wandb.patches:patch_wandb_runid_for_seeded_random"

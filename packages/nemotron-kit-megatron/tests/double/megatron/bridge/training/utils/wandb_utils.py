@@ -8,9 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 reported: list[str] = []
+writers: list[Any] = []
 
 
 def on_save_checkpoint_success(
     checkpoint_path: str, save_dir: str, iteration: int, wandb_writer: Any | None
 ) -> None:
     reported.append(checkpoint_path)
+    writers.append(wandb_writer)

@@ -119,5 +119,9 @@ class ExecutionError(NemotronError):
     """A recipe could not be started, or ended badly."""
 
 
+class PackagingError(NemotronError):
+    """A recipe's code cannot be put together for another machine, or sent there."""
+
+
 class MissingDependencyError(NemotronError, ImportError):
     """An optional package is not installed."""

@@ -7,6 +7,7 @@ import pytest
 
 from nemo_runspec.artifacts.tracker import Tracker
 from nemo_runspec.manifest_tracker import ManifestTracker
+from nemo_runspec.manifest_tracker.files.memory import MemoryFiles
 from nemo_runspec.testing import TrackerConformance
 
 
@@ -35,3 +36,9 @@ class TestMemory(ManifestConformance):
     @pytest.fixture
     def tracker(self) -> Tracker:
         return ManifestTracker(f"memory://{uuid.uuid4().hex}")
+
+    def test_a_file_is_created_once(self) -> None:
+        files = MemoryFiles(f"memory://{uuid.uuid4().hex}")
+        assert files.create("v1/manifest.json", b"first")
+        assert not files.create("v1/manifest.json", b"second")
+        assert files.read("v1/manifest.json") == b"first"

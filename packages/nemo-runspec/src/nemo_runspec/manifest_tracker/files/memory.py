@@ -61,10 +61,10 @@ class MemoryFiles:
     def create(self, path: str, data: bytes) -> bool:
         """Publish a whole file unless it exists."""
         with _access:
-            try:
-                self._filesystem.pipe_file(self._full(path), data, mode="create")
-            except FileExistsError:
+            # Not mode="create", which older releases of fsspec accept and ignore.
+            if self._filesystem.isfile(self._full(path)):
                 return False
+            self._filesystem.pipe_file(self._full(path), data)
         return True
 
     def replace(self, path: str, data: bytes) -> None:

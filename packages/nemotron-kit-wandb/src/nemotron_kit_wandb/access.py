@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import logging
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPException
-from typing import Any
-from urllib.error import HTTPError
+from typing import Any, TypeVar
+from urllib.error import HTTPError, URLError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from nemo_runspec.suggest import did_you_mean
@@ -20,6 +23,23 @@ logger = logging.getLogger(__name__)
 
 # What the client itself asks first.
 _QUERY = "query Viewer { viewer { username entity teams { edges { node { name } } } } }"
+
+_NO_ANSWER = (OSError, HTTPException, ValueError, LookupError, TypeError)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Access:
+    """What the server says of a job's key.
+
+    Attributes:
+        entity: Where runs go; None where the server did not say.
+        problem: Why the server could not be asked; None where it was.
+    """
+
+    entity: str | None = None
+    problem: str | None = None
 
 
 def check_wandb_access(
@@ -39,19 +59,71 @@ def check_wandb_access(
         WandbCredentialsError: The key or the project is missing, the server does not know the key,
             or its user is in no such entity.
     """
+    access = examine_wandb_access(config, environ=environ, timeout_s=timeout_s)
+    if access.problem is not None:
+        logger.warning("%s", access.problem)
+
+
+def examine_wandb_access(
+    config: WandbConfig, *, environ: Mapping[str, str] | None = None, timeout_s: float = 5.0
+) -> Access:
+    """Ask the server what :func:`check_wandb_access` asks, and say what it said.
+
+    Args:
+        config: Where runs go.
+        environ: The environment; by default the process's own.
+        timeout_s: How long the server has to answer, in seconds.
+
+    Raises:
+        WandbCredentialsError: As for :func:`check_wandb_access`; or no entity is named, and the
+            key's user has no default one.
+    """
     wandb_env(config, environ=environ)
     key = find_api_key(environ)
-    viewer = None if key is None else _viewer(key, timeout_s)
-    if key is None or viewer is None:
-        return
-    entities = _entities(viewer)
-    if config.entity is not None and config.entity not in entities:
+    if key is None:
+        return Access()
+    try:
+        viewer = _within(timeout_s, lambda: _viewer(key, timeout_s))
+    except HTTPError as error:
+        error.close()
+        problem = f"W&B at {key.server} answers {error.code}; the key is not checked."
+        return Access(problem=problem)
+    except _NO_ANSWER as error:
+        return Access(problem=f"W&B at {key.server} cannot be asked ({_reason(error)}).")
+    return Access(_entity(config, key, viewer))
+
+
+@dataclass(frozen=True)
+class _Viewer:
+    """The user that a key belongs to."""
+
+    username: str | None
+    default_entity: str | None
+    entities: frozenset[str]
+
+
+def _entity(config: WandbConfig, key: ApiKey, viewer: _Viewer | None) -> str:
+    if viewer is None:
         raise WandbCredentialsError(
-            f"The W&B user {viewer.get('username')} is in no entity '{config.entity}'.",
-            where="env.toml [wandb]",
-            hint=did_you_mean(config.entity, entities)
-            or f"It can be one of: {', '.join(sorted(entities))}.",
+            f"W&B at {key.server} does not know the API key.",
+            where=key.source,
+            hint="Run `wandb login --relogin`, or set WANDB_API_KEY to a key of that server.",
         )
+    known = f"It can be one of: {', '.join(sorted(viewer.entities))}."
+    if config.entity is not None and config.entity not in viewer.entities:
+        raise WandbCredentialsError(
+            f"The W&B user {viewer.username} is in no entity '{config.entity}'.",
+            where="env.toml [wandb]",
+            hint=did_you_mean(config.entity, viewer.entities) or known,
+        )
+    entity = config.entity or viewer.default_entity
+    if not entity:
+        raise WandbCredentialsError(
+            f"The entity is missing: the W&B user {viewer.username} has no default one.",
+            where="env.toml [wandb]",
+            hint=f'Add `entity = "NAME"`. {known}',
+        )
+    return entity
 
 
 class _NoRedirects(HTTPRedirectHandler):
@@ -61,7 +133,8 @@ class _NoRedirects(HTTPRedirectHandler):
         return None
 
 
-def _viewer(key: ApiKey, timeout_s: float) -> Mapping[str, Any] | None:
+def _viewer(key: ApiKey, timeout_s: float) -> _Viewer | None:
+    """The key's user; None where the server knows no such key."""
     login = base64.b64encode(f"api:{key.value}".encode()).decode()
     request = Request(  # noqa: S310 - the user's own server
         f"{key.server}/graphql",
@@ -72,25 +145,36 @@ def _viewer(key: ApiKey, timeout_s: float) -> Mapping[str, Any] | None:
         with build_opener(_NoRedirects).open(request, timeout=timeout_s) as reply:
             viewer = json.load(reply)["data"]["viewer"]
     except HTTPError as error:
-        error.close()
         if error.code != HTTPStatus.UNAUTHORIZED:
-            logger.warning("W&B at %s answers %s; the key is not checked.", key.server, error.code)
-            return None
-        viewer = None
-    except (OSError, HTTPException, ValueError, KeyError, TypeError) as error:
-        name = type(error).__name__
-        logger.warning("W&B at %s cannot be asked (%s).", key.server, name)
+            raise
+        error.close()
         return None
-    if viewer is None:
-        raise WandbCredentialsError(
-            f"W&B at {key.server} does not know the API key.",
-            where=key.source,
-            hint="Run `wandb login --relogin`, or set WANDB_API_KEY to a key of that server.",
-        )
-    found: Mapping[str, Any] = viewer
-    return found
+    return None if viewer is None else _parsed(viewer)
 
 
-def _entities(viewer: Mapping[str, Any]) -> set[str]:
-    teams = {edge["node"]["name"] for edge in viewer["teams"]["edges"]}
-    return {name for name in (viewer.get("username"), viewer.get("entity"), *teams) if name}
+def _parsed(viewer: Mapping[str, Any]) -> _Viewer:
+    teams = [edge["node"]["name"] for edge in viewer["teams"]["edges"]]
+    username, default = viewer["username"], viewer["entity"]
+    entities = frozenset(name for name in (username, default, *teams) if name)
+    return _Viewer(username, default, entities)
+
+
+def _within(timeout_s: float, ask: Callable[[], T]) -> T:
+    """Wait so long and no longer; a socket's own limit holds for each of its steps."""
+    asked: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            asked.set_result(ask())
+        except _NO_ANSWER as error:
+            asked.set_exception(error)
+
+    threading.Thread(target=work, name="wandb-access", daemon=True).start()
+    return asked.result(timeout_s)
+
+
+def _reason(error: BaseException) -> str:
+    cause = error.reason if isinstance(error, URLError) else error
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror
+    return type(cause).__name__

@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_SERVER = "https://api.wandb.ai"
 _SHORTEST = 40
+_OTHER_MODES = {"dryrun": "offline", "run": "online"}
 _JWT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+")
 _CURE = "Run `wandb login`, or set WANDB_API_KEY."
 
@@ -91,6 +92,17 @@ def find_server(environ: Mapping[str, str] | None = None) -> str:
     variables = os.environ if environ is None else environ
     named = variables.get("WANDB_BASE_URL") or _settings(variables).get("base_url")
     return (named or DEFAULT_SERVER).rstrip("/")
+
+
+def find_mode(environ: Mapping[str, str] | None = None) -> str:
+    """Find the client's mode as the client would: ``online``, ``offline`` or ``disabled``.
+
+    Args:
+        environ: The environment; by default the process's own.
+    """
+    variables = os.environ if environ is None else environ
+    named = variables.get("WANDB_MODE") or _settings(variables).get("mode") or "online"
+    return _OTHER_MODES.get(named, named)
 
 
 def wandb_env(

@@ -50,10 +50,12 @@ class Preflight:
     Attributes:
         warnings: Sentences for the user.
         environment: Variables that the job needs; their values may be secrets.
+        unreachable: Why the service could not be asked; None where it was, or need not be.
     """
 
     warnings: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    unreachable: str | None = None
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,15 @@ class TrackingBackend(Protocol):
         Raises:
             NemotronError: The service cannot be reached, or lets nobody in.
         """
+        ...
+
+
+@runtime_checkable
+class AdvisingBackend(Protocol):
+    """A backend that has something to say where it is not asked for."""
+
+    def advice(self) -> Sequence[str]:
+        """Say, without asking the service, what may be a slip: a key without a project."""
         ...
 
 

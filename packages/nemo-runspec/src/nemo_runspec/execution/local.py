@@ -101,8 +101,8 @@ def run_recipe(
         plan: The job.
         announce: Called once, right before the script starts.
         streams: Where the script's output goes.
-        environment: The script's environment, before the run directory is added; by default
-            this process's own.
+        environment: The script's environment, before what the backends need and the run directory
+            are added; by default this process's own.
 
     Raises:
         MissingDependencyError: A package that the recipe's header names is not installed.
@@ -116,7 +116,11 @@ def run_recipe(
     variables = os.environ if environment is None else environment
     code = run_child(
         run.command,
-        environment={**variables, RUN_DIR_VARIABLE: str(run.run_dir)},
+        environment={
+            **variables,
+            **plan.checked.environment,
+            RUN_DIR_VARIABLE: str(run.run_dir),
+        },
         cwd=plan.cwd,
         streams=streams,
     )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from nemo_runspec.artifacts.backends import Preflight
 from nemo_runspec.artifacts.settings import EMBEDDED_ROOT
 from nemo_runspec.config import build_job_config, extract_train_config
+from nemo_runspec.execution.backend_check import check_backends
 from nemo_runspec.execution.command import build_command
 from nemo_runspec.execution.inputs import ArtifactInput, read_inputs
 from nemo_runspec.resolvers.pinning import with_references
@@ -46,6 +48,7 @@ class RecipePlan:
         train: What the script will see.
         inputs: The artifacts that it reads.
         cwd: The working directory.
+        checked: What the backends say: warnings, and variables that the script needs.
     """
 
     recipe: Runspec
@@ -53,6 +56,7 @@ class RecipePlan:
     train: DictConfig
     inputs: tuple[ArtifactInput, ...]
     cwd: Path
+    checked: Preflight = field(default_factory=Preflight)
 
     @property
     def output(self) -> str:
@@ -95,6 +99,7 @@ def plan_recipe(request: RecipeRequest) -> RecipePlan:
         ConfigError: The configuration cannot be used.
         ArtifactNotFoundError: An input does not exist; the hint names the command that makes it.
         ArtifactError: An input has another type than the recipe declares.
+        NemotronError: A backend would refuse what the job records: a key is missing or wrong.
     """
     job = build_job_config(
         request.recipe,
@@ -103,6 +108,8 @@ def plan_recipe(request: RecipeRequest) -> RecipePlan:
         argv=request.argv,
         default_root=str(request.cwd.absolute() / EMBEDDED_ROOT),
     )
+    # Before references are looked up: a backend may do that, with the same credentials.
+    checked = check_backends(job)
     inputs = read_inputs(job, request.recipe, request.recipes)
     pinned = with_references(job, {item.key: item.pinned for item in inputs})
     return RecipePlan(
@@ -111,4 +118,5 @@ def plan_recipe(request: RecipeRequest) -> RecipePlan:
         train=extract_train_config(pinned),
         inputs=inputs,
         cwd=request.cwd.absolute(),
+        checked=checked,
     )

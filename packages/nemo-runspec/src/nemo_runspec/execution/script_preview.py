@@ -63,7 +63,7 @@ def preview_recipe(
         variables = os.environ if environment is None else environment
         code = run_child(
             command,
-            environment={**variables, RUN_DIR_VARIABLE: folder},
+            environment={**variables, **plan.checked.environment, RUN_DIR_VARIABLE: folder},
             cwd=plan.cwd,
             streams=ChildStreams(log, log),
         )

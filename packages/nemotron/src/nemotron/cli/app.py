@@ -74,6 +74,15 @@ class App:
         lines = wrap(text, self.screen.width)
         self.write("".join(f"{line}\n" for line in lines))
 
+    def warn(self, text: str) -> None:
+        """Write sentences on :attr:`err`, broken into lines where that is a terminal."""
+        label = "warning: "
+        width = screen_of(self.err).width
+        first, *rest = wrap(text, None if width is None else width - len(label))
+        lines = [label + first, *(" " * len(label) + line for line in rest)]
+        self.err.write("".join(f"{line}\n" for line in lines))
+        self.err.flush()
+
     def document(self, document: object) -> None:
         """Write one JSON document on :attr:`out`."""
         import json

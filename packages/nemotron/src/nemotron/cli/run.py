@@ -35,6 +35,8 @@ def run_command(app: App, recipe: Runspec, values: Mapping[str, Any]) -> int:
     """
     reporter = reporter_for(app, output_mode(values))
     plan = plan_recipe(_request(app, recipe, values))
+    for warning in plan.checked.warnings:
+        app.warn(warning)
     debug = {_DEBUG_VARIABLE: "1"} if values["debug"] else {}
     environment = {**os.environ, **debug}
     if values["dry_run"]:

@@ -47,6 +47,7 @@ from nemotron.kit.wandb import (
     patch_nemo_rl_checkpoint_logging,
     patch_nemo_rl_checkpoint_logging_both,
     patch_wandb_checkpoint_logging,
+    patch_wandb_init_for_lineage,
     patch_wandb_runid_for_seeded_random,
     wandb_env,
 )
@@ -139,6 +140,8 @@ def wandb_runs() -> None:
 def patches() -> None:
     patch_manifest_checkpoint_logging().undo()
     patch_wandb_checkpoint_logging().undo()
+    patch_wandb_init_for_lineage().undo()
+    patch_wandb_init_for_lineage(artifact_qualified_names=["e/p/data:v1"], tags=["pretrain"])
     patch_checkpoint_logging_both().undo()
     patch_manifest_nemo_rl_checkpoint_logging(artifact_name="nano3-rl-model").undo()
     patch_nemo_rl_checkpoint_logging(artifact_name="nano3-rl-model").undo()

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from nemotron_kit_wandb.credentials import find_api_key as find_api_key
     from nemotron_kit_wandb.credentials import wandb_env as wandb_env
     from nemotron_kit_wandb.patches import (
+        patch_wandb_init_for_lineage as patch_wandb_init_for_lineage,
+    )
+    from nemotron_kit_wandb.patches import (
         patch_wandb_runid_for_seeded_random as patch_wandb_runid_for_seeded_random,
     )
     from nemotron_kit_wandb.run import WandbRunError as WandbRunError
@@ -44,6 +47,7 @@ EXPORTS = {
     "init_wandb_if_configured": "nemotron_kit_wandb.run:init_wandb_if_configured",
     "load_wandb_config": "nemotron_kit_wandb.config:load_wandb_config",
     "log_wandb_config": "nemotron_kit_wandb.run:log_wandb_config",
+    "patch_wandb_init_for_lineage": "nemotron_kit_wandb.patches:patch_wandb_init_for_lineage",
     "patch_wandb_runid_for_seeded_random": (
         "nemotron_kit_wandb.patches:patch_wandb_runid_for_seeded_random"
     ),

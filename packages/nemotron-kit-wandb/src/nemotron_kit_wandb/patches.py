@@ -4,14 +4,70 @@ from __future__ import annotations
 
 import random
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
 
+from nemo_runspec.artifacts.opening import active_tracking
+from nemo_runspec.artifacts.tracking import ArtifactTrackingResult
 from nemo_runspec.patching import Patch, Support
+from nemotron_kit_wandb.lineage import Registration, Registrations, reporting_init
 
 _AFFECTED = frozenset({"0.23.1"})
 _ALPHABET = string.ascii_lowercase + string.digits
+
+
+@dataclass(eq=False)
+class LineagePatch(Patch):
+    """The patch of ``wandb.init``, and what it says of each run that is started.
+
+    Attributes:
+        registrations: What is said; later calls add to that of the patch in place.
+    """
+
+    registrations: Registrations = field(default_factory=Registrations)
+
+
+def patch_wandb_init_for_lineage(
+    artifact_qualified_names: Iterable[str] | None = None,
+    tags: Iterable[str] = (),
+    tracking: ArtifactTrackingResult | None = None,
+) -> Patch:
+    """Register what a run uses the moment that it exists, whoever calls ``wandb.init``.
+
+    It works on every rank, for a run that is active already, and for each one that is started
+    later. Where manifests are active it neither waits for W&B nor raises; where W&B is the only
+    backend, an input that W&B does not take is an error.
+
+    Args:
+        artifact_qualified_names: What the run uses, such as ``team/project/nano3-sft-data:v3``; by
+            default all that the tracking has resolved when the run starts.
+        tags: Tags that the run gets.
+        tracking: The tracking that the names belong to; by default the one that is current now,
+            and where none is, the one that is current when the run starts.
+
+    Returns:
+        The patch in place; ``undo()`` takes it off. Calling again adds names and tags to it.
+
+    Raises:
+        UsageError: A text stands where a list belongs.
+        InvalidReferenceError: A name is none.
+        WandbRunError: A run is active, W&B is the only backend, and it does not take an input.
+    """
+    destination = active_tracking() if tracking is None else tracking
+    wanted = Registration.of(artifact_qualified_names, tags, destination)
+    registrations = Registrations()
+    patch = LineagePatch(
+        name="inputs of runs",
+        target="wandb:init",
+        build=reporting_init(registrations),
+        registrations=registrations,
+    )
+    applied = patch.apply()
+    if isinstance(applied, LineagePatch):
+        applied.registrations.add(wanted)
+    return applied
 
 
 def patch_wandb_runid_for_seeded_random() -> Patch:

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from nemotron_kit_wandb.config import load_wandb_config as load_wandb_config
     from nemotron_kit_wandb.credentials import wandb_env as wandb_env
     from nemotron_kit_wandb.patches import (
+        patch_wandb_init_for_lineage as patch_wandb_init_for_lineage,
+    )
+    from nemotron_kit_wandb.patches import (
         patch_wandb_runid_for_seeded_random as patch_wandb_runid_for_seeded_random,
     )
     from nemotron_kit_wandb.run import add_run_tags as add_run_tags
@@ -67,6 +70,7 @@ EXPORTS = {
     "patch_wandb_checkpoint_logging": (
         "nemotron_kit_megatron.patches:patch_wandb_checkpoint_logging"
     ),
+    "patch_wandb_init_for_lineage": "nemotron_kit_wandb.patches:patch_wandb_init_for_lineage",
     "patch_wandb_runid_for_seeded_random": (
         "nemotron_kit_wandb.patches:patch_wandb_runid_for_seeded_random"
     ),

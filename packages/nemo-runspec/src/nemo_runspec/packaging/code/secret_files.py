@@ -1,0 +1,71 @@
+"""Files that hold credentials: they are never sent anywhere, tracked or not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from nemo_runspec.errors import PackagingError
+
+_NAMES = (
+    *("env.toml", ".env*"),
+    *(".netrc", "_netrc", "netrc", ".git-credentials", ".pgpass", ".pypirc", ".htpasswd"),
+    *("id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "id_ecdsa_sk", "id_ed25519_sk"),
+    *("*.pem", "*.key", "*.ppk", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdbx"),
+    *("credentials", "credentials.*", "*_credentials.json", "*-credentials.json"),
+    *("client_secret*.json", "service_account*.json", "service-account*.json"),
+    *("secrets.toml", "secrets.yaml", "secrets.yml", "secrets.json", "kubeconfig"),
+)
+_CODE = (".py", ".pyi", ".md", ".rst")
+_KEY_OPENING = b"-----BEGIN "
+_KEY_WORDS = b"PRIVATE KEY"
+_LISTED = 5
+
+
+def is_secret_name(path: str) -> bool:
+    """Tell by its name whether a file holds credentials, as ``env.toml`` and ``id_rsa`` do.
+
+    Args:
+        path: Relative path with slashes. A folder ``.env`` counts for all that lies in it, and
+            ``credentials.py`` is code.
+    """
+    *folders, name = path.lower().split("/")
+    if any(fnmatchcase(folder, ".env*") for folder in folders):
+        return True
+    if name.startswith("credentials.") and name.endswith(_CODE):
+        return False
+    return any(fnmatchcase(name, pattern) for pattern in _NAMES)
+
+
+def is_private_key(head: bytes) -> bool:
+    """Tell by its first line whether a file is a private key, whatever it is named.
+
+    Args:
+        head: The beginning of the file.
+    """
+    first = head[:80].lstrip().partition(b"\n")[0]
+    return first.startswith(_KEY_OPENING) and _KEY_WORDS in first
+
+
+def refuse_secrets(paths: Sequence[str], root: Path) -> None:
+    """Raise one error that names the files which may not be sent.
+
+    Args:
+        paths: What was found; nothing happens where it is empty.
+        root: The folder that the paths are relative to.
+
+    Raises:
+        PackagingError: There are some.
+    """
+    if not paths:
+        return
+    shown = ", ".join(repr(path) for path in paths[:_LISTED])
+    more = f" and {len(paths) - _LISTED} more" if len(paths) > _LISTED else ""
+    verb = "holds" if len(paths) == 1 else "hold"
+    raise PackagingError(
+        f"{shown}{more} {verb} credentials and would be sent along with the code.",
+        where=str(root),
+        hint="Ignore or remove them with .gitignore and `git rm --cached`, or name them in "
+        "'exclude'; jobs get secrets as environment variables.",
+    )

@@ -1,0 +1,1 @@
+"""Code on another machine, over ssh: trees by their digest, complete or absent."""

@@ -1,0 +1,123 @@
+"""What ssh, rsync and the far shell complain about, as one sentence with its cure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from nemo_runspec.errors import PackagingError
+from nemo_runspec.packaging.code.ssh.target import SshTarget
+
+_FULL = re.compile(r"No space left on device|Disk quota exceeded", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """A complaint that is understood: of several the first one counts.
+
+    The sentence and the hint are filled in with ``host``, ``port`` (as an option), ``known`` (the
+    host in known_hosts), ``part`` (what matched) and ``line`` (the whole line).
+    """
+
+    pattern: re.Pattern[str]
+    what: str
+    hint: str
+
+
+_FAILURES = (
+    _Failure(
+        _FULL,
+        "The disk of {host} is full: {part}.",
+        "Free some space there, or remove trees that no job uses with prune_trees.",
+    ),
+    _Failure(
+        re.compile(r"is your shell clean|protocol version mismatch"),
+        "The shell of {host} prints something as it starts, which rsync cannot read.",
+        "Let its start-up files print on a terminal only.",
+    ),
+    _Failure(
+        re.compile(r"REMOTE HOST IDENTIFICATION HAS CHANGED|host key .* has changed"),
+        "The host key of {host} is not the one that is known.",
+        "Find out why; if the new one is right: ssh-keygen -R {known}",
+    ),
+    _Failure(
+        re.compile(r"Host key verification failed|No .* host key is known"),
+        "The host key of {host} is not known.",
+        "Compare it and keep it: ssh-keyscan {port}{host} >> ~/.ssh/known_hosts",
+    ),
+    _Failure(
+        re.compile(r"Permission denied \([\w,-]+\)|Too many authentication failures"),
+        "{host} refuses the key: {line}.",
+        "Name the user and the key's file, or add the key to ssh-agent; no password is asked for.",
+    ),
+    _Failure(
+        re.compile(
+            r"Could not resolve hostname|Connection refused|[Cc]onnect(?:ion)? .*timed out"
+            r"|No route to host|Network is unreachable|kex_exchange_identification"
+        ),
+        "{host} cannot be reached: {line}.",
+        "Check the name, the port and the network.",
+    ),
+    _Failure(
+        re.compile(r"Permission denied|Read-only file system|Operation not permitted"),
+        "The folder on {host} cannot be written to: {part}.",
+        "Choose a folder that you may write to.",
+    ),
+    _Failure(
+        re.compile(
+            r"Broken pipe|connection unexpectedly closed|Connection (?:to|reset|closed)"
+            r"|Timeout, server|timeout in data send/receive|closed by remote host"
+        ),
+        "The connection to {host} was lost: {line}.",
+        "Run it again: what has arrived is kept.",
+    ),
+)
+
+
+def is_disk_full(complaint: str) -> bool:
+    """Tell whether the far disk or quota is full."""
+    return _FULL.search(complaint) is not None
+
+
+def explain(target: SshTarget, complaint: str) -> PackagingError:
+    """Turn what was printed on standard error into an error.
+
+    Args:
+        target: Where the code was sent.
+        complaint: All that ssh or rsync printed there.
+    """
+    for failure in _FAILURES:
+        match = failure.pattern.search(complaint)
+        if match is not None:
+            facts = _facts(target, complaint, match)
+            what, hint = failure.what.format(**facts), failure.hint.format(**facts)
+            return PackagingError(what, where=str(target), hint=hint)
+    lines = [line.strip() for line in complaint.splitlines() if line.strip()]
+    reason = _bare(lines[0]) if lines else "no reason given"
+    return PackagingError(f"{target.host} did not take the code: {reason}.", where=str(target))
+
+
+def too_slow(target: SshTarget, limit_s: float) -> PackagingError:
+    """The error for a transfer that took too long."""
+    return PackagingError(
+        f"{target.host} did not take the code within {limit_s:g} s.",
+        where=str(target),
+        hint="Run it again: what has arrived is kept. Or raise timeout_s.",
+    )
+
+
+def _facts(target: SshTarget, complaint: str, match: re.Match[str]) -> dict[str, str]:
+    start = complaint.rfind("\n", 0, match.start()) + 1
+    line = complaint[start:].partition("\n")[0]
+    port = target.port
+    return {
+        "host": target.host,
+        "port": "" if port is None else f"-p {port} ",
+        "known": target.host if port is None else f"'[{target.host}]:{port}'",
+        "part": match[0],
+        "line": _bare(line),
+    }
+
+
+def _bare(line: str) -> str:
+    return line.strip().removeprefix("ssh: ").rstrip(".\r")

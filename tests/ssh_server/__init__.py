@@ -1,0 +1,1 @@
+"""A real sshd on loopback, with keys of its own, for tests."""

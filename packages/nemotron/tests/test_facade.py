@@ -17,7 +17,8 @@ WANDB = [
     *("log_wandb_config", "patch_checkpoint_logging_both", "patch_manifest_checkpoint_logging"),
     *("patch_manifest_nemo_rl_checkpoint_logging", "patch_nemo_rl_checkpoint_logging"),
     *("patch_nemo_rl_checkpoint_logging_both", "patch_wandb_checkpoint_logging"),
-    *("patch_wandb_init_for_lineage", "patch_wandb_runid_for_seeded_random", "wandb_env"),
+    *("patch_wandb_init_for_lineage", "patch_wandb_reference_digests"),
+    *("patch_wandb_runid_for_seeded_random", "wandb_env"),
 ]
 FACADES = {
     "nemotron.kit": [

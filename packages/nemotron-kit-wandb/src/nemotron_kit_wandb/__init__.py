@@ -21,6 +21,9 @@ if TYPE_CHECKING:
         patch_wandb_init_for_lineage as patch_wandb_init_for_lineage,
     )
     from nemotron_kit_wandb.patches import (
+        patch_wandb_reference_digests as patch_wandb_reference_digests,
+    )
+    from nemotron_kit_wandb.patches import (
         patch_wandb_runid_for_seeded_random as patch_wandb_runid_for_seeded_random,
     )
     from nemotron_kit_wandb.run import WandbRunError as WandbRunError
@@ -48,6 +51,7 @@ EXPORTS = {
     "load_wandb_config": "nemotron_kit_wandb.config:load_wandb_config",
     "log_wandb_config": "nemotron_kit_wandb.run:log_wandb_config",
     "patch_wandb_init_for_lineage": "nemotron_kit_wandb.patches:patch_wandb_init_for_lineage",
+    "patch_wandb_reference_digests": "nemotron_kit_wandb.patches:patch_wandb_reference_digests",
     "patch_wandb_runid_for_seeded_random": (
         "nemotron_kit_wandb.patches:patch_wandb_runid_for_seeded_random"
     ),

@@ -13,6 +13,7 @@ from nemo_runspec.artifacts.opening import active_tracking
 from nemo_runspec.artifacts.tracking import ArtifactTrackingResult
 from nemo_runspec.patching import Patch, Support
 from nemotron_kit_wandb.lineage import Registration, Registrations, reporting_init
+from nemotron_kit_wandb.reference_digests import TARGETS, loading_unchecked, supports_target
 
 _AFFECTED = frozenset({"0.23.1"})
 _ALPHABET = string.ascii_lowercase + string.digits
@@ -68,6 +69,29 @@ def patch_wandb_init_for_lineage(
     if isinstance(applied, LineagePatch):
         applied.registrations.add(wanted)
     return applied
+
+
+def patch_wandb_reference_digests() -> tuple[Patch, ...]:
+    """Let ``download()`` take references that were logged without a checksum as they are.
+
+    For scripts that download an artifact as a whole, such as a checkpoint that Megatron-Bridge
+    logged itself; ``entry.ref`` needs no patch. A reference that has a checksum is checked.
+
+    Returns:
+        The patches, for ``file://`` and ``http(s)://``; each can be undone. One that the
+        installed version cannot take is not applied, and the log says why.
+    """
+    installed = version("wandb")
+    patches = (
+        Patch(
+            name="references without a checksum",
+            target=target,
+            build=loading_unchecked,
+            check=partial(supports_target, target, installed),
+        )
+        for target in TARGETS
+    )
+    return tuple(patch.apply() for patch in patches)
 
 
 def patch_wandb_runid_for_seeded_random() -> Patch:

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
         patch_wandb_init_for_lineage as patch_wandb_init_for_lineage,
     )
     from nemotron_kit_wandb.patches import (
+        patch_wandb_reference_digests as patch_wandb_reference_digests,
+    )
+    from nemotron_kit_wandb.patches import (
         patch_wandb_runid_for_seeded_random as patch_wandb_runid_for_seeded_random,
     )
     from nemotron_kit_wandb.run import add_run_tags as add_run_tags
@@ -71,6 +74,7 @@ EXPORTS = {
         "nemotron_kit_megatron.patches:patch_wandb_checkpoint_logging"
     ),
     "patch_wandb_init_for_lineage": "nemotron_kit_wandb.patches:patch_wandb_init_for_lineage",
+    "patch_wandb_reference_digests": "nemotron_kit_wandb.patches:patch_wandb_reference_digests",
     "patch_wandb_runid_for_seeded_random": (
         "nemotron_kit_wandb.patches:patch_wandb_runid_for_seeded_random"
     ),

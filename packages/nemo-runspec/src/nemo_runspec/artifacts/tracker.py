@@ -40,6 +40,7 @@ class LoggedArtifact:
         reused: True when the latest version already recorded the same artifact.
         created_at: When it was recorded.
         producer: The job that made it.
+        url: Its page, where the backend has one.
     """
 
     name: str
@@ -48,6 +49,7 @@ class LoggedArtifact:
     reused: bool = False
     created_at: datetime | None = None
     producer: str | None = None
+    url: str | None = None
 
     @property
     def ref(self) -> str:

@@ -1,0 +1,43 @@
+"""Addresses of pages that people open, made without asking the client, which deprecates its way."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from nemotron_kit_wandb.credentials import find_server
+
+_SERVICE = re.compile(r"(?<=://)api\.(?P<cloud>wandb\.(?!test))?")
+
+
+def artifact_page(
+    owner: str, kind: str, name: str, version: str, environ: Mapping[str, str] | None = None
+) -> str:
+    """The page of one version.
+
+    Args:
+        owner: ``entity/project``.
+        kind: W&B's type, such as ``model``.
+        name: The artifact's name.
+        version: Its version, such as ``v3``.
+        environ: The environment; by default the process's own.
+    """
+    place = "/".join(quote(part) for part in (owner, "artifacts", kind, name, version))
+    return f"{find_site(environ)}/{place}"
+
+
+def find_site(environ: Mapping[str, str] | None = None) -> str:
+    """The address of W&B's pages: that of the server without its ``api.``, as the client has it.
+
+    Args:
+        environ: The environment; by default the process's own.
+    """
+    variables = os.environ if environ is None else environ
+    named = variables.get("WANDB_APP_URL")
+    return (named or _SERVICE.sub(_site_of, find_server(variables))).rstrip("/")
+
+
+def _site_of(service: re.Match[str]) -> str:
+    return service["cloud"] or "app."

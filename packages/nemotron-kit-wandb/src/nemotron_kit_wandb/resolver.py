@@ -1,0 +1,112 @@
+"""Look references up in W&B: through the active run, or before there is one."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from nemo_runspec.artifacts.backends import ResolutionMode
+from nemo_runspec.artifacts.reference import ArtifactReference
+from nemo_runspec.artifacts.tracker import ResolvedArtifact
+from nemo_runspec.errors import ArtifactError
+from nemotron_kit_wandb.calling import within
+from nemotron_kit_wandb.credentials import (
+    WandbCredentialsError,
+    find_api_key,
+    find_mode,
+    find_server,
+)
+from nemotron_kit_wandb.destination import Destination
+from nemotron_kit_wandb.lookup import look_up
+from nemotron_kit_wandb.resolution import describe
+from nemotron_kit_wandb.runs import active_run, mode_of
+
+if TYPE_CHECKING:
+    from wandb import Api, Run
+
+ONLINE = "online"
+
+
+class WandbResolver:
+    """Resolves references.
+
+    With an active run the version becomes an input of that run on the spot (``active_run``).
+    Before there is one (``pre_init``) the server is merely asked; whoever starts the run makes
+    the edges, by the qualified names.
+
+    Args:
+        destination: Where bare names are looked up.
+        mode: One of the two ways; by default what there is decides.
+        timeout_s: How long one look-up may take.
+    """
+
+    def __init__(
+        self,
+        destination: Destination,
+        *,
+        mode: ResolutionMode | None = None,
+        timeout_s: float = 60.0,
+    ) -> None:
+        self._destination = destination
+        self._mode = mode
+        self._timeout_s = timeout_s
+
+    def resolve(self, reference: ArtifactReference) -> ResolvedArtifact:
+        """Find the version that a reference means, as it is now.
+
+        Raises:
+            ArtifactNotFoundError: There is no such project, name, version or alias.
+            WandbUnreachableError: The server does not answer in time.
+            WandbCredentialsError: There is no key to ask it with.
+            ArtifactError: The client is offline or disabled, or there is no run where one is
+                required.
+        """
+        run = self._run(reference)
+        destination = self._destination if run is None else self._destination.within(run)
+        _refuse_nowhere(reference, destination)
+        call = partial(self._find, reference.whole, run, destination)
+        name = destination.full_name(reference.whole)
+        return within(self._timeout_s, call, what=f"look up {name}").at(reference.inside)
+
+    def _find(
+        self, reference: ArtifactReference, run: Run | None, destination: Destination
+    ) -> ResolvedArtifact:
+        ask = self._api().artifact if run is None else run.use_artifact
+        return describe(look_up(ask, self._api, reference, destination), reference)
+
+    def _run(self, reference: ArtifactReference) -> Run | None:
+        """The run to use the version in; None where the server is merely asked."""
+        run = None if self._mode == "pre_init" else active_run()
+        if run is None and self._mode == "active_run":
+            raise ArtifactError(
+                f"{reference} cannot be looked up through the active run: there is none.",
+                hint="Call init_wandb_from_env() before, or resolve with mode='pre_init'.",
+            )
+        mode = find_mode() if run is None else mode_of(run)
+        if mode != ONLINE:
+            raise ArtifactError(
+                f"{reference} cannot be looked up: the W&B client is {mode}.",
+                hint="Set WANDB_MODE=online, record manifests too (artifacts.manifest.root=PATH), "
+                "or give a path in place of the name.",
+            )
+        return run
+
+    def _api(self) -> Api:
+        key = find_api_key()
+        if key is None:
+            raise WandbCredentialsError(
+                f"No W&B API key was found for {find_server()}.",
+                hint="Run `wandb login`, or set WANDB_API_KEY.",
+            )
+        import wandb
+
+        return wandb.Api(api_key=key.value, timeout=max(1, int(self._timeout_s)))
+
+
+def _refuse_nowhere(reference: ArtifactReference, destination: Destination) -> None:
+    if reference.owner is None and destination.project is None:
+        raise ArtifactError(
+            f"No W&B project is named to look {reference} up in.",
+            hint="Set run.wandb.project, WANDB_PROJECT or `project` under [wandb] in env.toml, or "
+            f"write ENTITY/PROJECT/{reference.name}:{reference.selector}.",
+        )

@@ -88,7 +88,7 @@ def workspace_tests(session: nox.Session) -> None:
     """What the packages do together, and what holds for the repository as a whole."""
     groups = ("test", "adapters", "fast", "readers", "lint")
     sync(session, *(word for group in groups for word in ("--group", group)))
-    apart = ("docs", "engines", "readers", "storage", "typing", "wandb")
+    apart = ("docs", "engines", "nemo_run", "readers", "storage", "typing", "wandb")
     ignored = [f"--ignore=tests/{folder}" for folder in apart]
     session.run(*PYTEST, "tests", *ignored, *session.posargs)
 

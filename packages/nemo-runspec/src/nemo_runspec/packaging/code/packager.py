@@ -89,7 +89,7 @@ class CodePackager:
             if not tree.is_stale():
                 return str(output)
         output.unlink()
-        raise restless_tree(tree.top)
+        raise _restless(path)
 
     def send(self, path: Path, target: SshTarget, *, job: str | None = None) -> SentCode:
         """Send the tree to another machine, and the job's files with it.
@@ -113,7 +113,7 @@ class CodePackager:
             sent = transfer.attempt(tree, list(self.job_members(tree)) if job else [])
             if sent is not None:
                 return sent
-        raise restless_tree(tree.top)
+        raise _restless(path)
 
     def job_members(self, tree: CodeTree) -> Iterator[Member]:
         """List the job's own files: the launcher and the configuration.
@@ -132,7 +132,7 @@ class CodePackager:
             yield Member(CONFIG_FILE, "file", _read_config(self.config))
 
 
-def restless_tree(top: Path) -> PackagingError:
+def _restless(top: Path) -> PackagingError:
     """The error for a tree that changes faster than it can be read."""
     return PackagingError(
         f"The files changed while they were read, {_TRIES} times in a row.",

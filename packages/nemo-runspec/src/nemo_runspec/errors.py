@@ -119,8 +119,12 @@ class ExecutionError(NemotronError):
     """A recipe could not be started, or ended badly."""
 
 
-class PackagingError(NemotronError):
-    """A recipe's code cannot be put together for another machine, or sent there."""
+class PackagingError(UsageError):
+    """A recipe cannot be packaged as it is."""
+
+
+class TransferError(NemotronError):
+    """Code could not be sent to another machine."""
 
 
 class MissingDependencyError(NemotronError, ImportError):

@@ -15,7 +15,9 @@ from typing import Any
 
 from nemo_runspec.errors import MissingDependencyError
 
-_DISTRIBUTIONS = {
+OWN_DISTRIBUTIONS = {
+    "nemo_runspec": "nemo-runspec",
+    "nemotron": "nemotron",
     "nemotron_data_prep": "nemotron-data-prep",
     "nemotron_kit_megatron": "nemotron-kit-megatron",
     "nemotron_kit_nemorl": "nemotron-kit-nemorl",
@@ -63,7 +65,7 @@ def require(module: str, *, wanted: str, install: str | None = None) -> Any:
     """
     top_level = module.partition(".")[0]
     if importlib.util.find_spec(top_level) is None:
-        distribution = install or _DISTRIBUTIONS.get(top_level, top_level)
+        distribution = install or OWN_DISTRIBUTIONS.get(top_level, top_level)
         raise MissingDependencyError(
             f"{wanted} needs {distribution}, which is not installed.",
             hint=f"Install it with: pip install {distribution}",

@@ -22,6 +22,7 @@ class RunSettings:
         packager: How the code travels to the target.
         preview: The command that shows, in a dry run, what the job would make; it writes nothing
             and needs no launcher.
+        packages: Packages of yours that travel with the recipe where it is packaged as one file.
     """
 
     launch: Launch
@@ -29,6 +30,7 @@ class RunSettings:
     workdir: str | None
     packager: Packager
     preview: str | None = None
+    packages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ _FORMATS = ("omegaconf",)
 _WORD = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 _NAME = re.compile(f"{_WORD}(?:/{_WORD})*")
 _KEYS = tuple(item.name for item in fields(Runspec) if item.name != "path")
+_PACKAGE = re.compile(r"[A-Za-z_]\w*(?:\.\*)?")
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")
 
 
@@ -123,14 +124,27 @@ def _name(table: Table) -> str:
 
 
 def _run(table: Table) -> RunSettings:
-    table.only(("launch", "cmd", "workdir", "packager", "preview"))
+    table.only(("launch", "cmd", "workdir", "packager", "packages", "preview"))
     return RunSettings(
         launch=cast("Launch", table.choice("launch", _LAUNCHES, "direct")),
         cmd=_command(table, "cmd") or "python {script} --config {config}",
         workdir=table.text_value("workdir"),
         packager=cast("Packager", table.choice("packager", _PACKAGERS, "self_contained")),
         preview=_command(table, "preview"),
+        packages=_packages(table),
     )
+
+
+def _packages(table: Table) -> tuple[str, ...]:
+    names = table.texts("packages")
+    for name in names:
+        if not _PACKAGE.fullmatch(name):
+            table.fail(
+                "packages",
+                f"'tool.runspec.run.packages' holds {name!r}, which names no package.",
+                "Write the name that is imported, or 'name.*' for every module of it.",
+            )
+    return names
 
 
 def _command(table: Table, key: str) -> str | None:

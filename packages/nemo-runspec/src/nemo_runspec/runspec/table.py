@@ -64,6 +64,13 @@ class Table:
             self.fail(key, f"'{self._dotted(key)}' is missing.", f'Add {key} = "…" to the block.')
         return value
 
+    def texts(self, key: str) -> tuple[str, ...]:
+        """Read an optional list of strings."""
+        values = self._typed(key, list) or []
+        if not all(isinstance(value, str) for value in values):
+            self.fail(key, f"'{self._dotted(key)}' must be a list of strings.", None)
+        return tuple(values)
+
     def choice(self, key: str, allowed: tuple[str, ...], default: str) -> str:
         """Read one of a few words."""
         value = self.text_value(key)

@@ -1,0 +1,201 @@
+"""The configuration beside ``main.py``, and the files that it names."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+
+from nemo_runspec.config.locate import key_line
+from nemo_runspec.config.secrets import find_secrets
+from nemo_runspec.errors import PackagingError
+from nemo_runspec.packaging.code.secret_files import is_private_key, is_secret_name, refuse_secrets
+from nemo_runspec.packaging.places import Places
+
+FOLDER = "files"
+_NOT_FILES = frozenset({"run", "artifacts"})
+_OUTPUT = re.compile(
+    r"(?:^|_)(?:out|output|outputs|save|saved|log|logs|cache|export|results?)(?:_|$)"
+)
+_OTHERS = re.compile(r"\$\{|://|^~|[\s:@|<>\"]")
+_SUFFIXES = frozenset(
+    ".json .jsonl .yaml .yml .toml .txt .jinja .jinja2 .j2 .csv .tsv .parquet .model .gz .zst "
+    ".npy .bin .idx .pt .py .md .cfg .ini".split()
+)
+_READABLE = frozenset({".json", ".yaml", ".yml", ".toml"})
+_LARGEST_ABSOLUTE_BYTES = 16 << 20
+_LARGEST_TOTAL_BYTES = 64 << 20
+
+
+@dataclass(slots=True)
+class ConfigFiles:
+    """A configuration that can be moved.
+
+    Attributes:
+        config: The content, paths rewritten.
+        files: Path beside ``main.py`` to the file that goes there.
+    """
+
+    config: dict[Any, Any]
+    files: dict[str, Path] = field(default_factory=dict)
+
+
+def gather(config: DictConfig, places: Places, source: Path | None) -> ConfigFiles:
+    """Find the files that a configuration names, and make it name their copies.
+
+    A relative path is looked for where a recipe looks for it: in the working directory, then
+    beside the script; then beside the configuration. Files that such a file names relative to
+    itself go along. What an absolute path names goes along where it is a small file; the rest,
+    and all below ``run`` and ``artifacts``, is the target's business.
+
+    Args:
+        config: The configuration, interpolations kept.
+        places: Where the recipe lies.
+        source: The configuration's own file, for messages.
+
+    Raises:
+        PackagingError: A named file is missing, holds credentials, or all are too large; or the
+            configuration holds a secret.
+    """
+    secrets = ", ".join(f"'{item.key}'" for item in find_secrets(config))
+    if secrets:
+        raise PackagingError(
+            f"The configuration holds a secret under {secrets}.",
+            where=None if source is None else str(source),
+            hint="Put it into an environment variable and write ${oc.env:NAME} there.",
+        )
+    content: Any = OmegaConf.to_container(config, resolve=False)
+    gathering = _Gathering(places, source)
+    moved = {
+        key: value if key in _NOT_FILES else gathering.value(value, (str(key),))
+        for key, value in content.items()
+    }
+    gathering.check()
+    return ConfigFiles(moved, gathering.files)
+
+
+class _Gathering:
+    def __init__(self, places: Places, source: Path | None) -> None:
+        self.places = places
+        self.source = source
+        self.files: dict[str, Path] = {}
+        beside = () if source is None else (source.parent,)
+        self.bases = tuple(dict.fromkeys((Path.cwd(), places.folder, *beside)))
+
+    def value(self, value: Any, keys: tuple[str, ...]) -> Any:
+        if isinstance(value, dict):
+            return {key: self.value(item, (*keys, str(key))) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.value(item, (*keys, str(at))) for at, item in enumerate(value)]
+        if isinstance(value, str) and not any(_OUTPUT.search(key) for key in keys):
+            return self.text(value, keys)
+        return value
+
+    def text(self, text: str, keys: tuple[str, ...]) -> str:
+        if not text or _OTHERS.search(text):
+            return text
+        path = Path(text)
+        if path.is_absolute():
+            small = path.is_file() and path.stat().st_size <= _LARGEST_ABSOLUTE_BYTES
+            return self.copy(path) if small else text
+        if text in {".", ".."} or not ("/" in text or path.suffix in _SUFFIXES):
+            return text
+        for base in self.bases:
+            if (base / path).exists():
+                return self.copy(base / path)
+        if path.suffix.lower() in _SUFFIXES:
+            raise self.missing(text, keys)
+        return text
+
+    def missing(self, text: str, keys: tuple[str, ...]) -> PackagingError:
+        line = None if self.source is None else key_line(self.source, keys)
+        where = f"{self.source or 'config'}{'' if line is None else f':{line}'}: {'.'.join(keys)}"
+        return PackagingError(
+            f"The configuration names {text!r}, and there is no such file.",
+            where=where,
+            hint=f"It was looked for in {', '.join(str(base) for base in self.bases)}; give an "
+            "absolute path for one that only the target has.",
+        )
+
+    def copy(self, path: Path) -> str:
+        resolved = path.resolve()
+        target = f"{FOLDER}/{self.placed(resolved)}"
+        if resolved.is_dir():
+            for file in sorted(resolved.rglob("*")):
+                if file.is_file():
+                    self.take(f"{target}/{file.relative_to(resolved).as_posix()}", file)
+        else:
+            self.take(target, resolved)
+        return target
+
+    def placed(self, path: Path) -> str:
+        if path.is_relative_to(self.places.workspace):
+            return path.relative_to(self.places.workspace).as_posix()
+        return f"outside{path.as_posix()}"
+
+    def take(self, target: str, file: Path) -> None:
+        if target in self.files:
+            return
+        self.files[target] = file
+        if file.suffix.lower() in _READABLE and file.stat().st_size <= _LARGEST_ABSOLUTE_BYTES:
+            for text in _texts(_parsed(file)):
+                self.named_inside(text, file.parent)
+
+    def named_inside(self, text: str, folder: Path) -> None:
+        if not text or _OTHERS.search(text) or text.startswith("/") or "/" not in text:
+            return
+        for found in sorted(folder.glob(text)) if _is_glob(text) else [folder / text]:
+            if found.is_file():
+                self.copy(found)
+
+    def check(self) -> None:
+        secret = [
+            target
+            for target, file in self.files.items()
+            if is_secret_name(target) or is_private_key(_head(file))
+        ]
+        refuse_secrets(secret, self.places.folder)
+        total_bytes = sum(file.stat().st_size for file in self.files.values())
+        if total_bytes > _LARGEST_TOTAL_BYTES:
+            largest = max(self.files.values(), key=lambda file: file.stat().st_size)
+            raise PackagingError(
+                f"The files that the configuration names are {total_bytes:,} bytes large, more "
+                f"than the {_LARGEST_TOTAL_BYTES:,} that are packaged.",
+                where=str(largest),
+                hint="Name data by an absolute path or URL that the target sees.",
+            )
+
+
+def _is_glob(text: str) -> bool:
+    return any(mark in text for mark in "*?[") and ".." not in text
+
+
+def _head(file: Path) -> bytes:
+    with file.open("rb") as stream:
+        return stream.read(80)
+
+
+def _parsed(file: Path) -> Any:
+    """The content of a file that may name others; nothing where it cannot be read."""
+    try:
+        text = file.read_text(encoding="utf-8")
+        return json.loads(text) if file.suffix == ".json" else yaml.safe_load(text)
+    except (ValueError, yaml.YAMLError):
+        return None
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, str):
+        yield value

@@ -123,7 +123,11 @@ def _replacing(output: Path) -> Iterator[IO[bytes]]:
     staged = output.with_name(f".{output.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        with staged.open("xb") as stream:
+        stream = staged.open("xb")
+    except OSError as error:
+        raise _unwritten(output, error) from error
+    try:
+        with stream:
             yield stream
         staged.replace(output)
     except OSError as error:

@@ -104,8 +104,9 @@ class CodePackager:
             job: Name of the job's folder; without one, the tree alone is sent.
 
         Raises:
-            PackagingError: As :meth:`read`; or the machine cannot be reached, does not know the
-                key or cannot take the code, or the job has been sent before.
+            PackagingError: As :meth:`read`, or as :meth:`package`.
+            TransferError: The machine cannot be reached, does not know the key or cannot take the
+                code; or the job has been sent before.
         """
         transfer = Transfer(target, job)
         for _ in range(_TRIES):

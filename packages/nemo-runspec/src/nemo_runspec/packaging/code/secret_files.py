@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from nemo_runspec.errors import PackagingError
+
+_logger = logging.getLogger(__name__)
 
 _NAMES = (
     *("env.toml", ".env*"),
@@ -46,6 +49,17 @@ def is_private_key(head: bytes) -> bool:
     """
     first = head[:80].lstrip().partition(b"\n")[0]
     return first.startswith(_KEY_OPENING) and _KEY_WORDS in first
+
+
+def warn_of_secrets(paths: Iterable[str]) -> None:
+    """Warn of files that look like credentials, where what is sent was named file by file.
+
+    Args:
+        paths: What is sent.
+    """
+    found = [path for path in paths if is_secret_name(path)]
+    if found:
+        _logger.warning("%s may hold credentials and is sent along.", ", ".join(found[:_LISTED]))
 
 
 def refuse_secrets(paths: Sequence[str], root: Path) -> None:

@@ -133,10 +133,11 @@ def _read_entry(top: Path, path: str) -> TreeEntry | Literal["key"] | None:
         if error.errno in _GONE or not stat.S_ISREG((top / path).lstat().st_mode):
             return None
         raise _unreadable(top, path, error) from error
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(descriptor)
+        return None
     with os.fdopen(descriptor, "rb") as stream:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            return None
         head = stream.read(_CHUNK)
         if is_private_key(head):
             return "key"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from nemo_runspec.errors import PackagingError
+from nemo_runspec.errors import TransferError
 from nemo_runspec.packaging.code.ssh.target import SshTarget
 
 _FULL = re.compile(r"No space left on device|Disk quota exceeded", re.IGNORECASE)
@@ -79,7 +79,7 @@ def is_disk_full(complaint: str) -> bool:
     return _FULL.search(complaint) is not None
 
 
-def explain(target: SshTarget, complaint: str) -> PackagingError:
+def explain(target: SshTarget, complaint: str) -> TransferError:
     """Turn what was printed on standard error into an error.
 
     Args:
@@ -91,15 +91,15 @@ def explain(target: SshTarget, complaint: str) -> PackagingError:
         if match is not None:
             facts = _facts(target, complaint, match)
             what, hint = failure.what.format(**facts), failure.hint.format(**facts)
-            return PackagingError(what, where=str(target), hint=hint)
+            return TransferError(what, where=str(target), hint=hint)
     lines = [line.strip() for line in complaint.splitlines() if line.strip()]
     reason = _bare(lines[0]) if lines else "no reason given"
-    return PackagingError(f"{target.host} did not take the code: {reason}.", where=str(target))
+    return TransferError(f"{target.host} did not take the code: {reason}.", where=str(target))
 
 
-def too_slow(target: SshTarget, limit_s: float) -> PackagingError:
+def too_slow(target: SshTarget, limit_s: float) -> TransferError:
     """The error for a transfer that took too long."""
-    return PackagingError(
+    return TransferError(
         f"{target.host} did not take the code within {limit_s:g} s.",
         where=str(target),
         hint="Run it again: what has arrived is kept. Or raise timeout_s.",

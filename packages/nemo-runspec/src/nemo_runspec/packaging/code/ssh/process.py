@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nemo_runspec.errors import PackagingError
+from nemo_runspec.errors import TransferError
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def run_bounded(
         cwd: Where it runs.
 
     Raises:
-        PackagingError: It is not installed.
+        TransferError: It is not installed.
         TooSlowError: It took too long.
     """
     if isinstance(given, Path):
@@ -68,7 +68,7 @@ def _run(
             start_new_session=True,
         )
     except FileNotFoundError as error:
-        raise PackagingError(
+        raise TransferError(
             f"{command[0]} is not installed.",
             hint=f"Install {command[0]}, or send the archive that CodePackager.package() writes.",
         ) from error

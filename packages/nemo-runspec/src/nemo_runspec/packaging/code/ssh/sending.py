@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nemo_runspec.errors import PackagingError
+from nemo_runspec.errors import PackagingError, TransferError
 from nemo_runspec.packaging.code.archive import Member, archive_bytes, tree_members, write_archive
 from nemo_runspec.packaging.code.ssh import scripts
 from nemo_runspec.packaging.code.ssh.failures import explain, is_disk_full, too_slow
@@ -79,7 +79,8 @@ class Transfer:
             Where it is; None where files changed while they were sent.
 
         Raises:
-            PackagingError: The machine cannot be reached, does not know us, or cannot take it.
+            TransferError: The machine cannot be reached, does not know us, or cannot take it; or
+                the job has been sent before.
         """
         job_files = archive_bytes(members)
         found = self._shell(scripts.ask(self._target, tree.digest, self._job), job_files)
@@ -142,7 +143,7 @@ class Transfer:
         done = self._run(self._remote(script), given, cwd=None)
         found = scripts.answers(done.stdout)
         if "exists" in found:
-            raise PackagingError(
+            raise TransferError(
                 f"The job {self._job!r} has been sent before.",
                 where=str(self._target),
                 hint="Choose another name.",
@@ -178,7 +179,7 @@ def prune_trees(target: SshTarget, *, unused_days: int = 30) -> tuple[str, ...]:
         The digests of what was removed.
 
     Raises:
-        PackagingError: The machine cannot be reached, or the folder not be written to.
+        TransferError: The machine cannot be reached, or the folder not be written to.
     """
     if unused_days < 0:
         raise PackagingError(f"'unused_days' is {unused_days}.", hint="Use 0 or more.")

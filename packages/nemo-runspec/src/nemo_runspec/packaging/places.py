@@ -118,6 +118,8 @@ class Places:
         return _in_folder(parent.folder, last, name, parent.root)
 
     def _find_top(self, name: str) -> Module | Kind:
+        if name == "__main__":
+            return "standard"
         if name in sys.stdlib_module_names or name in sys.builtin_module_names:
             self._refuse_namesake(name)
             return "standard"

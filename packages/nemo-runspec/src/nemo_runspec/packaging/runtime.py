@@ -49,7 +49,9 @@ class Contents:
         """The text of a file, and at the same time what tracebacks and debuggers show of it."""
         content = self.files[path]
         text = content if isinstance(content, str) else content.decode()
-        linecache.cache[path] = (len(text), None, text.splitlines(keepends=True), path)
+        # Lines end at line feeds alone, as those of files do.
+        lines = [f"{line}\n" for line in text.removesuffix("\n").split("\n")]
+        linecache.cache[path] = (len(text), None, lines, path)
         return text
 
     def data(self, path: str) -> bytes:
@@ -306,13 +308,13 @@ def _install(contents: Contents, file: str) -> Contents:
     package.PROVENANCE = contents.about["provenance"]  # type: ignore[attr-defined]
     sys.modules[PACKAGE] = package
     finder = EmbeddedFinder(contents, file)
-    sys.meta_path.insert(0, finder)  # type: ignore[arg-type]
+    sys.meta_path.insert(0, finder)
     sys.path_hooks.insert(0, finder.folder_hook)
     return contents
 
 
 def _require(requirements: list[Any]) -> None:
-    """Leave with one sentence where something is not installed that the recipe cannot do without."""
+    """Leave with one sentence where something that the recipe needs is not installed."""
     from importlib import metadata
     from importlib.util import find_spec
 

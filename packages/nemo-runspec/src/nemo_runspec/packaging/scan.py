@@ -75,7 +75,7 @@ class Scan:
 
 
 def read_source(path: Path) -> str:
-    """Read a module's source as Python reads it: decoded, with ``\\n`` between lines.
+    """Read a module's source as Python reads it: decoded, with Unix line ends.
 
     Raises:
         PackagingError: It cannot be read or decoded.
@@ -225,14 +225,30 @@ class _Reader:
         if not isinstance(first, ast.Constant) or not isinstance(first.value, str):
             return
         text = first.value.lstrip(".")
+        level = len(first.value) - len(text)
+        package = _package_argument(node)
+        if level and package is not None:
+            text, level = _resolved(text, level, package), 0
         optional = Need.OPTIONAL if name == "require" else need
-        self.add(Import(text, len(first.value) - len(text), (), node.lineno, optional))
+        self.add(Import(text, level, (), node.lineno, optional))
 
     def add(self, item: Import) -> None:
         self.found.imports.append(item)
         words = {*item.module.split("."), *(name for name, _ in item.names)}
         if words & _RESOURCES:
             self.found.resources = True
+
+
+def _package_argument(node: ast.Call) -> str | None:
+    """The package that ``import_module(".name", "package")`` starts from, where it is written."""
+    given = [*node.args[1:2], *(word.value for word in node.keywords if word.arg == "package")]
+    value = given[0].value if given and isinstance(given[0], ast.Constant) else None
+    return value if isinstance(value, str) else None
+
+
+def _resolved(text: str, level: int, package: str) -> str:
+    parts = package.split(".")
+    return ".".join([*parts[: max(1, len(parts) - level + 1)], text])
 
 
 def attributes_of(tree: ast.Module, name: str) -> set[str] | None:
@@ -242,17 +258,16 @@ def attributes_of(tree: ast.Module, name: str) -> set[str] | None:
         None where the name is used in another way too, so that any attribute may be meant.
     """
     taken: set[str] = set()
-    covered: set[int] = set()
+    explained: set[int] = set()
+    uses: list[ast.Name] = []
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load):
+            uses.append(node)
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            explained.add(id(node.value))
             if node.value.id == name:
                 taken.add(node.attr)
-                covered.add(id(node.value))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and node.id == name and id(node) not in covered:
-            if isinstance(node.ctx, ast.Load):
-                return None
-    return taken
+    return taken if all(id(node) in explained for node in uses) else None
 
 
 def _exports(tree: ast.Module) -> Mapping[str, str] | None:

@@ -1,0 +1,1 @@
+"""What a job has of its own."""

@@ -1,0 +1,17 @@
+"""Bytes that lie in packages come back as they are, by every way there is."""
+
+import hashlib
+import pkgutil
+from importlib import resources
+
+from signals_of import morse
+
+print(morse.digest())
+data = pkgutil.get_data("signals_of", "beacon.bin")
+print(len(data), hashlib.sha256(data).hexdigest()[:12])
+with resources.files("signals_of").joinpath("beacon.bin").open("rb") as stream:
+    print(stream.read() == data, resources.files("signals_of").joinpath("beacon.bin").name)
+try:
+    pkgutil.get_data("signals_of", "missing.bin")
+except OSError as error:
+    print(type(error).__name__)

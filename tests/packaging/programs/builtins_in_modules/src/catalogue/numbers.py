@@ -1,0 +1,6 @@
+def str(value):
+    return f"<{value}>"
+
+
+def show(value):
+    return str(value)

@@ -1,0 +1,5 @@
+from duel.right import parry
+
+
+def strike():
+    return parry()

@@ -1,0 +1,5 @@
+from duel.left import strike
+
+
+def parry():
+    return strike()

@@ -1,0 +1,8 @@
+UNIT = "teeth"
+
+
+def make(count):
+    def made(times=count):
+        return f"{count * times} {UNIT}"
+
+    return made

@@ -1,0 +1,2 @@
+print("fireworks")
+COLOUR = "green"

@@ -1,0 +1,2 @@
+print("flags are raised")
+FLAG = "flag"

@@ -1,0 +1,2 @@
+print("it rains")
+FLAG = "none"

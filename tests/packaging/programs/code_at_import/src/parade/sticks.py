@@ -1,0 +1,2 @@
+print("sticks are cut")
+COUNT = 2

@@ -1,0 +1,3 @@
+from contextvars import ContextVar
+
+current = ContextVar("visa", default="none")

@@ -1,0 +1,5 @@
+from mirrors import left
+
+
+def look(depth):
+    left.look(depth + 1)

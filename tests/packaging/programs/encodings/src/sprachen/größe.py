@@ -1,0 +1,5 @@
+def größe(länge):
+    return länge * "🦉"
+
+
+ﬁnish = sorted(name for name in globals() if not name.startswith("_"))

@@ -1,0 +1,6 @@
+class Error(Exception):
+    pass
+
+
+def trip():
+    raise Error("tripped")

@@ -1,0 +1,3 @@
+def main():
+    print("thinking")
+    return 42

@@ -1,0 +1,2 @@
+def ring(code):
+    raise SystemExit(code + 40)

@@ -1,0 +1,9 @@
+import sys
+
+import alarm
+
+
+def ring(code, message=None):
+    if message:
+        sys.exit(message)
+    alarm.ring(code)

@@ -1,0 +1,5 @@
+_TOOL = "trowel"
+
+
+def build(what):
+    return f"{what} by {_TOOL}"

@@ -1,0 +1,5 @@
+_TOOL = "brush"
+
+
+def paint(what):
+    return f"{what} by {_TOOL}"

@@ -1,0 +1,1 @@
+raise ImportError("the cellar is locked")

@@ -1,0 +1,2 @@
+def heat():
+    return f"fire in {__name__}"

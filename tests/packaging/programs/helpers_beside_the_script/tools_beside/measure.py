@@ -1,0 +1,5 @@
+UNIT = "cm"
+
+
+def length(text):
+    return f"{len(text)} {UNIT}"

@@ -1,0 +1,4 @@
+import fuse.wire
+
+print("box opens")
+AMPERE = 1 / 0

@@ -1,0 +1,2 @@
+def letter():
+    return f"early {__name__}"

@@ -1,0 +1,2 @@
+def letter():
+    return f"late {__name__}"

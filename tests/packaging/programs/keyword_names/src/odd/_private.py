@@ -1,0 +1,4 @@
+__all__ = ["x"]
+_ = None
+x = 2
+__version__ = None

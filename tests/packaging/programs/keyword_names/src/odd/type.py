@@ -1,0 +1,3 @@
+__version__ = "1.2.3"
+_ = "underscore"
+x = 1

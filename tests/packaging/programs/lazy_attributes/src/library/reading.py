@@ -1,0 +1,5 @@
+_VERB = "read"
+
+
+def read():
+    return _VERB

@@ -1,0 +1,13 @@
+TEXT = """one
+two \
+three"""
+
+
+def short():
+    return TEXT
+
+
+def fail():
+    raise ValueError(
+        "windows",
+    )

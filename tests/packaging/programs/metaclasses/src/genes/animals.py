@@ -1,0 +1,5 @@
+from .code import Living
+
+
+class Rose(Living, wild=True):
+    pass

@@ -1,0 +1,6 @@
+from .code import Living, Recording
+
+
+class Rose(Living, wild=False):
+    class Thorn(metaclass=Recording):
+        pass

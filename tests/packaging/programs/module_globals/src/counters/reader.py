@@ -1,0 +1,10 @@
+from counters import writer
+from counters.writer import count
+
+
+def current():
+    return writer.count
+
+
+def copied():
+    return count

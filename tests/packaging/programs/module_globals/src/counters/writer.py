@@ -1,0 +1,6 @@
+count = 0
+
+
+def advance():
+    global count
+    count += 1

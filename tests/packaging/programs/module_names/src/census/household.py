@@ -1,0 +1,1 @@
+NAMES = (__name__, __package__, __spec__.name)

@@ -1,0 +1,3 @@
+from utility.tool import RESULT as OTHER
+
+RESULT = [__name__, *OTHER]

@@ -1,0 +1,3 @@
+import utility.other
+
+RESULT = utility.other.RESULT

@@ -1,0 +1,6 @@
+def pressure():
+    return 10
+
+
+def run():
+    return f"pressure {pressure()}"

@@ -1,0 +1,5 @@
+from engine_room.boiler import pressure
+
+
+def untuned():
+    return pressure()

@@ -1,0 +1,5 @@
+WORD = "go"
+
+
+def start():
+    return WORD

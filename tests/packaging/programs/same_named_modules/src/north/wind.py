@@ -1,0 +1,5 @@
+from north.utils import describe
+
+
+def blow():
+    return describe("wind")

@@ -1,0 +1,5 @@
+from .utils import describe
+
+
+def blow():
+    return describe("wind")

@@ -1,0 +1,6 @@
+from functools import singledispatch
+
+
+@singledispatch
+def cook(thing):
+    return "raw"

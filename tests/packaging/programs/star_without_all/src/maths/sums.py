@@ -1,0 +1,5 @@
+_private = 2
+
+
+def added(values):
+    return sum(values) + len(values) + _private

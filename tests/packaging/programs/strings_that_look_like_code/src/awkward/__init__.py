@@ -1,0 +1,1 @@
+"""</script> ''' \""" {source} %s $HOME `ls` \\"""

@@ -1,0 +1,1 @@
+MERCURY = "hot"

@@ -1,0 +1,1 @@
+NEPTUNE = "cold"

@@ -1,0 +1,5 @@
+SETTING = "of the package"
+
+
+def shout():
+    return "package shouts"

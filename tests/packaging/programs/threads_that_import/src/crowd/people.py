@@ -1,0 +1,2 @@
+found = []
+opened = 0

@@ -1,0 +1,5 @@
+class Peg:
+    pass
+
+
+Bit = bytes

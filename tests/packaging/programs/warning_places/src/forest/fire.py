@@ -1,0 +1,9 @@
+import warnings
+
+
+def light():
+    warnings.warn("careful with that", stacklevel=2)
+
+
+def burn():
+    warnings.warn("burning", UserWarning, stacklevel=1)

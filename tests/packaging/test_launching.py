@@ -1,0 +1,185 @@
+"""A packaged job is started in every way that an installed one is, and does the same."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from packaging_lab.jobs import package
+from packaging_lab.outcomes import Outcome, run
+from packaging_lab.places import PYTHONS, Place, Places
+from packaging_lab.programs import JOB, PROGRAMS
+
+OLDEST, NEWEST = PYTHONS[0], PYTHONS[-1]
+PROCESSES = ("processes", "spawn", "forkserver", "fork")
+TWICE = """
+import runpy, sys
+del sys.argv[0]
+first = runpy.run_path(sys.argv[0], run_name="__main__")
+importers = len(sys.meta_path), len(sys.path_hooks)
+second = runpy.run_path(sys.argv[0], run_name="__main__")
+print(first["crew"] is second["crew"], sys.modules["voyage.cargo"].loaded())
+print((len(sys.meta_path), len(sys.path_hooks)) == importers)
+"""
+OTHERS = """
+import runpy, sys
+for script in sys.argv[1:]:
+    runpy.run_path(script, run_name="__main__")
+print(sorted(sys.modules.keys() & {"tree.root", "counters.reader"}))
+"""
+
+
+@dataclass(frozen=True)
+class Job:
+    """The job in both forms.
+
+    Attributes:
+        script: Beside its module, without its package.
+        main: What packaging made.
+    """
+
+    script: Path
+    main: Path
+
+    def installed(self, place: Place, words: Sequence[str], *options: str, **env: str) -> Outcome:
+        command = [place.installed, *options, self.script.name, *words]
+        return run(command, JOB.files, cwd=self.script.parent, environment=env)
+
+    def packaged(self, place: Place, words: Sequence[str], *options: str, **env: str) -> Outcome:
+        command = [place.bare, *options, self.main.name, *words]
+        return run(command, JOB.files, cwd=self.main.parent, environment=env)
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
+    folder = tmp_path_factory.mktemp("job")
+    script = JOB.copy_script(folder / "installed")
+    return Job(script, package(JOB.script, JOB.source, JOB.packages, folder / "packaged"))
+
+
+def succeeded(outcome: Outcome) -> str:
+    assert outcome.code == 0, outcome.stderr
+    assert outcome.stderr == ""
+    return outcome.stdout
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+@pytest.mark.parametrize(
+    "words", [("everything", "--config", "x.yaml", "a.b=1"), PROCESSES, ("warn",), ("fail",)]
+)
+def test_on_every_python(job: Job, places: Places, python: str, words: Sequence[str]) -> None:
+    place = places.at(python)
+    expected = job.installed(place, words)
+    assert expected.code == (words == ("fail",))
+    assert job.packaged(place, words) == expected
+
+
+@pytest.mark.parametrize(
+    "options", [("-O",), ("-OO",), ("-W", "error"), ("-X", "dev"), ("-s", "-B")]
+)
+@pytest.mark.parametrize("words", [("everything",), ("processes", "spawn"), ("warn",)])
+def test_with_options_of_the_interpreter(
+    job: Job, places: Places, options: Sequence[str], words: Sequence[str]
+) -> None:
+    place = places.at(NEWEST)
+    expected = job.installed(place, words, *options)
+    assert expected.code == (words == ("warn",) and options == ("-W", "error"))
+    assert job.packaged(place, words, *options) == expected
+
+
+@pytest.mark.parametrize("words", [("everything",), PROCESSES])
+def test_isolated_from_its_own_folder(job: Job, places: Places, words: Sequence[str]) -> None:
+    place = places.at(OLDEST)
+    expected = job.installed(place, words)
+    assert job.packaged(place, words, "-I") == expected
+    assert job.packaged(place, words, PYTHONSAFEPATH="1") == expected
+    assert succeeded(expected)
+
+
+def test_with_every_warning_an_error_it_starts_on_every_python(job: Job, places: Places) -> None:
+    for python in PYTHONS:
+        place = places.at(python)
+        for words in (("everything",), ("processes", "spawn", "forkserver")):
+            found = job.packaged(place, words, "-W", "error", PYTHONWARNINGS="error")
+            assert succeeded(found) == succeeded(job.installed(place, words))
+
+
+def test_from_another_folder_and_through_a_link(job: Job, places: Places, tmp_path: Path) -> None:
+    place = places.at(OLDEST)
+    expected = succeeded(job.installed(place, PROCESSES))
+    link = tmp_path / "linked.py"
+    link.symlink_to(job.main)
+    for started in (job.main, link, os.path.relpath(job.main, tmp_path)):
+        assert (
+            succeeded(run([place.bare, started, *PROCESSES], JOB.files, cwd=tmp_path)) == expected
+        )
+
+
+def test_nothing_is_written_where_it_lies(job: Job, places: Places, tmp_path: Path) -> None:
+    folder = tmp_path / "read-only"
+    shutil.copytree(job.main.parent, folder)
+    before = sorted(folder.rglob("*"))
+    folder.chmod(0o555)
+    found = run([places.at(OLDEST).bare, "main.py", *PROCESSES], JOB.files, cwd=folder)
+    assert succeeded(found) == succeeded(job.installed(places.at(OLDEST), PROCESSES))
+    folder.chmod(0o755)
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_objects_go_from_one_process_to_another(job: Job, places: Places, tmp_path: Path) -> None:
+    place = places.at(OLDEST)
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(job.main.parent, elsewhere)
+    box = str(tmp_path / "box")
+    succeeded(job.installed(place, ("send", box)))
+    expected = succeeded(job.installed(place, ("receive", box)))
+    # What an installed job left is taken by a packaged one, and the other way round.
+    assert succeeded(job.packaged(place, ("receive", box))) == expected
+    succeeded(run([place.bare, elsewhere / "main.py", "send", box], JOB.files, cwd=tmp_path))
+    assert succeeded(job.packaged(place, ("receive", box))) == expected
+    assert succeeded(job.installed(place, ("receive", box))) == expected
+
+
+def test_two_starts_in_one_process_share_their_modules(job: Job, places: Places) -> None:
+    command = [places.at(OLDEST).bare, "-c", TWICE, str(job.main), "everything"]
+    first, second, *facts = succeeded(run(command, JOB.files, cwd=job.main.parent)).splitlines()
+    assert first == second
+    assert facts == ["True 2", "True"]
+
+
+def test_two_jobs_in_one_process_have_modules_of_their_own(places: Places, tmp_path: Path) -> None:
+    chosen = [
+        program for program in PROGRAMS if program.name in {"relative_imports", "module_globals"}
+    ]
+    mains = [
+        package(program.script, program.source, program.packages, tmp_path / program.name)
+        for program in chosen
+    ]
+    command = [places.at(OLDEST).bare, "-c", OTHERS, *mains]
+    files = [file for program in chosen for file in program.files]
+    lines = succeeded(run(command, files, cwd=tmp_path)).splitlines()
+    assert lines[0] == "0 100 2 2 0"
+    assert lines[1].startswith("['leaf', 'branch', 'fruit'")
+    assert lines[2] == "['counters.reader', 'tree.root']"
+
+
+def test_as_a_module_it_does_not_start(job: Job, places: Places) -> None:
+    look = "import main; print(main.weigh(main.crew.Crate(1)), main.__name__, main.__doc__[:5])"
+    found = run([places.at(OLDEST).bare, "-c", look], JOB.files, cwd=job.main.parent)
+    assert succeeded(found) == "1 in main main A job\n"
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_under_a_profiler(job: Job, places: Places, python: str) -> None:
+    place = places.at(python)
+    options = ("-m", "cProfile", "-s", "name")
+    expected = job.installed(place, ("everything",), *options)
+    found = job.packaged(place, ("everything",), *options)
+    assert found.stdout.splitlines()[0] == expected.stdout.splitlines()[0]
+    (line,) = re.findall(r" cargo\.py:\d+\(load\)", expected.stdout)
+    assert line in found.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,10 @@ class WandbBackend:
 
     def open(self, setup: BackendSetup) -> Tracker:
         """Open the tracker: the reliable one, or the one that stands beside manifests."""
+        if setup.best_effort:
+            from nemotron_kit_wandb.deferred import DeferredTracker
+
+            return DeferredTracker(setup)
         from nemotron_kit_wandb.tracker import WandbTracker
 
         return WandbTracker(
@@ -33,13 +38,29 @@ class WandbBackend:
 
         return advice()
 
-    def pending(self, run_dir: Path) -> Sequence[Delivery]:  # noqa: ARG002
-        """List the records of a run, without asking the server."""
-        return ()
+    def job_run(self, settings: Mapping[str, Any], job_type: str) -> AbstractContextManager[object]:
+        """Start a run, and end it with the block; a run that is active already is left alone."""
+        from nemotron_kit_wandb.job_run import job_run
 
-    def deliver(self, run_dir: Path) -> Sequence[Delivery]:  # noqa: ARG002
+        return job_run(settings, job_type)
+
+    def pending(self, run_dir: Path) -> Sequence[Delivery]:
+        """List the records of a run, without asking the server."""
+        from nemotron_kit_wandb.sync import list_pending
+
+        return list_pending(run_dir)
+
+    def deliver(self, run_dir: Path) -> Sequence[Delivery]:
         """Deliver what is pending, and verify it."""
-        return ()
+        from nemotron_kit_wandb.sync import deliver_run
+
+        return deliver_run(run_dir)
+
+    def deliver_manifest(self, reference: str, root: str) -> Sequence[Delivery]:
+        """Deliver a version again from its manifest."""
+        from nemotron_kit_wandb.sync import deliver_manifest
+
+        return deliver_manifest(reference, root)
 
 
 BACKEND = WandbBackend()

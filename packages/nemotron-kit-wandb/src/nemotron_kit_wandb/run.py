@@ -8,18 +8,14 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from nemo_runspec.errors import NemotronError
 from nemotron_kit_wandb.config import WandbConfig
+from nemotron_kit_wandb.starting import end_run, start_run
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
     from wandb import Run
 
 logger = logging.getLogger(__name__)
-
-
-class WandbRunError(NemotronError):
-    """W&B could not start a run."""
 
 
 def init_wandb_if_configured(
@@ -38,7 +34,9 @@ def init_wandb_if_configured(
         The active run, or None where tracking is off.
 
     Raises:
-        WandbRunError: The server cannot be reached, or refuses the run.
+        WandbRunError: The server cannot be reached, or refuses the run, and W&B is the only
+            backend. Beside manifests the run is then kept offline, for
+            ``nemotron artifacts sync``.
     """
     if config is None or not config.enabled:
         logger.info("W&B is off: no project is configured.")
@@ -65,7 +63,9 @@ def init_wandb_from_env(*, job_type: str | None = None, tags: Iterable[str] = ()
         The active run, or None where ``WANDB_PROJECT`` is not set.
 
     Raises:
-        WandbRunError: The server cannot be reached, or refuses the run.
+        WandbRunError: The server cannot be reached, or refuses the run, and W&B is the only
+            backend. Beside manifests the run is then kept offline, for
+            ``nemotron artifacts sync``.
     """
     config = WandbConfig(
         project=os.environ.get("WANDB_PROJECT") or None,
@@ -107,12 +107,18 @@ def log_wandb_config(config: DictConfig | Mapping[str, Any]) -> None:
 def finish_run(exit_code: int = 0) -> None:
     """Finish the active run; without one, do nothing.
 
+    Beside manifests this takes no longer than the server answers: what it did not hear waits in
+    the run directory, for ``nemotron artifacts sync``.
+
     Args:
         exit_code: The job's exit code; anything but 0 marks the run as failed.
+
+    Raises:
+        WandbRunError: W&B is the only backend, and its server fell silent.
     """
     run = _active_run()
     if run is not None:
-        run.finish(exit_code=exit_code)
+        end_run(run, exit_code)
 
 
 add_wandb_tags = add_run_tags
@@ -122,28 +128,18 @@ finish_wandb = finish_run
 def _start(config: WandbConfig, job_type: str | None, tags: tuple[str, ...]) -> Run:
     import wandb
 
-    try:
-        return wandb.init(
-            project=config.project,
-            entity=config.entity,
-            name=config.run_name,
-            tags=tags or None,  # None leaves WANDB_TAGS to W&B
-            notes=config.notes,
-            job_type=job_type,
-        )
-    except wandb.Error as error:
-        raise WandbRunError(
-            f"W&B could not start a run ({_first_line(error)}).",
-            where=f"{config.entity or '(default entity)'}/{config.project}",
-            hint="Check `wandb login`, or set WANDB_MODE=offline to track without a server.",
-        ) from error
+    return start_run(
+        wandb.init,
+        project=config.project,
+        entity=config.entity,
+        name=config.run_name,
+        tags=tags or None,  # None leaves WANDB_TAGS to W&B
+        notes=config.notes,
+        job_type=job_type,
+    )
 
 
 def _active_run() -> Run | None:
     # Where nobody imported wandb there is no run, and importing it costs over a second.
     wandb = sys.modules.get("wandb")
     return None if wandb is None else wandb.run
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0].rstrip(".")

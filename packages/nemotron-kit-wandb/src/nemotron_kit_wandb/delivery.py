@@ -1,0 +1,237 @@
+"""Deliver records while the job runs, on a thread that nobody waits for."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nemo_runspec.errors import NemotronError
+from nemotron_kit_wandb.calling import WandbUnreachableError
+from nemotron_kit_wandb.client import end_core
+from nemotron_kit_wandb.outbox import Entry, KnownRun, Outbox, own_outbox, process_name
+from nemotron_kit_wandb.publishing import WandbPublishError, publish
+from nemotron_kit_wandb.reach import Attendance, answers
+from nemotron_kit_wandb.records import RunIdentity, WandbRecord
+from nemotron_kit_wandb.runs import active_run, mode_of
+
+if TYPE_CHECKING:
+    from wandb import Run
+
+logger = logging.getLogger(__name__)
+
+PUBLISH_S = 120.0
+_LOOK_S = 2.0
+_LONGEST_EXIT_S = 300.0
+
+
+def publish_wholly(record: WandbRecord, run: Run) -> str | None:
+    """Put a record into W&B with all its edges.
+
+    Args:
+        record: What to record.
+        run: The run that it belongs to, online.
+
+    Returns:
+        Its page.
+
+    Raises:
+        WandbPublishError: The server refused it, or does not have what it was made from.
+    """
+    published = publish(record, run, timeout_s=PUBLISH_S)
+    if published.unlinked:
+        raise WandbPublishError(
+            f"W&B does not have {', '.join(published.unlinked)}, which {record.what} came from.",
+            where=f"{run.entity}/{run.project}",
+        )
+    return published.url
+
+
+class Courier:
+    """Takes records, keeps them in an outbox, and delivers them through the active run.
+
+    What cannot be delivered now stays in the outbox, for a later attempt or for
+    ``nemotron artifacts sync``.
+
+    Args:
+        outbox: Where records wait.
+    """
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._unwritten: list[WandbRecord] = []
+        self._refused: set[Path] = set()
+        self._known: set[str] = set()
+        self._wake, self._settled = threading.Event(), threading.Event()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def hand_over(self, record: WandbRecord) -> None:
+        """Take a record: write it down, and leave the rest to another thread. Never raises."""
+        try:
+            self._outbox.put(record)
+        except OSError as error:
+            logger.warning(
+                "%s is not kept for W&B (%s: %s). If it does not arrive there, run `nemotron "
+                "artifacts sync %s`.",
+                *(record.what, error.strerror or error, self._outbox.folder, record.what),
+            )
+            self._unwritten.append(record)
+        self.start()
+
+    def start(self) -> None:
+        """Look now whether something can be delivered, and again from time to time."""
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._go_on, name="nemotron-wandb-courier", daemon=True
+                )
+                self._thread.start()
+        self._wake.set()
+
+    def announce(self, run: Run) -> None:
+        """Note which run the job has: records of processes without one belong to it."""
+        with self._lock:
+            if run.id in self._known:
+                return
+            self._known.add(run.id)
+        known = KnownRun(
+            identity=RunIdentity.of(run),
+            folder=str(Path(run.settings.sync_dir).absolute()),
+            offline=mode_of(run) == "offline",
+            url=run.url or None,
+            process=process_name(),
+        )
+        try:
+            self._outbox.note_run(known)
+        except OSError as error:
+            logger.warning("The W&B run %s is not noted: %s", run.id, error)
+        # Registered after the client's own hook, and therefore called before it.
+        atexit.register(self._at_exit, run.id)
+
+    def settle(self, attendance: Attendance) -> None:
+        """Wait until all is delivered that can be, for as long as the server answers."""
+        run = active_run()
+        if run is None or mode_of(run) != "online":
+            return
+        while self._waiting(run) or self._unwritten:
+            self._settled.clear()
+            self.start()
+            if not attendance.wait(self._settled):
+                return
+
+    def ended(self, run_id: str, cut_off: dict[str, object] | None = None) -> None:
+        """Note that a run ended, and how where the server did not hear it."""
+        try:
+            self._outbox.end_run(run_id, cut_off)
+        except OSError as error:
+            logger.warning("The end of the W&B run %s is not noted: %s", run_id, error)
+
+    def _go_on(self) -> None:
+        while True:
+            try:
+                self._round()
+            except Exception:  # whatever happens here, records wait in their files
+                logger.exception("Delivering to W&B failed; it is tried again.")
+            self._wake.wait(_LOOK_S)
+            self._wake.clear()
+
+    def _round(self) -> None:
+        run = active_run()
+        if run is None or mode_of(run) == "disabled":
+            return
+        self.announce(run)
+        if mode_of(run) == "offline":
+            return
+        waiting = self._waiting(run)
+        if waiting and not answers():
+            return
+        for entry in waiting:
+            if not self._deliver(entry, run):
+                return
+        while self._unwritten:
+            publish_wholly(self._unwritten[0], run)
+            self._unwritten.pop(0)
+        if self._waiting(run):  # handed over since this round began
+            self._wake.set()
+        else:
+            self._settled.set()
+
+    def _waiting(self, run: Run) -> list[Entry]:
+        found = []
+        for entry in self._outbox.entries():
+            if entry.record is None or entry.file in self._refused:
+                continue
+            if entry.record.run is None or entry.record.run.id == run.id:
+                found.append(entry)
+        return found
+
+    def _deliver(self, entry: Entry, run: Run) -> bool:
+        """Deliver one record; return whether to go on with the next."""
+        with self._outbox.exclusively():
+            if entry.record is None or not entry.file.exists():
+                return True
+            try:
+                url = publish_wholly(entry.record, run)
+            except WandbUnreachableError:
+                return False
+            except NemotronError as error:
+                if not answers():
+                    return False
+                logger.warning("%s waits for W&B: %s", entry.what, error)
+                self._refused.add(entry.file)
+                return True
+            self._outbox.done(entry.file, entry.record, url)
+        return True
+
+    def _at_exit(self, run_id: str) -> None:
+        run = active_run()
+        if run is None or run.id != run_id:
+            return
+        attendance = Attendance(longest_s=_LONGEST_EXIT_S)
+        self.settle(attendance)
+        if mode_of(run) == "offline":
+            self.ended(run_id)
+            return
+        how = how_it_ended(run, None)
+        watcher = threading.Thread(target=self._watch_end, args=(run_id, attendance, how))
+        watcher.daemon = True
+        watcher.start()
+
+    def _watch_end(self, run_id: str, attendance: Attendance, how: dict[str, object]) -> None:
+        """End the client where the server is silent; its own hook would wait without end."""
+        if not attendance.wait(threading.Event()):
+            self.ended(run_id, how)
+            end_core()
+
+
+def how_it_ended(run: Run, exit_code: int | None) -> dict[str, object]:
+    """What is told to the server later, where it cannot hear now how a run ended."""
+    from nemo_runspec.json_values import json_value
+
+    hooks = getattr(run, "_hooks", None)
+    code = exit_code if exit_code is not None else getattr(hooks, "exit_code", 0)
+    try:
+        summary = {key: value for key, value in dict(run.summary).items() if key[:1] != "_"}
+        return {"exit_code": code or 0, "summary": json_value(summary)}
+    except Exception:  # the client's own: the exit code is worth keeping alone
+        logger.debug("The summary of the W&B run %s cannot be read.", run.id, exc_info=True)
+        return {"exit_code": code or 0, "summary": {}}
+
+
+@cache
+def _courier(_process_id: int, run_dir: Path) -> Courier:
+    return Courier(Outbox(run_dir))
+
+
+def courier_of(run_dir: Path | None = None) -> Courier:
+    """The courier of this process for a run directory.
+
+    Args:
+        run_dir: The run directory; by default the job's, else one of the process's own.
+    """
+    return _courier(os.getpid(), own_outbox(run_dir).run_dir)

@@ -1,0 +1,276 @@
+"""Reach a W&B run that is over: resume it for what is told late, and leave it as it is."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from nemotron_kit_wandb.calling import WandbUnreachableError, within
+from nemotron_kit_wandb.client import forget_core
+from nemotron_kit_wandb.credentials import find_server
+from nemotron_kit_wandb.outbox import KnownRun
+from nemotron_kit_wandb.publishing import WandbPublishError
+from nemotron_kit_wandb.reach import Attendance, attended
+from nemotron_kit_wandb.records import RunIdentity, WandbRecord
+
+if TYPE_CHECKING:
+    from wandb import Api, Run
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_ASK_S = 30
+_LONGEST_S = 3600.0
+
+
+class Later:
+    """The W&B runs that a delivery needs, one open at a time."""
+
+    def __init__(self) -> None:
+        self._open: Run | None = None
+        self._identity: RunIdentity | None = None
+        self._folder = tempfile.TemporaryDirectory(prefix="nemotron-wandb-")
+
+    def close(self) -> None:
+        """Leave the open run as it was found."""
+        run, self._open, self._identity = self._open, None, None
+        if run is not None:
+            _attended(run.finish, f"end the run {run.id}")
+        self._folder.cleanup()
+
+    @contextmanager
+    def run_for(self, record: WandbRecord) -> Iterator[Run]:
+        """The run that a record belongs to, online; one of its own where it belongs to none.
+
+        Args:
+            record: The record.
+
+        Raises:
+            WandbPublishError: W&B does not open it, or fails in the block.
+            WandbUnreachableError: The server fell silent.
+        """
+        identity = record.run or record.own_run()
+        if self._open is None or self._identity != identity:
+            if self._open is not None:
+                _attended(self._open.finish, "end a run")
+            self._open = self._resume(identity, exists=self.has_run(identity))
+            self._identity = identity
+        cut_off = threading.Event()
+        try:
+            with attended(Attendance(longest_s=_LONGEST_S), cut_off):
+                yield self._open
+        except Exception as error:
+            if cut_off.is_set():
+                self._open = None
+                forget_core()
+                raise _silent() from error
+            raise
+
+    def tell_end(self, identity: RunIdentity, how: Mapping[str, Any]) -> None:
+        """Tell how a run ended, which the server did not hear.
+
+        Args:
+            identity: The run.
+            how: ``exit_code`` and ``summary``.
+        """
+        if self._open is not None:
+            _attended(self._open.finish, "end a run")
+            self._open = None
+        run = self._resume(identity, exists=self.has_run(identity), ends=True)
+        run.summary.update(dict(how.get("summary") or {}))
+        code = int(how.get("exit_code") or 0)
+        _attended(lambda: run.finish(exit_code=code), f"end the run {identity.id}")
+
+    def has_run(self, identity: RunIdentity) -> bool:
+        """Whether the server knows a run."""
+        return (
+            self._found(lambda: self._api.run(path_of(identity)), f"find {identity.id}") is not None
+        )
+
+    def require_run(self, identity: RunIdentity) -> None:
+        """Make sure that the server knows a run.
+
+        Raises:
+            WandbPublishError: It does not.
+        """
+        if not self.has_run(identity):
+            raise WandbPublishError(f"W&B does not have the run {path_of(identity)}.")
+
+    def has_version(self, name: str, near: WandbRecord) -> bool:
+        """Whether the server knows a version.
+
+        Args:
+            name: Its full name, or as much of it as is known.
+            near: What was made from it: a bare name is of the same project.
+        """
+        full = name
+        if "/" not in name:
+            owner = [part for part in (near.entity, near.project) if part]
+            full = "/".join((*owner, name))
+        return self._found(lambda: self._api.artifact(full), f"find {full}") is not None
+
+    @cached_property
+    def _api(self) -> Api:
+        import wandb
+
+        return wandb.Api(timeout=_ASK_S)
+
+    def _found(self, ask: Callable[[], T], what: str) -> T | None:
+        import wandb
+
+        try:
+            return within(_ASK_S, ask, what=what)
+        except (wandb.Error, ValueError) as error:
+            if _is_absence(error):
+                return None
+            raise WandbPublishError(f"W&B does not {what} ({_first_line(error)}).") from error
+
+    def _resume(self, identity: RunIdentity, *, exists: bool, ends: bool = False) -> Run:
+        import wandb
+
+        settings = wandb.Settings(
+            # Its state, exit code and summary are its own job's to tell.
+            x_update_finish_state=ends or not exists,
+            x_disable_stats=True,
+            console="off",
+            silent=True,
+            disable_git=True,
+            x_save_requirements=False,
+            init_timeout=_ASK_S,
+        )
+        made_anew: dict[str, Any] = {} if exists else _described(identity)
+        return _attended(
+            lambda: wandb.init(
+                id=identity.id,
+                project=identity.project,
+                entity=identity.entity,
+                mode="online",
+                dir=self._folder.name,
+                resume="must" if exists else "allow",
+                reinit="create_new",
+                settings=settings,
+                **made_anew,
+            ),
+            f"open the run {identity.id}",
+        )
+
+
+def confirm(record: WandbRecord, run: Run) -> None:
+    """Ask the server whether it has a record, whatever the client says.
+
+    Args:
+        record: The record, just published.
+        run: The run that it belongs to.
+
+    Raises:
+        WandbPublishError: It does not.
+    """
+    import wandb
+
+    if record.artifact is None or not record.aliases:
+        return
+    name = f"{run.entity}/{run.project}/{record.artifact.name}:{record.aliases[0]}"
+    try:
+        within(_ASK_S, lambda: wandb.Api(timeout=_ASK_S).artifact(name), what=f"find {name}")
+    except (wandb.Error, ValueError) as error:
+        raise WandbPublishError(
+            f"W&B said that it has {name}, and does not find it ({_first_line(error)})."
+        ) from error
+
+
+def upload_offline_run(run: KnownRun) -> None:
+    """Upload what the client kept of a run that no server heard of.
+
+    Args:
+        run: The run.
+
+    Raises:
+        WandbPublishError: Its files are gone, or the client does not upload them.
+        WandbUnreachableError: The server fell silent.
+    """
+    if not Path(run.folder).is_dir():
+        raise WandbPublishError(
+            f"The files of the offline run are gone: {run.folder}.",
+            hint="Remove its file in wandb-outbox/runs/: its artifacts then go to a new run.",
+        )
+    environment = {key: value for key, value in os.environ.items() if key != "WANDB_SERVICE"}
+    client = subprocess.Popen(  # noqa: S603 - the installed client
+        [sys.executable, "-m", "wandb", "sync", "--include-synced", run.folder],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    done = threading.Event()
+    said: list[str] = []
+
+    def listen() -> None:
+        said.append(client.communicate()[0] or "")
+        done.set()
+
+    threading.Thread(target=listen, daemon=True).start()
+    try:
+        if not Attendance(longest_s=_LONGEST_S).wait(done):
+            raise _silent()
+    finally:
+        client.kill()
+    if client.returncode != 0:
+        last = (said[0].strip().splitlines() or ["it says nothing"])[-1]
+        raise WandbPublishError(f"`wandb sync` does not upload the offline run ({last}).")
+
+
+def _attended(call: Callable[[], T], what: str) -> T:
+    """Call the client for as long as the server answers."""
+    import wandb
+
+    cut_off = threading.Event()
+    try:
+        with attended(Attendance(longest_s=_LONGEST_S), cut_off):
+            return call()
+    except Exception as error:
+        if cut_off.is_set():
+            forget_core()
+            raise _silent() from error
+        if isinstance(error, wandb.Error | ValueError | OSError):
+            raise WandbPublishError(f"W&B does not {what} ({_first_line(error)}).") from error
+        raise
+
+
+def _silent() -> WandbUnreachableError:
+    return WandbUnreachableError(f"W&B at {find_server()} fell silent.", hint="Sync again later.")
+
+
+def _described(identity: RunIdentity) -> dict[str, Any]:
+    return {
+        "name": identity.name,
+        "job_type": identity.job_type,
+        "group": identity.group,
+        "notes": identity.notes,
+        "tags": identity.tags or None,
+    }
+
+
+def path_of(identity: RunIdentity) -> str:
+    """``entity/project/id``, as far as it is known."""
+    return "/".join(part for part in (identity.entity, identity.project, identity.id) if part)
+
+
+def _is_absence(error: Exception) -> bool:
+    # The words around these are others in each version of the client.
+    text = str(error).lower()
+    return "not found" in text or "could not find" in text
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0].rstrip(".") or type(error).__name__

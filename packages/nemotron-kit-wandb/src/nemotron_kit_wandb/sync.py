@@ -1,0 +1,225 @@
+"""Deliver to W&B what a run could not, and make sure by asking that it is there."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Self
+
+from nemo_runspec.artifacts.backends import Delivery
+from nemo_runspec.errors import NemotronError
+from nemotron_kit_wandb.calling import WandbUnreachableError
+from nemotron_kit_wandb.credentials import WandbCredentialsError, find_api_key, find_server
+from nemotron_kit_wandb.delivery import publish_wholly
+from nemotron_kit_wandb.later import (
+    Later,
+    confirm,
+    path_of,
+    upload_offline_run,
+)
+from nemotron_kit_wandb.outbox import RUNS_FOLDER, Entry, KnownRun, Outbox, still_runs
+from nemotron_kit_wandb.publishing import WandbPublishError
+from nemotron_kit_wandb.reach import answers
+from nemotron_kit_wandb.rebuilding import rebuild_record
+from nemotron_kit_wandb.records import RunIdentity, WandbRecord
+
+logger = logging.getLogger(__name__)
+
+_ALIAS = ":manifest-"
+
+
+def list_pending(run_dir: Path) -> Sequence[Delivery]:
+    """List the records of a run, without asking the server.
+
+    Args:
+        run_dir: The run directory.
+    """
+    return Outbox(run_dir.absolute()).deliveries()
+
+
+def deliver_run(run_dir: Path) -> Sequence[Delivery]:
+    """Deliver what waits in a run directory, in order.
+
+    Safe to repeat, to interrupt, and to do twice at once.
+
+    Args:
+        run_dir: The run directory.
+
+    Returns:
+        What was delivered now, and what still waits, each with the reason.
+
+    Raises:
+        WandbUnreachableError: The server does not answer.
+        WandbCredentialsError: There is no key.
+    """
+    outbox = Outbox(run_dir.absolute())
+    if not outbox.entries() and not any(run.waits for run in outbox.runs()):
+        return ()
+    _require_server()
+    with Sync() as sync:
+        return sync.outbox(outbox)
+
+
+def deliver_manifest(reference: str, root: str) -> Sequence[Delivery]:
+    """Deliver a version again from its manifest, where its record was lost.
+
+    Args:
+        reference: The version in the manifest store.
+        root: The manifest store.
+
+    Raises:
+        WandbUnreachableError: The server does not answer.
+        WandbCredentialsError: There is no key.
+        ArtifactNotFoundError: There is no such version.
+    """
+    _require_server()
+    with Sync() as sync:
+        return sync.manifest(reference, root)
+
+
+class Sync:
+    """One delivery, of one or more outboxes; W&B runs stay open while records belong to them."""
+
+    def __init__(self) -> None:
+        self._later = Later()
+        self._entered: set[Path] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._later.close()
+
+    def outbox(self, outbox: Outbox) -> list[Delivery]:
+        """Deliver an outbox."""
+        self._entered.add(outbox.folder)
+        with outbox.exclusively():
+            told = list(self._runs(outbox))
+            unheard = {run.identity.id for run in outbox.runs() if run.waits}
+            told += [self._entry(outbox, entry, unheard) for entry in outbox.entries()]
+        return told
+
+    def manifest(self, reference: str, root: str) -> list[Delivery]:
+        """Deliver a version of the manifest store."""
+        record = rebuild_record(reference, root)
+        try:
+            return [self._publish(record, _no_outbox)]
+        except NemotronError as error:
+            return [Delivery(record.what, "pending", problem=_sentence(error))]
+
+    def _runs(self, outbox: Outbox) -> Iterator[Delivery]:
+        for run in outbox.runs():
+            if not run.waits:
+                continue
+            what = f"run {run.identity.name or run.identity.id}"
+            try:
+                self._tell_run(outbox, run)
+            except NemotronError as error:
+                yield Delivery(what, "pending", problem=_sentence(error))
+            else:
+                yield Delivery(what, "delivered", where=path_of(run.identity))
+
+    def _tell_run(self, outbox: Outbox, run: KnownRun) -> None:
+        if still_runs(run.process):
+            raise WandbPublishError("Its process still runs; sync again when it has ended.")
+        if run.offline:
+            upload_offline_run(run)
+        elif run.cut_off is not None:
+            self._later.tell_end(run.identity, run.cut_off)
+        self._later.require_run(run.identity)
+        outbox.note_run(replace(run, told=True))
+
+    def _entry(self, outbox: Outbox, entry: Entry, unheard: set[str]) -> Delivery:
+        record = entry.record
+        if record is None:
+            return Delivery(entry.what, "pending", problem=entry.problem)
+        try:
+            run = record.run or _run_of_job(outbox)
+            if run is not None and run.id in unheard:
+                raise WandbPublishError(f"Its run {run.name or run.id} is not in W&B yet.")
+            done = self._publish(
+                replace(record, run=run), lambda url: outbox.done(entry.file, record, url)
+            )
+        except NemotronError as error:
+            return Delivery(entry.what, "pending", problem=_sentence(error))
+        except OSError as error:
+            problem = f"It cannot be noted that W&B has it ({error.strerror}): {entry.file}."
+            return Delivery(entry.what, "pending", problem=problem)
+        return done
+
+    def _publish(self, record: WandbRecord, done: Callable[[str | None], None]) -> Delivery:
+        for name in record.used:
+            self._ensure(name, outbox_near=record)
+        with self._later.run_for(record) as run:
+            url = publish_wholly(record, run)
+            confirm(record, run)
+        done(url)
+        return Delivery(record.what, "delivered", where=url)
+
+    def _ensure(self, name: str, *, outbox_near: WandbRecord) -> None:
+        """Deliver what a record was made from, where W&B does not have it yet."""
+        if _ALIAS not in name or self._later.has_version(name, outbox_near):
+            return
+        owner_and_name, _, version = name.partition(_ALIAS)
+        reference = f"{owner_and_name.rpartition('/')[2]}:{version}"
+        for outbox in self._others():
+            if any(_stands_for(entry, reference) for entry in outbox.entries()):
+                logger.info("%s is delivered first, from %s.", reference, outbox.run_dir)
+                self.outbox(outbox)
+                if self._later.has_version(name, outbox_near):
+                    return
+        self._rebuild(reference, outbox_near)
+
+    def _rebuild(self, reference: str, near: WandbRecord) -> None:
+        record = rebuild_record(reference, None, project=near.project, entity=near.entity)
+        logger.info("%s is delivered first, rebuilt from its manifest.", reference)
+        self._publish(record, _no_outbox)
+
+    def _others(self) -> Iterable[Outbox]:
+        for run_dir in find_run_dirs(Path.cwd()):
+            outbox = Outbox(run_dir)
+            if outbox.folder not in self._entered:
+                yield outbox
+
+
+def find_run_dirs(cwd: Path) -> list[Path]:
+    """Every run directory below ``.nemotron/runs`` that has an outbox, the oldest first.
+
+    Args:
+        cwd: The folder that has ``.nemotron``.
+    """
+    found = cwd.absolute().joinpath(RUNS_FOLDER).glob("*/*/wandb-outbox")
+    return sorted((folder.parent for folder in found), key=lambda folder: folder.name)
+
+
+def _stands_for(entry: Entry, reference: str) -> bool:
+    artifact = None if entry.record is None else entry.record.artifact
+    return artifact is not None and artifact.manifest == reference
+
+
+def _run_of_job(outbox: Outbox) -> RunIdentity | None:
+    runs = outbox.runs()
+    return runs[-1].identity if runs else None
+
+
+def _require_server() -> None:
+    if find_api_key() is None:
+        raise WandbCredentialsError(
+            f"No W&B API key was found for {find_server()}.",
+            hint="Run `wandb login`, or set WANDB_API_KEY.",
+        )
+    if not answers():
+        raise WandbUnreachableError(
+            f"W&B at {find_server()} does not answer; nothing was delivered, and nothing is lost.",
+            hint="Try again when it does.",
+        )
+
+
+def _no_outbox(_url: str | None) -> None:
+    """A record that was rebuilt waits nowhere."""
+
+
+def _sentence(error: NemotronError) -> str:
+    return f"{error.what} {error.hint}" if error.hint else error.what

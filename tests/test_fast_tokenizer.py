@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -17,6 +19,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from tokenizers import AddedToken, Tokenizer, normalizers, pre_tokenizers
 
 from nemo_runspec.errors import ConfigError
@@ -35,6 +38,7 @@ from nemotron_data_prep.sft.masks import Masked, OffsetMasker, make_masker
 from nemotron_data_prep.tokenizing.backend import Backend, choose_backend
 from nemotron_data_prep.tokenizing.gigatoken import (
     FastEncoder,
+    TextByTextEncoder,
     UnusableError,
     offsets_refusal,
     refusal,
@@ -52,6 +56,7 @@ pieces = st.one_of(
     st.sampled_from(["<|im_end|>", "<think>", "<|im_", "\u200d", "👩\u200d👧", "\ufeff"]),
 )
 hostile_text = st.lists(pieces, max_size=12).map("".join)
+ENCODERS = (FastEncoder, TextByTextEncoder)
 
 
 @pytest.fixture(scope="module")
@@ -124,12 +129,27 @@ def test_who_goes_without_the_fast_backend_is_not_answered_from_its_cache(
     assert prepare(tmp_path, tokenizer_backend="fast").path == fast.path
 
 
+@pytest.mark.parametrize("encoder", ENCODERS)
 @given(texts=st.lists(hostile_text, max_size=8))
 @settings(max_examples=200, deadline=None)
-def test_any_text_has_the_same_ids_in_both_backends(texts: list[str], tokenizer: Path) -> None:
+def test_any_text_has_the_same_ids_in_both_backends(
+    encoder: type[FastEncoder], texts: list[str], tokenizer: Path
+) -> None:
     specimens = [Specimen(text, partial(repr, text)) for text in texts]
-    right, fast = HuggingFaceEncoder(tokenizer), FastEncoder(tokenizer)
+    right, fast = HuggingFaceEncoder(tokenizer), encoder(tokenizer)
     assert first_difference(right, fast, specimens) is None
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_no_texts_and_empty_ones_are_no_special_case(
+    encoder: type[FastEncoder], tokenizer: Path
+) -> None:
+    fast = encoder(tokenizer)
+    for texts in ([], [""], ["", "text", ""]):
+        ids, lengths = fast.encode(texts)
+        assert (ids.dtype, lengths.dtype) == (np.int32, np.int32)
+        assert [length > 0 for length in lengths.tolist()] == [text != "" for text in texts]
+        assert len(ids) == lengths.sum()
 
 
 @given(
@@ -204,19 +224,8 @@ def test_the_sample_conversations_are_masked_alike(tokenizer: Path) -> None:
 
 
 def test_both_backends_write_the_same_packs(tokenizer: Path, tmp_path: Path) -> None:
-    folder = tokenizer.parent
     fast, slow = (
-        prepare_sft(
-            SftPrepConfig(
-                blend=SAMPLE / "blends" / "sft.json",
-                output_dir=tmp_path / name,
-                tokenizer=folder,
-                tokenizer_backend=name,
-                chat_template="nano3",
-                workers=1,
-            )
-        )
-        for name in ("fast", "hf")
+        pack(tmp_path / name, tokenizer, tokenizer_backend=name) for name in ("fast", "hf")
     )
     assert written(fast) == written(slow) != {}
     assert fast.report["totals"] == slow.report["totals"]
@@ -226,6 +235,40 @@ def test_both_backends_write_the_same_packs(tokenizer: Path, tmp_path: Path) -> 
         for result in (fast, slow)
         for backend in result.report["tokenizer_backends"]
     ] == ["fast", "hf"]
+
+
+def pack(output: Path, tokenizer: Path, **options: Any) -> PrepResult:
+    return prepare_sft(
+        SftPrepConfig(
+            blend=SAMPLE / "blends" / "sft.json",
+            output_dir=output,
+            tokenizer=tokenizer,
+            chat_template="nano3",
+            workers=1,
+            **options,
+        )
+    )
+
+
+def test_conversations_wait_for_nothing_that_is_not_used(tokenizer: Path, tmp_path: Path) -> None:
+    # Arrow looks whether pandas is there, and loads it, when it is given a NumPy array.
+    (tmp_path / "pandas.py").write_text("__version__ = '2.2.0'\n")
+    program = f"""
+import sys
+from pathlib import Path
+from nemotron_data_prep import SftPrepConfig, prepare_sft
+result = prepare_sft(SftPrepConfig(
+    blend=Path({str(SAMPLE / "blends" / "sft.json")!r}), output_dir=Path("output"),
+    tokenizer=Path({str(tokenizer)!r}), tokenizer_backend="fast", chat_template="nano3", workers=1,
+))
+print(result.report["tokenizer_backends"][0]["name"], *{{"awkward", "pandas"}} & set(sys.modules))
+"""
+    command = [sys.executable, "-c", program]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.returncode) == ("fast\n", 0), done.stderr
 
 
 def rendered(record: dict[str, Any]) -> list[TrainingText]:
@@ -279,6 +322,12 @@ def wrong_library(text: str, at: int) -> SimpleNamespace:
                     rows[index][at] += 1
             return ak.values_astype(ak.Array(rows), np.uint32)
 
+        def encode(self, given_text: str) -> NDArray[np.uint32]:
+            ids: NDArray[np.uint32] = self._right.encode(given_text).copy()
+            if given_text == text:
+                ids[at] += 1
+            return ids
+
     return SimpleNamespace(Tokenizer=Wrong)
 
 
@@ -307,6 +356,26 @@ def test_a_backend_that_is_wrong_on_one_id_of_one_document_does_not_run(
     assert written(result) == written(right)
     with pytest.raises(ConfigError, match=r"tokenizer_backend: .* token 7 of"):
         prepare(tmp_path / "strict", tokenizer=changed, tokenizer_backend="fast")
+
+
+def test_a_backend_that_is_wrong_on_one_id_of_one_conversation_does_not_run(
+    tmp_path: Path, tokenizer: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = pack(tmp_path / "right", tokenizer, tokenizer_backend="hf")
+    first, *_ = (SAMPLE / "sft" / "chat.jsonl").read_bytes().splitlines()
+    text = rendered(json.loads(first))[0].text
+    changed = tmp_path / "tokenizer.json"
+    changed.write_bytes(tokenizer.read_bytes() + b" ")  # not what is cached of the test before
+    monkeypatch.setitem(sys.modules, "gigatoken", wrong_library(text, at=7))
+    monkeypatch.setattr("nemotron_data_prep.tokenizing.gigatoken.is_installed", lambda: True)
+    result = pack(tmp_path / "seeded", changed)
+    (used,) = result.report["tokenizer_backends"]
+    assert used["name"] == "hf"
+    assert "token 7 of" in used["reason"]
+    assert "chat.jsonl:1" in used["reason"]
+    assert written(result) == written(right)
+    with pytest.raises(ConfigError, match=r"tokenizer_backend: .* token 7 of"):
+        pack(tmp_path / "strict", changed, tokenizer_backend="fast")
 
 
 def _documents_of_the_story() -> list[str]:
@@ -366,9 +435,10 @@ def test_a_token_for_whole_words_is_refused_before_any_comparison(
     assert choose_backend("auto", path, list).name == "hf"
 
 
-def test_a_failure_of_the_library_has_one_type(tokenizer: Path) -> None:
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_a_failure_of_the_library_has_one_type(encoder: type[FastEncoder], tokenizer: Path) -> None:
     with pytest.raises(UnusableError, match="gigatoken fails on a text"):
-        FastEncoder(tokenizer).encode(["\ud800"])
+        encoder(tokenizer).encode(["\ud800"])
 
 
 def with_token(tokenizer: Path, folder: Path, token: AddedToken) -> Path:

@@ -122,17 +122,24 @@ def write_npy(batches: Iterator[PackBatch], path: Path) -> None:
 def _table(batch: PackBatch) -> Any:
     import pyarrow as pa
 
-    of_tokens = pa.array(batch.token_bounds, type=pa.int32())
-    of_sequences = pa.array(batch.sequence_bounds, type=pa.int32())
-    input_ids = pa.array(batch.input_ids, type=pa.int32())
-    loss_mask = pa.array(batch.loss_mask, type=pa.int8())
-    starts = pa.array(batch.seq_start_id, type=pa.int32())
+    of_tokens = _arrow(pa.int32(), batch.token_bounds)
+    of_sequences = _arrow(pa.int32(), batch.sequence_bounds)
     columns = {
-        "input_ids": pa.ListArray.from_arrays(of_tokens, input_ids),
-        "loss_mask": pa.ListArray.from_arrays(of_tokens, loss_mask),
-        "seq_start_id": pa.ListArray.from_arrays(of_sequences, starts),
+        "input_ids": pa.ListArray.from_arrays(of_tokens, _arrow(pa.int32(), batch.input_ids)),
+        "loss_mask": pa.ListArray.from_arrays(of_tokens, _arrow(pa.int8(), batch.loss_mask)),
+        "seq_start_id": pa.ListArray.from_arrays(
+            of_sequences, _arrow(pa.int32(), batch.seq_start_id)
+        ),
     }
     return pa.table(columns)
+
+
+def _arrow(kind: Any, values: NDArray[np.integer]) -> Any:
+    """The same memory as an Arrow array; ``pyarrow.array`` would load pandas where it is there."""
+    import pyarrow as pa
+
+    buffers = [None, pa.py_buffer(np.ascontiguousarray(values).data)]
+    return pa.Array.from_buffers(kind, len(values), buffers)
 
 
 def _rows(batch: PackBatch) -> Iterator[dict[str, list[int]]]:

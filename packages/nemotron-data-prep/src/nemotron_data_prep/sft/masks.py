@@ -22,7 +22,7 @@ from nemotron_data_prep.chat.messages import RejectedError
 from nemotron_data_prep.chat.sequences import TrainingText
 from nemotron_data_prep.tokenizing.backend import Backend
 from nemotron_data_prep.tokenizing.byte_level import ByteLevelEncoder, piece_sizes
-from nemotron_data_prep.tokenizing.gigatoken import FastEncoder
+from nemotron_data_prep.tokenizing.gigatoken import TextByTextEncoder
 from nemotron_data_prep.tokenizing.tokenizer import HuggingFaceEncoder, TextEncoder
 
 DtypeT = TypeVar("DtypeT", bound=np.generic)
@@ -65,7 +65,7 @@ class Masker(Protocol):
 def make_masker(backend: Backend, tokenizer: Path) -> Masker:
     """Load a tokenizer for masking."""
     if backend.name == "fast":
-        encoder = FastEncoder(tokenizer)
+        encoder = TextByTextEncoder(tokenizer)
         return PieceMasker(tokenizer, encoder, encoder.token_sizes())
     sizes = piece_sizes(tokenizer)
     if sizes is None:

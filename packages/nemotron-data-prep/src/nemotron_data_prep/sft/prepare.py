@@ -41,7 +41,7 @@ from nemotron_data_prep.sft.task import SftTask, make_sequence_maker, sample_tex
 from nemotron_data_prep.sft.tokenized import TokenizedShards, kept_shards
 from nemotron_data_prep.staging import write_json
 from nemotron_data_prep.tokenizing.backend import Backend, choose_backend, used_backends, warm_up
-from nemotron_data_prep.tokenizing.gigatoken import offsets_refusal
+from nemotron_data_prep.tokenizing.gigatoken import TextByTextEncoder, offsets_refusal
 from nemotron_data_prep.tokenizing.specimens import specimens
 
 logger = logging.getLogger(__name__)
@@ -65,6 +65,7 @@ def prepare_sft(config: SftPrepConfig) -> PrepResult:
             task.tokenizer,
             lambda: specimens(plan, partial(sample_texts, maker)),
             offsets_refusal,
+            TextByTextEncoder,
         )
         tokenizing.append(backend)
         return replace(task, backend=backend)
@@ -88,7 +89,7 @@ def prepare_sft(config: SftPrepConfig) -> PrepResult:
         assemble=assemble,
         shards_folder=job.shards_folder,
         keep_shards=config.retention == "tokenized",
-        warm_up=partial(warm_up, config.tokenizer_backend, task.tokenizer),
+        warm_up=partial(warm_up, config.tokenizer_backend, task.tokenizer, TextByTextEncoder),
     )
     finished = execute(run)
     _mention_other_shards(config)

@@ -59,6 +59,7 @@ def choose_backend(
     path: Path,
     sample: Callable[[], Iterable[Specimen]],
     refusal: Callable[[Path], str | None] = gigatoken.refusal,
+    encoder: Callable[[Path], FastEncoder] = FastEncoder,
 ) -> Backend:
     """Choose the backend of a run.
 
@@ -68,6 +69,7 @@ def choose_backend(
         path: The ``tokenizer.json``.
         sample: Draws the sample of the data; called where the fast backend comes into question.
         refusal: Says what in the tokenizer's configuration rules it out.
+        encoder: Loads the fast one, as the stage will use it.
 
     Raises:
         ConfigError: The setting insists on the fast backend, which cannot be used.
@@ -75,7 +77,7 @@ def choose_backend(
     if setting == "hf":
         return hugging_face()
     try:
-        return _proven(path, sample, refusal)
+        return _proven(path, sample, refusal, encoder)
     except UnusableError as error:
         if setting == "fast":
             raise ConfigError(
@@ -88,13 +90,23 @@ def choose_backend(
         return hugging_face(str(error))
 
 
-def warm_up(setting: TokenizerBackend, path: Path) -> None:
-    """Load in a worker process what the backend that will be chosen most likely needs."""
+def warm_up(
+    setting: TokenizerBackend,
+    path: Path,
+    encoder: Callable[[Path], FastEncoder] = FastEncoder,
+) -> None:
+    """Load in a worker process what the backend that will be chosen most likely needs.
+
+    Args:
+        setting: As for :func:`choose_backend`.
+        path: The ``tokenizer.json``.
+        encoder: Loads the fast one.
+    """
     try:
         if setting == "hf":
             load_tokenizer(path)
         else:
-            _ready(path)
+            _ready(path, encoder)
     except UnusableError as error:
         logger.debug("the fast tokenizer is not ready: %s", error)
 
@@ -122,6 +134,7 @@ def _proven(
     path: Path,
     sample: Callable[[], Iterable[Specimen]],
     refusal: Callable[[Path], str | None],
+    encoder: Callable[[Path], FastEncoder],
 ) -> Backend:
     """The fast backend, compared on probes and on the sample."""
     refused = refusal(path)
@@ -129,18 +142,18 @@ def _proven(
         raise UnusableError(refused)
     specimens = list(distinct(probes(load_tokenizer(path)), sample()))
     with ThreadPoolExecutor(1, "fast-backend") as aside:
-        candidate = _Loading(aside.submit(_ready, path))
+        candidate = _Loading(aside.submit(_ready, path, encoder))
         difference = first_difference(HuggingFaceEncoder(path), candidate, specimens)
     if difference is not None:
         raise UnusableError(f"its ids differ from those of tokenizers: {difference}")
     return Backend("fast", gigatoken.library(), compared=len(specimens))
 
 
-def _ready(path: Path) -> FastEncoder:
+def _ready(path: Path, encoder: Callable[[Path], FastEncoder]) -> FastEncoder:
     """The fast backend with everything loaded that its first text would wait for."""
-    encoder = FastEncoder(path)
-    encoder.encode(["warm"])
-    return encoder
+    loaded = encoder(path)
+    loaded.encode(["warm"])
+    return loaded
 
 
 @dataclass(frozen=True, slots=True)

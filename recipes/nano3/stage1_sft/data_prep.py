@@ -35,7 +35,7 @@ from __future__ import annotations
 
 from nemo_runspec.script import script_main
 from nemotron_data_prep import SftPrepConfig, prepare_sft, preview_sft
-from nemotron_data_prep.script import read_request, record, show
+from nemotron_data_prep.script import prepare_and_record, read_request, show
 
 
 def main() -> None:
@@ -44,7 +44,7 @@ def main() -> None:
     if request.dry_run:
         show(preview_sft, request)
     else:
-        record(prepare_sft(request.settings), request)
+        prepare_and_record(prepare_sft, request)
 
 
 if __name__ == "__main__":

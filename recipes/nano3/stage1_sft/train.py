@@ -34,7 +34,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from nemo_runspec.artifacts import setup_artifact_tracking
+from nemo_runspec.artifacts import ArtifactTrackingResult, setup_artifact_tracking
 from nemo_runspec.config import (
     apply_hydra_overrides,
     load_omegaconf_yaml,
@@ -60,15 +60,33 @@ def main() -> None:
     from megatron.bridge.training.finetune import finetune
     from megatron.bridge.training.gpt_step import forward_step
 
-    from nemotron_kit_megatron import patch_manifest_checkpoint_logging
+    record_checkpoints(tracking)
+    if tracking.wandb:
+        from nemotron_kit_wandb import patch_wandb_init_for_lineage
 
-    if tracking.manifest:
-        patch_manifest_checkpoint_logging()
+        # The framework starts the run, late and on its last rank.
+        patch_wandb_init_for_lineage(tracking.qualified_names, tags=["sft"])
 
     container = build(settings["recipe"])
     for section in settings.keys() - _NOT_THE_FRAMEWORKS:
         assign(container, {section: settings[section]}, "config")
     finetune(config=container, forward_step_func=forward_step)
+
+
+def record_checkpoints(tracking: ArtifactTrackingResult) -> None:
+    """Have every checkpoint recorded in the backends that are active."""
+    from nemotron_kit_megatron import (
+        patch_checkpoint_logging_both,
+        patch_manifest_checkpoint_logging,
+        patch_wandb_checkpoint_logging,
+    )
+
+    if tracking.manifest and tracking.wandb:
+        patch_checkpoint_logging_both()
+    elif tracking.manifest:
+        patch_manifest_checkpoint_logging()
+    elif tracking.wandb:
+        patch_wandb_checkpoint_logging()
 
 
 def require_framework(config: DictConfig) -> None:

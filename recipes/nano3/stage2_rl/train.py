@@ -37,7 +37,7 @@ from typing import Any
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from nemo_runspec.artifacts import setup_artifact_tracking
+from nemo_runspec.artifacts import ArtifactTrackingResult, setup_artifact_tracking
 from nemo_runspec.config import (
     apply_hydra_overrides,
     load_omegaconf_yaml,
@@ -60,14 +60,33 @@ def main() -> None:
     tracking = setup_artifact_tracking(config, artifacts_key="run")
     settings: Any = OmegaConf.to_container(config, resolve=True)
 
-    from nemotron_kit_nemorl import patch_manifest_nemo_rl_checkpoint_logging
+    record_checkpoints(tracking)
+    if tracking.wandb:
+        from nemotron_kit_wandb import patch_wandb_init_for_lineage
 
-    if tracking.manifest:
-        patch_manifest_nemo_rl_checkpoint_logging()
+        # The driver starts the run, where its configuration turns W&B on.
+        patch_wandb_init_for_lineage(tracking.qualified_names, tags=["rl"])
+        settings.setdefault("logger", {})["wandb_enabled"] = True
 
     # NeMo-RL's own driver is started, since the functions below it change between releases.
     sys.argv = [settings["nemo_rl"]["driver"], "--config", str(write_config(settings))]
     runpy.run_path(sys.argv[0], run_name="__main__")
+
+
+def record_checkpoints(tracking: ArtifactTrackingResult) -> None:
+    """Have every checkpoint recorded in the backends that are active."""
+    from nemotron_kit_nemorl import (
+        patch_manifest_nemo_rl_checkpoint_logging,
+        patch_nemo_rl_checkpoint_logging,
+        patch_nemo_rl_checkpoint_logging_both,
+    )
+
+    if tracking.manifest and tracking.wandb:
+        patch_nemo_rl_checkpoint_logging_both()
+    elif tracking.manifest:
+        patch_manifest_nemo_rl_checkpoint_logging()
+    elif tracking.wandb:
+        patch_nemo_rl_checkpoint_logging()
 
 
 def write_config(settings: dict[str, Any]) -> Path:

@@ -35,7 +35,7 @@ from __future__ import annotations
 
 from nemo_runspec.script import script_main
 from nemotron_data_prep import RlPrepConfig, prepare_rl, preview_rl
-from nemotron_data_prep.script import read_request, record, show
+from nemotron_data_prep.script import prepare_and_record, read_request, show
 
 
 def main() -> None:
@@ -44,7 +44,7 @@ def main() -> None:
     if request.dry_run:
         show(preview_rl, request)
     else:
-        record(prepare_rl(request.settings), request)
+        prepare_and_record(prepare_rl, request)
 
 
 if __name__ == "__main__":

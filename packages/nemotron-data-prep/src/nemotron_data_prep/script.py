@@ -15,6 +15,7 @@ from nemo_runspec.artifacts import (
     log_artifact_once,
     setup_artifact_tracking,
 )
+from nemo_runspec.artifacts.job_run import job_run
 from nemo_runspec.config import (
     apply_hydra_overrides,
     load_omegaconf_yaml,
@@ -95,6 +96,17 @@ def show(preview: Callable[[ConfigT], Preview], request: Request[ConfigT]) -> No
     record_preview([(title, rows)], data)
     if RUN_DIR_VARIABLE not in os.environ:
         sys.stdout.write(as_text(title, rows) + "\n")
+
+
+def prepare_and_record(prepare: Callable[[ConfigT], PrepResult], request: Request[ConfigT]) -> None:
+    """Prepare the data and record it; where it is tracked in W&B, as a run of its own.
+
+    Args:
+        prepare: The stage's preparation.
+        request: What was asked for.
+    """
+    with job_run(request.tracking, "data-prep"):
+        record(prepare(request.settings), request)
 
 
 def record(result: PrepResult, request: Request[ConfigT]) -> None:

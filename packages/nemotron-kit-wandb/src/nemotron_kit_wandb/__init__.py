@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from nemotron_kit_wandb.patches import (
         patch_wandb_runid_for_seeded_random as patch_wandb_runid_for_seeded_random,
     )
-    from nemotron_kit_wandb.run import WandbRunError as WandbRunError
     from nemotron_kit_wandb.run import add_run_tags as add_run_tags
     from nemotron_kit_wandb.run import add_wandb_tags as add_wandb_tags
     from nemotron_kit_wandb.run import finish_run as finish_run
@@ -34,12 +33,13 @@ if TYPE_CHECKING:
     from nemotron_kit_wandb.run import init_wandb_from_env as init_wandb_from_env
     from nemotron_kit_wandb.run import init_wandb_if_configured as init_wandb_if_configured
     from nemotron_kit_wandb.run import log_wandb_config as log_wandb_config
+    from nemotron_kit_wandb.starting import WandbRunError as WandbRunError
 
 EXPORTS = {
     "ApiKey": "nemotron_kit_wandb.credentials:ApiKey",
     "WandbConfig": "nemotron_kit_wandb.config:WandbConfig",
     "WandbCredentialsError": "nemotron_kit_wandb.credentials:WandbCredentialsError",
-    "WandbRunError": "nemotron_kit_wandb.run:WandbRunError",
+    "WandbRunError": "nemotron_kit_wandb.starting:WandbRunError",
     "add_run_tags": "nemotron_kit_wandb.run:add_run_tags",
     "add_wandb_tags": "nemotron_kit_wandb.run:add_wandb_tags",
     "check_wandb_access": "nemotron_kit_wandb.access:check_wandb_access",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import sys
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -14,9 +13,11 @@ from nemo_runspec.artifacts.opening import active_tracking
 from nemo_runspec.artifacts.reference import SCHEME, ArtifactReference
 from nemo_runspec.errors import InvalidReferenceError, UsageError
 from nemotron_kit_wandb.calling import within
+from nemotron_kit_wandb.deferred import beside_manifests, hand_over
 from nemotron_kit_wandb.publishing import publish
 from nemotron_kit_wandb.records import RunIdentity, WandbRecord
-from nemotron_kit_wandb.run import WandbRunError
+from nemotron_kit_wandb.runs import active_run, starts_its_own
+from nemotron_kit_wandb.starting import WandbRunError, start_run
 
 if TYPE_CHECKING:
     from wandb import Run
@@ -72,8 +73,7 @@ class Registration:
     @property
     def best_effort(self) -> bool:
         """Whether manifests hold the lineage too, so that W&B may fail."""
-        tracking = active_tracking() if self.tracking is None else self.tracking
-        return tracking is not None and tracking.manifest
+        return beside_manifests() if self.tracking is None else self.tracking.manifest
 
 
 def _checked(name: str) -> str:
@@ -108,7 +108,7 @@ class Registrations:
         with self._lock:
             if wanted not in self._wanted:
                 self._wanted.append(wanted)
-        run = _active_run()
+        run = active_run()
         if run is not None:
             self.apply(run)
 
@@ -141,14 +141,18 @@ class Registrations:
 def reporting_init(
     registrations: Registrations,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Build a ``wandb.init`` that says of each run what is to be said of it."""
+    """Build a ``wandb.init`` that says of each run what is to be said of it.
+
+    Beside manifests it also starts the run offline where the server is silent, instead of waiting.
+    """
 
     def build(original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
         def init(*args: Any, **kwargs: Any) -> Any:
-            run = original(*args, **kwargs)
-            if run is not None:
-                registrations.apply(run)
+            if starts_its_own():
+                return original(*args, **kwargs)
+            run = start_run(original, *args, **kwargs)
+            registrations.apply(run)
             return run
 
         return init
@@ -160,9 +164,7 @@ def _register(wanted: Registration, names: tuple[str, ...], run: Run) -> None:
     identity = RunIdentity.of(run)
     record = WandbRecord(identity, identity.project, identity.entity, used=names)
     if wanted.best_effort:
-        threading.Thread(
-            target=publish, args=(record, run), kwargs={"timeout_s": _TIMEOUT_S}, daemon=True
-        ).start()
+        hand_over(record)
         return
     if run.offline:
         logger.warning(
@@ -188,8 +190,3 @@ def _tag(run: Run, tags: tuple[str, ...]) -> None:
     after = tuple(dict.fromkeys((*before, *tags)))
     if after != before:
         run.tags = after
-
-
-def _active_run() -> Run | None:
-    wandb = sys.modules.get("wandb")
-    return None if wandb is None else wandb.run

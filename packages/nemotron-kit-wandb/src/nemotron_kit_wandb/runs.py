@@ -5,12 +5,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from nemotron_kit_wandb.records import WandbRecord
 
 if TYPE_CHECKING:
     from wandb import Run
+
+
+_STARTS_ITS_OWN: ContextVar[bool] = ContextVar("starts_its_own", default=False)
+
+
+def starts_its_own() -> bool:
+    """Whether the run that is started now is this package's own, and not one of the job."""
+    return _STARTS_ITS_OWN.get()
 
 
 def active_run() -> Run | None:
@@ -52,16 +61,20 @@ def run_of(record: WandbRecord, *, timeout_s: float) -> Iterator[Run]:
         disable_git=True,
         x_disable_stats=True,
     )
-    run = wandb.init(
-        id=own.id,
-        project=own.project,
-        entity=own.entity,
-        name=own.name,
-        job_type=own.job_type,
-        resume="allow",
-        reinit="create_new",  # whoever calls wandb.init later gets a run of their own
-        settings=settings,
-    )
+    token = _STARTS_ITS_OWN.set(True)
+    try:
+        run = wandb.init(
+            id=own.id,
+            project=own.project,
+            entity=own.entity,
+            name=own.name,
+            job_type=own.job_type,
+            resume="allow",
+            reinit="create_new",  # whoever calls wandb.init later gets a run of their own
+            settings=settings,
+        )
+    finally:
+        _STARTS_ITS_OWN.reset(token)
     try:
         yield run
     finally:

@@ -9,6 +9,7 @@ alone, and import none.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -113,6 +114,37 @@ class AdvisingBackend(Protocol):
 
     def advice(self) -> Sequence[str]:
         """Say, without asking the service, what may be a slip: a key without a project."""
+        ...
+
+
+@runtime_checkable
+class RunBackend(Protocol):
+    """A backend that shows a job as a run of its own."""
+
+    def job_run(self, settings: Mapping[str, Any], job_type: str) -> AbstractContextManager[object]:
+        """Start a run, and end it with the block; a run that is active already is left alone.
+
+        Args:
+            settings: As for :class:`BackendSetup`.
+            job_type: What kind of job it is, such as ``data-prep``.
+        """
+        ...
+
+
+@runtime_checkable
+class RebuildingBackend(Protocol):
+    """A backend that can make a lost record anew from the manifest that it stood beside."""
+
+    def deliver_manifest(self, reference: str, root: str) -> Sequence[Delivery]:
+        """Deliver a version, and verify it; safe to repeat.
+
+        Args:
+            reference: The version in the manifest store.
+            root: The manifest store.
+
+        Raises:
+            NemotronError: The service cannot be reached, or there is no such version.
+        """
         ...
 
 

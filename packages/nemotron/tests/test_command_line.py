@@ -122,6 +122,10 @@ def test_the_options_are_frozen(workplace: Path) -> None:
             *("--art.data", "--art.model", "--config", "--debug", "--dry-run", "--help"),
             *("--json", "--quiet", "--root", "-c", "-h"),
         ],
+        "package": [
+            *("--config", "--debug", "--help", "--json", "--output", "--package", "--quiet"),
+            *("-c", "-h", "-o"),
+        ],
     }
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from nemo_runspec.errors import RunspecError
 from nemo_runspec.json_values import json_value
+from nemo_runspec.packaged import packaged_provenance
 from nemo_runspec.redaction import redact_values
 from nemo_runspec.runspec import Runspec, parse
 
@@ -83,7 +84,11 @@ def collect_script() -> dict[str, Any]:
 
     Returns:
         What :func:`collect_provenance` gives; for a recipe its ``runspec`` name and ``image`` too.
+        A packaged recipe has them from where it was packaged.
     """
+    packaged = packaged_provenance()
+    if packaged is not None:
+        return {**packaged, **collect_software()}
     script = getattr(sys.modules.get("__main__"), "__file__", None)
     if not isinstance(script, str):
         return collect_provenance(Path.cwd())

@@ -17,7 +17,13 @@ from nemo_runspec.artifacts.shared import read_announced
 from nemo_runspec.artifacts.tracker import Tracker
 from nemo_runspec.distributed.folders import digest, job_folder, run_directory
 from nemo_runspec.manifest_tracker import ManifestTracker
-from nemo_runspec.provenance import collect_script, config_digest, config_values
+from nemo_runspec.packaged import packaged_provenance
+from nemo_runspec.provenance import (
+    collect_script,
+    collect_software,
+    config_digest,
+    config_values,
+)
 
 
 def open_tracking(
@@ -146,6 +152,9 @@ def _recorded_provenance(config: DictConfig, artifacts_key: str) -> dict[str, An
     section = OmegaConf.select(config, f"{artifacts_key}.provenance")
     if isinstance(section, DictConfig):
         recorded: Any = OmegaConf.to_container(section, resolve=True)
+        if packaged_provenance() is not None:
+            # Written where it was packaged: it may be configured anew, and runs with other software.
+            recorded |= {**collect_software(), "config_digest": config_digest(content)}
     else:
         recorded = {**collect_script(), "config_digest": config_digest(content)}
         recorded |= _image(content.get(artifacts_key))

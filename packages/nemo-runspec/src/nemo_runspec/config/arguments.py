@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nemo_runspec.config.grammar import is_override, render_value
 from nemo_runspec.errors import ConfigError
+from nemo_runspec.packaged import packaged_config
 from nemo_runspec.suggest import did_you_mean
 
 _CONFIG_OPTIONS = ("--config", "-c")
@@ -33,11 +34,12 @@ def parse_config_and_overrides(
 ) -> tuple[Path, list[str]]:
     """Find the configuration file and the overrides on a script's command line.
 
-    Understands ``--config PATH`` (``-c``), ``--art.data NAME:V`` and overrides, in any order.
+    Understands ``--config PATH`` (``-c``), ``--art.data NAME:V`` and overrides, in any order. A
+    relative path is looked for in the working directory, then beside the script.
 
     Args:
-        default_config: The file to use when the command line names none. A relative one is
-            looked for in the working directory, then beside the script.
+        default_config: The file to use when the command line names none; a packaged recipe uses
+            the ``config.yaml`` that was packaged with it.
         argv: The command line without the program's name; by default this process's.
 
     Returns:
@@ -48,7 +50,7 @@ def parse_config_and_overrides(
     """
     arguments = split_arguments(sys.argv[1:] if argv is None else argv)
     if arguments.config is not None:
-        return Path(arguments.config), arguments.overrides
+        return locate(Path(arguments.config)), arguments.overrides
     if default_config is None:
         raise ConfigError("No configuration file is given.", hint="Add --config PATH.")
     return locate_default(default_config), arguments.overrides
@@ -103,8 +105,15 @@ def artifact_override(option: str, reference: str) -> str:
 
 
 def locate_default(default_config: str | Path) -> Path:
-    """Find a script's own configuration: in the working directory, else beside the script."""
-    path = Path(default_config).expanduser()
+    """Find a script's own configuration: in the working directory, else beside the script.
+
+    A packaged recipe has it under another name, beside ``main.py``.
+    """
+    return packaged_config() or locate(Path(default_config).expanduser())
+
+
+def locate(path: Path) -> Path:
+    """Find a file: in the working directory, else beside the script."""
     if path.is_absolute() or path.exists():
         return path
     beside = Path(sys.argv[0]).absolute().parent / path

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from omegaconf import DictConfig, OmegaConf
 
-from nemo_runspec.config.arguments import locate_default, split_arguments
+from nemo_runspec.config.arguments import locate, locate_default, split_arguments
 from nemo_runspec.config.compose import compose_with
 from nemo_runspec.config.grammar import parse_override
 from nemo_runspec.config.overrides import apply_overrides
@@ -68,5 +68,5 @@ def _serve_artifacts(config: DictConfig, cls: type) -> None:
 
 def _file(chosen: str | None, default: str | Path | None) -> Path | None:
     if chosen is not None:
-        return Path(chosen).expanduser().absolute()
+        return locate(Path(chosen).expanduser()).absolute()
     return None if default is None else locate_default(default).absolute()

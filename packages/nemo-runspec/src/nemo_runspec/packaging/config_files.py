@@ -25,8 +25,11 @@ _OUTPUT = re.compile(
 )
 _OTHERS = re.compile(r"\$\{|://|^~|[\s:@|<>\"]")
 _SUFFIXES = frozenset(
-    ".json .jsonl .yaml .yml .toml .txt .jinja .jinja2 .j2 .csv .tsv .parquet .model .gz .zst "
-    ".npy .bin .idx .pt .py .md .cfg .ini".split()
+    (
+        *(".json", ".jsonl", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".csv", ".tsv", ".txt"),
+        *(".jinja", ".jinja2", ".j2", ".md", ".py", ".model", ".parquet", ".gz", ".zst"),
+        *(".npy", ".bin", ".idx", ".pt"),
+    )
 )
 _READABLE = frozenset({".json", ".yaml", ".yml", ".toml"})
 _LARGEST_ABSOLUTE_BYTES = 16 << 20

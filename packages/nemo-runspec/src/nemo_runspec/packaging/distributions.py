@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import metadata
@@ -45,6 +45,14 @@ def distribution_of(module: Module) -> Distribution | None:
     top = module.name.partition(".")[0]
     name = OWN_DISTRIBUTIONS.get(top) or next(iter(_names_by_module().get(top, ())), None)
     return None if name is None else installed_distribution(name)
+
+
+def member_distributions(roots: Iterable[Path]) -> Iterator[Distribution]:
+    """Yield the distributions of a workspace, by the folders that its members are imported from."""
+    for root in roots:
+        project = _project_of(root)
+        if project is not None:
+            yield _from_project(project)
 
 
 def normal_name(name: str) -> str:

@@ -51,7 +51,9 @@ class Contents:
         text = content if isinstance(content, str) else content.decode()
         # Lines end at line feeds alone, as those of files do.
         lines = [f"{line}\n" for line in text.removesuffix("\n").split("\n")]
-        linecache.cache[path] = (len(text), None, lines, path)
+        # Debuggers make paths absolute before they look lines up.
+        for name in (path, os.path.abspath(path)):  # noqa: PTH100
+            linecache.cache[name] = (len(text), None, lines, name)
         return text
 
     def data(self, path: str) -> bytes:

@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from nemo_runspec.config import load_omegaconf_yaml
+from nemo_runspec.packaging.backends import find_backends
 from nemo_runspec.packaging.closure import Closure, find_closure
 from nemo_runspec.packaging.config_files import ConfigFiles, gather
 from nemo_runspec.packaging.data import find_data
@@ -89,11 +90,19 @@ class SelfContainedPackager:
         return tuple(dict.fromkeys((*self.packages, *declared)))
 
     def _main(self, places: Places, config: dict[Any, Any] | None) -> str:
-        closure = find_closure(places, packages=self._packages(places.script))
+        backends = find_backends(config, places)
+        closure = find_closure(
+            places,
+            packages=self._packages(places.script),
+            extra=[backend.module for backend in backends],
+        )
         spec = _runspec(places.script)
         header = _header(places.script)
         needs = find_needs(
-            closure, header.get("dependencies", []), image=None if spec is None else spec.image
+            closure,
+            header.get("dependencies", []),
+            image=None if spec is None else spec.image,
+            backends=[backend.distribution for backend in backends],
         )
         data = find_data(closure)
         sources = [module.path for module in closure.modules.values() if not module.is_namespace]

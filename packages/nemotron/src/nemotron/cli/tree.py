@@ -10,7 +10,7 @@ from nemo_runspec.errors import RunspecError
 from nemo_runspec.runspec import Runspec, discover_recipes, recipe_folders
 from nemotron.cli.imports.targets import ImportTarget, import_targets, is_reserved
 
-OWN_COMMANDS = frozenset({"artifacts", "completion", "data"})
+OWN_COMMANDS = frozenset({"artifacts", "completion", "data", "package"})
 
 
 @dataclass(frozen=True, slots=True)

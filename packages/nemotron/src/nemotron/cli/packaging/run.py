@@ -1,0 +1,99 @@
+"""What ``nemotron package`` does: find the recipe, compose its configuration, write, report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from nemo_runspec.config import apply_hydra_overrides, load_omegaconf_yaml
+from nemo_runspec.errors import UsageError
+from nemo_runspec.packaging import PackagedJob, SelfContainedPackager, compose_for_package
+from nemo_runspec.runspec import Runspec, parse
+from nemo_runspec.suggest import did_you_mean
+from nemotron.cli.app import App, output_mode
+from nemotron.cli.panels import Panel
+from nemotron.cli.values import show_size
+
+
+def run_package(app: App, values: Mapping[str, Any]) -> None:
+    """Package a recipe.
+
+    Args:
+        app: The invocation.
+        values: The parameters of its click command.
+
+    Raises:
+        UsageError: There is no such recipe, or it cannot be packaged as it is.
+        ConfigError: Its configuration cannot be used.
+    """
+    recipe, script = _find(app, values["recipe"])
+    job = SelfContainedPackager(values["packages"]).package(
+        script, app.cwd / values["output"], config=_config(recipe, values)
+    )
+    _report(app, recipe, script, job, values)
+
+
+def _find(app: App, given: str) -> tuple[Runspec | None, Path]:
+    """Find a recipe by its name or its command's words; anything with ``.py`` is a script."""
+    if given.endswith(".py"):
+        script = app.cwd / given
+        known = [each for each in app.recipes.root.recipes() if each.path == script.absolute()]
+        return (known[0] if known else _runspec(script)), script
+    name = "/".join(given.split())
+    recipes = {recipe.name: recipe for recipe in app.recipes.root.recipes()}
+    if name not in recipes:
+        raise UsageError(
+            f"There is no recipe '{given}'.",
+            hint=did_you_mean(name, recipes) or "Give a recipe's name or its script.",
+        )
+    return recipes[name], recipes[name].path
+
+
+def _runspec(script: Path) -> Runspec | None:
+    if not script.is_file():
+        raise UsageError("There is no such script.", where=str(script))
+    return parse(script) if b"[tool.runspec]" in script.read_bytes() else None
+
+
+def _config(recipe: Runspec | None, values: Mapping[str, Any]) -> DictConfig | None:
+    overrides = values["overrides"]
+    if recipe is not None:
+        return compose_for_package(recipe, config=values["config"], overrides=overrides)
+    if values["config"] is None:
+        if overrides:
+            raise UsageError("Overrides need a configuration.", hint="Add --config PATH.")
+        return None
+    return apply_hydra_overrides(load_omegaconf_yaml(values["config"]), overrides)
+
+
+def _report(
+    app: App, recipe: Runspec | None, script: Path, job: PackagedJob, values: Mapping[str, Any]
+) -> None:
+    mode = output_mode(values)
+    if mode == "json":
+        app.document(
+            {
+                "recipe": None if recipe is None else recipe.name,
+                "script": str(script),
+                "main": str(job.main),
+                "config": None if job.config is None else str(job.config),
+                "files": [str(file) for file in job.files],
+                "size_bytes": job.main.stat().st_size,
+            }
+        )
+        return
+    if mode == "quiet":
+        app.write(f"{job.main}\n")
+        return
+    command = "python main.py" if job.config is None else "python main.py --config config.yaml"
+    rows = [
+        ("Recipe:", str(script) if recipe is None else recipe.name),
+        ("Folder:", str(job.main.parent)),
+        ("main.py:", show_size(job.main.stat().st_size)),
+        *(("with:", file.relative_to(job.main.parent).as_posix()) for file in job.files),
+        ("Run it:", command),
+    ]
+    app.panel(Panel("Packaged", rows, fill=False))

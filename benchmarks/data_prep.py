@@ -24,6 +24,7 @@ WARM_UP_BYTES = 200_000
 
 FAST, SLOW = "nemotron-data-prep, gigatoken", "nemotron-data-prep, tokenizers"
 FLOOR, BARE = "tokenizers and raw writes", "orjson, gigatoken and raw writes"
+BARE_CHAT = "rendered once, gigatoken, no output"
 TROVE, LOOP = "datatrove 0.10.1, 2 workers", "Megatron-style loop, 2 processes"
 PEERS = {SMALL: (FAST, BARE, SLOW, FLOOR, LOOP), LARGE: (FAST, BARE, TROVE)}
 
@@ -35,7 +36,7 @@ def main() -> None:
         inputs = make_inputs(folder)
         commands = {
             name: {label: command(name, label, inputs) for label in peers}
-            for name, peers in (*PEERS.items(), (CHAT, (FAST, SLOW, FLOOR)))
+            for name, peers in (*PEERS.items(), (CHAT, (FAST, BARE_CHAT, SLOW, FLOOR)))
         }
         warm_up = {
             f"{name}, {label}": command(name, label, make_little(folder, inputs))
@@ -102,6 +103,7 @@ def _words(name: str, label: str, data: str, tokenizer: str, output: Path) -> Se
         SLOW: (*python, "benchmarks.peers.ours", stage, *arguments, "hf"),
         FLOOR: (*python, "benchmarks.peers.floor", *arguments, "chat" if name == CHAT else "text"),
         BARE: (*python, "benchmarks.peers.bare", *arguments),
+        BARE_CHAT: (*python, "benchmarks.peers.bare_chat", data, tokenizer),
         TROVE: (*python, "benchmarks.peers.trove", *arguments),
         LOOP: (*python, "benchmarks.peers.megatron_loop", *arguments),
     }[label]
@@ -166,6 +168,12 @@ def checks(runs: dict[str, dict[str, Runs]]) -> list[Check]:
             1 / 0.6,
         ),
         Check("with gigatoken, seconds for 20,000 conversations", round(chat[FAST].wall_s, 2), 4.0),
+        ratio(
+            "with gigatoken, wall time over the bare script's, chat",
+            chat[FAST],
+            chat[BARE_CHAT],
+            4.0 / 1.6,
+        ),
         ratio("with tokenizers, wall time over its floor, chat", chat[SLOW], chat[FLOOR], 1 / 0.7),
         Check("peak memory in MB", round(max(peaks)), 600),
         Check(

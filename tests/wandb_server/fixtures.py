@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,6 +71,13 @@ def end_client() -> None:
     if wandb is not None:
         wandb.finish()
         wandb.teardown()
+
+
+def join_left_behind(timeout_s: float = 60) -> None:
+    """Wait for calls that nobody waits for any more: they would go on in the next test."""
+    for thread in threading.enumerate():
+        if thread.name == "nemotron-wandb":
+            thread.join(timeout_s)
 
 
 def in_own_process(

@@ -39,11 +39,12 @@ def look_up(
         ArtifactError: It refuses.
     """
     import wandb
+    from wandb.errors import AuthenticationError
 
     name = destination.full_name(reference)
     try:
         return ask(name)
-    except wandb.errors.AuthenticationError as error:
+    except AuthenticationError as error:
         raise ArtifactError(
             f"W&B lets nobody in to look up {name} ({_sentence(error)}).",
             hint="Run `wandb login`, or set WANDB_API_KEY.",

@@ -18,11 +18,12 @@ from nemotron_kit_wandb.credentials import (
 )
 from nemotron_kit_wandb.destination import Destination
 from nemotron_kit_wandb.lookup import look_up
+from nemotron_kit_wandb.presence import PATIENCE_S, refuse_silent_server
 from nemotron_kit_wandb.resolution import describe
 from nemotron_kit_wandb.runs import active_run, mode_of
 
 if TYPE_CHECKING:
-    from wandb import Api, Run
+    from wandb import Api, Artifact, Run
 
 ONLINE = "online"
 
@@ -65,13 +66,14 @@ class WandbResolver:
         destination = self._destination if run is None else self._destination.within(run)
         _refuse_nowhere(reference, destination)
         call = partial(self._find, reference.whole, run, destination)
-        name = destination.full_name(reference.whole)
-        return within(self._timeout_s, call, what=f"look up {name}").at(reference.inside)
+        what = f"look up {destination.full_name(reference.whole)}"
+        refuse_silent_server(what, min(self._timeout_s, PATIENCE_S))
+        return within(self._timeout_s, call, what=what).at(reference.inside)
 
     def _find(
         self, reference: ArtifactReference, run: Run | None, destination: Destination
     ) -> ResolvedArtifact:
-        ask = self._api().artifact if run is None else run.use_artifact
+        ask = self._read if run is None else run.use_artifact
         return describe(look_up(ask, self._api, reference, destination), reference)
 
     def _run(self, reference: ArtifactReference) -> Run | None:
@@ -90,6 +92,10 @@ class WandbResolver:
                 "or give a path in place of the name.",
             )
         return run
+
+    def _read(self, name: str) -> Artifact:
+        found: Artifact = self._api().artifact(name)  # untyped in wandb
+        return found
 
     def _api(self) -> Api:
         key = find_api_key()

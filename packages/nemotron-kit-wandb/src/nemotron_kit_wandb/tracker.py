@@ -14,6 +14,7 @@ from nemotron_kit_wandb.calling import within
 from nemotron_kit_wandb.config import load_wandb_config
 from nemotron_kit_wandb.credentials import find_mode
 from nemotron_kit_wandb.destination import Destination
+from nemotron_kit_wandb.presence import refuse_silent_server
 from nemotron_kit_wandb.publishing import Published, WandbPublishError, build_artifact, publish
 from nemotron_kit_wandb.recording import make_record
 from nemotron_kit_wandb.records import RecordedArtifact, RunIdentity, WandbRecord
@@ -92,11 +93,10 @@ class WandbTracker:
         return self._resolver.resolve(reference)
 
     def _publish(self, record: WandbRecord) -> Published:
-        return within(
-            self._log_timeout_s,
-            partial(_publish, record, self._log_timeout_s),
-            what=f"record {record.what}",
-        )
+        what = f"record {record.what}"
+        refuse_silent_server(what)
+        call = partial(_publish, record, self._log_timeout_s)
+        return within(self._log_timeout_s, call, what=what)
 
     def _log_unheard(self, record: WandbRecord, mode: str) -> None:
         """Record in a run that no server hears of."""

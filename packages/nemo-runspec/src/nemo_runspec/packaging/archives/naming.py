@@ -14,7 +14,7 @@ from nemo_runspec.suggest import did_you_mean
 
 # Those of a recipe's header are among them.
 PACKAGERS = {
-    "self_contained": "nemo_runspec.packaging.self_contained:SelfContainedPackager",
+    "self_contained": "nemo_runspec.packaging.archives.self_contained:SelfContainedArchive",
     "code": "nemo_runspec.packaging.code.packager:CodePackager",
     "git_archive": "nemo_runspec.packaging.archives.git_archive:GitArchivePackager",
     "pattern": "nemo_runspec.packaging.archives.pattern:PatternPackager",

@@ -20,7 +20,7 @@ _logger = logging.getLogger(__name__)
 
 MAIN_FILE = "main.py"
 CONFIG_FILE = "config.yaml"
-_LARGE_BYTES = 100 * 2**20
+LARGE_BYTES = 100 * 2**20
 _MIB = 2**20
 _LISTED = 3
 _TRIES = 3
@@ -47,7 +47,7 @@ class CodePackager:
     config: Path | None = None
     exclude: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
-    warn_above_bytes: int = _LARGE_BYTES
+    warn_above_bytes: int = LARGE_BYTES
 
     def read(self, path: Path) -> CodeTree:
         """Read the working tree that a folder lies in.

@@ -1,0 +1,46 @@
+"""The ``self_contained`` packager, as an archive."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from nemo_runspec.packaging.code.archive import Member, write_archive
+from nemo_runspec.packaging.self_contained import package_script
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelfContainedArchive:
+    """Sends one ``main.py`` that needs nothing of ours to be installed.
+
+    Attributes:
+        script: The recipe.
+        config: Its configuration, which goes beside ``main.py`` with the files that it names.
+        packages: Packages that travel along, see ``package_script``.
+    """
+
+    script: Path
+    config: Path | None = None
+    packages: tuple[str, ...] = ()
+
+    def package(self, path: Path, job_dir: str | Path, name: str) -> str:  # noqa: ARG002 - the script says where
+        """Write the archive.
+
+        Raises:
+            PackagingError: The recipe or its configuration cannot be packaged, or the archive
+                cannot be written.
+        """
+        output = Path(job_dir) / f"{name}.tar.gz"
+        with tempfile.TemporaryDirectory(prefix="nemotron-job-") as folder:
+            job = Path(folder) / "job"
+            package_script(self.script, job, config=self.config, packages=self.packages)
+            write_archive(output, _members(job))
+        return str(output)
+
+
+def _members(folder: Path) -> Iterator[Member]:
+    for file in folder.rglob("*"):
+        if file.is_file():
+            yield Member(file.relative_to(folder).as_posix(), "file", file)

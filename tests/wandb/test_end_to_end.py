@@ -77,6 +77,7 @@ def finetune(config, forward_step_func):
             wandb_utils.on_save_checkpoint_success(
                 str(checkpoint), config.checkpoint.save, iteration, wandb
             )
+    wandb.finish()
 """,
 }
 

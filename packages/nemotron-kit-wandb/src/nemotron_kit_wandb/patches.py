@@ -11,23 +11,44 @@ from importlib.metadata import version
 
 from nemo_runspec.artifacts.opening import active_tracking
 from nemo_runspec.artifacts.tracking import ArtifactTrackingResult
-from nemo_runspec.patching import Patch, Support
-from nemotron_kit_wandb.lineage import Registration, Registrations, reporting_init
+from nemo_runspec.patching import Patch, Support, first_present
+from nemotron_kit_wandb.lineage import (
+    Registration,
+    Registrations,
+    heard_end,
+    reporting_init,
+)
 from nemotron_kit_wandb.reference_digests import TARGETS, loading_unchecked, supports_target
 
 _AFFECTED = frozenset({"0.23.1"})
+_ENDS = ("wandb.sdk.wandb_run:Run._finish", "wandb.sdk.wandb_run:Run.finish")
 _ALPHABET = string.ascii_lowercase + string.digits
 
 
 @dataclass(eq=False)
 class LineagePatch(Patch):
-    """The patch of ``wandb.init``, and what it says of each run that is started.
+    """The patch of ``wandb.init``, what it says of each run, and the patch of a run's end.
 
     Attributes:
         registrations: What is said; later calls add to that of the patch in place.
+        ending: The other patch, put on and taken off with this one.
     """
 
     registrations: Registrations = field(default_factory=Registrations)
+    ending: Patch | None = None
+
+    def apply(self) -> Patch:
+        """Put both in place, unless they are already."""
+        applied = super().apply()
+        if applied is self:
+            self.ending = Patch("ends of runs", first_present(_ENDS), heard_end).apply()
+        return applied
+
+    def undo(self) -> None:
+        """Put back what was found."""
+        if self.ending is not None:
+            self.ending.undo()
+        super().undo()
 
 
 def patch_wandb_init_for_lineage(
@@ -38,8 +59,9 @@ def patch_wandb_init_for_lineage(
     """Register what a run uses the moment that it exists, whoever calls ``wandb.init``.
 
     It works on every rank, for a run that is active already, and for each one that is started
-    later. Where manifests are active it neither waits for W&B nor raises; where W&B is the only
-    backend, an input that W&B does not take is an error.
+    later. Where manifests are active it neither waits for W&B nor raises: a run whose server is
+    silent starts offline, and whoever finishes a run, what waits for it is delivered first. Where
+    W&B is the only backend, an input that W&B does not take is an error.
 
     Args:
         artifact_qualified_names: What the run uses, such as ``team/project/nano3-sft-data:v3``; by

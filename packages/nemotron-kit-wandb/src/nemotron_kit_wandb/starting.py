@@ -108,12 +108,12 @@ def _start_online(
         return None, _first_line(error)
 
 
-def end_run(run: Run, exit_code: int) -> None:
+def end_run(run: Run, exit_code: int | None) -> None:
     """Finish a run, for as long as the server answers.
 
     Args:
         run: The run.
-        exit_code: The job's exit code.
+        exit_code: The job's exit code; None where the client knows it.
 
     Raises:
         WandbRunError: The server fell silent, and W&B is the only backend.
@@ -133,7 +133,7 @@ def end_run(run: Run, exit_code: int) -> None:
         )
 
 
-def _end_alone(run: Run, exit_code: int) -> None:
+def _end_alone(run: Run, exit_code: int | None) -> None:
     if not _finish(run, exit_code, Attendance(silence_s=_SILENCE_ALONE_S, longest_s=3600.0)):
         raise WandbRunError(
             "W&B did not hear the end of the run: its server does not answer.",
@@ -142,7 +142,7 @@ def _end_alone(run: Run, exit_code: int) -> None:
         )
 
 
-def _finish(run: Run, exit_code: int, attendance: Attendance) -> bool:
+def _finish(run: Run, exit_code: int | None, attendance: Attendance) -> bool:
     """Finish a run; return whether the server heard it."""
     if mode_of(run) != _ONLINE:
         run.finish(exit_code=exit_code)

@@ -85,6 +85,7 @@ def test_the_options_are_frozen(workplace: Path) -> None:
         "artifacts ls": ["--debug", "--help", "--json", "--quiet", "--root", "-h"],
         "artifacts restore": ["--debug", "--help", "--json", "--quiet", "--root", "-h"],
         "artifacts show": ["--debug", "--help", "--json", "--quiet", "--root", "-h"],
+        "artifacts sync": ["--debug", "--dry-run", "--help", "--json", "--quiet", "--root", "-h"],
         "artifacts verify": ["--debug", "--help", "--json", "--quiet", "--root", "-h"],
         "artifacts withdraw": [
             "--debug",

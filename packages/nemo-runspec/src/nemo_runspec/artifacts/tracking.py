@@ -221,6 +221,7 @@ def _report(artifact: Artifact, logged: LoggedArtifact, active: ArtifactTracking
             "path": str(artifact.path),
             "manifest_path": logged.manifest_path,
             "reused": logged.reused,
+            "url": logged.url,
         }
     )
     if active.missing_manifest is not None:

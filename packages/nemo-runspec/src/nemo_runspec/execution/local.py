@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from nemo_runspec.artifacts.backends import Delivery, find_backend
 from nemo_runspec.config import save_configs
 from nemo_runspec.errors import ExecutionError
 from nemo_runspec.execution.command import require_launcher
@@ -50,12 +51,14 @@ class RunOutcome:
         exit_code: 0 where it succeeded; 128 plus its number where a signal ended it.
         result: What the script left behind.
         root_problem: Why manifests could not be written, where a job failed because of that.
+        deliveries: What of the job a service has, and what still waits for it.
     """
 
     run: PreparedRun
     exit_code: int
     result: RunResult
     root_problem: str | None = None
+    deliveries: tuple[Delivery, ...] = ()
 
     @property
     def succeeded(self) -> bool:
@@ -126,7 +129,13 @@ def run_recipe(
     )
     root = plan.manifest_root
     problem = root_problem(root) if code != 0 and root is not None else None
-    return RunOutcome(run, code, read_result(run.run_dir), problem)
+    return RunOutcome(run, code, read_result(run.run_dir), problem, _deliveries(run))
+
+
+def _deliveries(run: PreparedRun) -> tuple[Delivery, ...]:
+    if not run.plan.wandb:
+        return ()
+    return tuple(find_backend("wandb").pending(run.run_dir))
 
 
 def _prepare(plan: RecipePlan) -> PreparedRun:

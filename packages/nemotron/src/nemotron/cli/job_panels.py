@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterator, Mapping
 
 from nemo_runspec.execution import ArtifactInput, PreparedRun, RecipePlan, RunOutcome
 from nemotron.cli.panels import UNICODE_BOX, Panel, Row, Screen, Tree
-from nemotron.cli.values import show_row
+from nemotron.cli.values import show_count, show_row
 
 _CACHE_KEYS = frozenset({"cache", "cache_hit"})
 
@@ -73,8 +74,23 @@ def _closing_rows(outcome: RunOutcome) -> list[Row]:
     rows: list[Row] = [("Manifest:", str(path)) for path in paths if path]
     if not rows:
         rows.append(("Manifest:", f"none: {outcome.missing_manifest}"))
-    links = [item.get("wandb_url") for item in outcome.result.artifacts]
-    return rows + [("W&B:", str(link)) for link in links if link]
+    return rows + list(_service_rows(outcome))
+
+
+def _service_rows(outcome: RunOutcome) -> Iterator[Row]:
+    alone = (item.get("url") for item in outcome.result.artifacts)
+    pages = [*alone, *(item.where for item in outcome.deliveries)]
+    yield from (("W&B:", str(page)) for page in pages if page)
+    waiting = [item for item in outcome.deliveries if item.state == "pending"]
+    if waiting:
+        yield "W&B:", f"{show_count(len(waiting), 'record')} pending; deliver with:"
+        yield "", sync_command(outcome)
+
+
+def sync_command(outcome: RunOutcome) -> str:
+    """The command that delivers what a service did not get yet."""
+    run_dir = outcome.run.run_dir.relative_to(outcome.run.plan.cwd)
+    return shlex.join(["nemotron", "artifacts", "sync", str(run_dir)])
 
 
 def _absolute(path: str, run: PreparedRun) -> str:

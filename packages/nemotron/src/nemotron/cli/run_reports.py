@@ -27,6 +27,7 @@ from nemotron.cli.job_panels import (
     failure_panel,
     inputs_panel,
     submission_tree,
+    sync_command,
 )
 from nemotron.cli.panels import Panel, screen_of
 
@@ -143,6 +144,7 @@ class JsonReporter:
             "summary": outcome.result.summary,
             "manifest": outcome.manifest,
             "manifest_missing": outcome.missing_manifest,
+            "wandb": _deliveries(outcome),
             "cache_hit": outcome.reused,
         }
         failure = {} if outcome.succeeded else {"error": error_document(_cause(outcome))}
@@ -181,6 +183,17 @@ class QuietReporter:
             self._log.seek(0)
             self._app.err.write(self._log.read().decode(errors="replace"))
         self._app.err.write(error_screen(_bad_end(outcome), screen_of(self._app.err)))
+
+
+def _deliveries(outcome: RunOutcome) -> dict[str, Any] | None:
+    """What W&B has of the job, and the command that delivers the rest; None where it is off."""
+    if not outcome.run.plan.wandb:
+        return None
+    pending = [item.what for item in outcome.deliveries if item.state == "pending"]
+    alone = {item["ref"]: item["url"] for item in outcome.result.artifacts if item.get("url")}
+    delivered = {item.what: item.where for item in outcome.deliveries if item.state == "delivered"}
+    command = sync_command(outcome) if pending else None
+    return {"delivered": alone | delivered, "pending": pending, "sync_command": command}
 
 
 def _cause(outcome: RunOutcome) -> NemotronError:

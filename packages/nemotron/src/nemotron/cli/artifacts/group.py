@@ -170,6 +170,14 @@ _ENTRIES = (
         ],
     ),
     Entry(
+        "sync",
+        "Deliver to W&B what an outage kept back; without an argument, of every run.",
+        [
+            click.Argument(["places"], metavar="[RUN_DIR|REF]...", nargs=-1),
+            _flag("--dry-run", "List what waits, and ask no server."),
+        ],
+    ),
+    Entry(
         "doctor",
         "Examine a store: what it honours, what is wrong with it, and the cure.",
         [

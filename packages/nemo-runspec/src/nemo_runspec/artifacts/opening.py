@@ -153,7 +153,7 @@ def _recorded_provenance(config: DictConfig, artifacts_key: str) -> dict[str, An
     if isinstance(section, DictConfig):
         recorded: Any = OmegaConf.to_container(section, resolve=True)
         if packaged_provenance() is not None:
-            # Written where it was packaged: it may be configured anew, and runs with other software.
+            # It was written elsewhere: the software is another, and overrides may have been given.
             recorded |= {**collect_software(), "config_digest": config_digest(content)}
     else:
         recorded = {**collect_script(), "config_digest": config_digest(content)}

@@ -6,11 +6,15 @@ start as little of that as possible.
 
 from __future__ import annotations
 
+import atexit
 import linecache
+import marshal
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from importlib.util import MAGIC_NUMBER, cache_from_source
 from types import CodeType, ModuleType, TracebackType
 from typing import Any
 
@@ -45,6 +49,8 @@ class Contents:
         self.modules = {name: prefix + path for name, path in modules.items()}
         self.files = {prefix + path: content for path, content in files.items()}
 
+        self.bytecode = Bytecode(str(about["digest"]) + prefix)
+
     def text(self, path: str) -> str:
         """The text of a file, and at the same time what tracebacks and debuggers show of it."""
         content = self.files[path]
@@ -78,6 +84,61 @@ class Contents:
         return found
 
 
+class Bytecode:
+    """Compiled modules, kept in one file of ``__pycache__`` as Python keeps its own.
+
+    Args:
+        key: Names the content: of another ``main.py`` nothing is taken.
+    """
+
+    def __init__(self, key: str) -> None:
+        self.header = MAGIC_NUMBER + key.encode() + b"\n"
+        self.file: str | None = None
+        self.kept: dict[str, bytes] = {}
+        self.made: dict[str, CodeType] = {}
+
+    def open(self, main: str) -> None:
+        """Read what is there; a file that is absent, older or damaged is as good as none."""
+        try:
+            self.file = cache_from_source(main).removesuffix(".pyc") + ".embedded.pyc"
+            with open(self.file, "rb") as stream:  # noqa: PTH123 - pathlib costs start-up time
+                content = stream.read()
+            if content.startswith(self.header):
+                self.kept = marshal.loads(content[len(self.header) :])  # noqa: S302 - as Python does
+        except (OSError, NotImplementedError, ValueError, EOFError, TypeError):
+            self.kept = {}
+
+    def get(self, path: str) -> CodeType | None:
+        """Return a module's code, if it was compiled before."""
+        kept = self.kept.get(path)
+        if kept is None:
+            return None
+        found: CodeType = marshal.loads(kept)  # noqa: S302 - as Python does
+        return found
+
+    def add(self, path: str, code: CodeType) -> None:
+        """Take in what was just compiled."""
+        self.made[path] = code
+
+    def save(self) -> None:
+        """Write at the end of a program, where Python would write: one process of a job does."""
+        ranks = (os.environ.get(name, "0") for name in ("RANK", "SLURM_PROCID"))
+        if not self.made or self.file is None or sys.dont_write_bytecode or set(ranks) != {"0"}:
+            return
+        made = {path: marshal.dumps(code) for path, code in self.made.items()}
+        content = self.header + marshal.dumps({**self.kept, **made})
+        staged = f"{self.file}.{os.getpid()}"
+        try:
+            os.makedirs(os.path.dirname(self.file), exist_ok=True)  # noqa: PTH103, PTH120
+            with open(staged, "wb") as stream:  # noqa: PTH123
+                stream.write(content)
+            os.replace(staged, self.file)  # noqa: PTH105
+        except OSError:
+            # A folder that cannot be written costs the next start some time, and nothing else.
+            with suppress(OSError):
+                os.unlink(staged)  # noqa: PTH108
+
+
 class EmbeddedLoader(SourceFileLoader):
     """Loads a module whose source is embedded; the frames of its base are hidden in tracebacks."""
 
@@ -86,8 +147,13 @@ class EmbeddedLoader(SourceFileLoader):
         self.contents = contents
 
     def get_code(self, fullname: str) -> CodeType:
-        """Compile the source."""
-        return self.source_to_code(self.get_source(fullname), self.path)
+        """Compile the source, unless an earlier start did."""
+        source = self.get_source(fullname)
+        found = self.contents.bytecode.get(self.path)
+        if found is None:
+            found = self.source_to_code(source, self.path)
+            self.contents.bytecode.add(self.path, found)
+        return found
 
     def get_source(self, fullname: str) -> str:  # noqa: ARG002 - the signature is Python's
         """Return the source."""
@@ -287,17 +353,18 @@ def start(namespace: dict[str, Any], contents: Contents) -> CodeType:
     if namespace["__name__"] == "__main__":
         _require(contents.about["requirements"])
         _show_sources_in_tracebacks(file, namespace.get("__file__"))
+        atexit.register(contents.bytecode.save)
     own = {name for name in namespace if not (name.startswith("__") and name.endswith("__"))}
     for name in own:
         del namespace[name]
     loader = EmbeddedLoader(namespace["__name__"], contents.recipe, contents)
     namespace["__doc__"] = None
     namespace["__loader__"] = loader
-    source = loader.get_source(loader.name)
+    code = loader.get_code(loader.name)
     # Classes of a script are looked up by its __file__, which is main.py.
     for path in {file, str(namespace.get("__file__"))}:
         linecache.cache[path] = linecache.cache[contents.recipe]
-    return loader.source_to_code(source, contents.recipe)
+    return code
 
 
 def _install(contents: Contents, file: str) -> Contents:
@@ -305,6 +372,7 @@ def _install(contents: Contents, file: str) -> Contents:
     if present is not None and present.CONTENTS.about["digest"] == contents.about["digest"]:
         found: Contents = present.CONTENTS
         return found
+    contents.bytecode.open(file)
     package = ModuleType(PACKAGE, "What a packaged main.py holds.")
     package.CONTENTS = contents  # type: ignore[attr-defined]
     package.PROVENANCE = contents.about["provenance"]  # type: ignore[attr-defined]

@@ -1,0 +1,125 @@
+"""Checkpoints that the frameworks save, as the server gets to know them."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+import pytest
+import wandb
+from wandb_server import picture
+
+from nemo_runspec.artifacts import setup_artifact_tracking
+from nemotron.kit.wandb import (
+    finish_run,
+    init_wandb_from_env,
+    patch_checkpoint_logging_both,
+    patch_manifest_checkpoint_logging,
+    patch_manifest_nemo_rl_checkpoint_logging,
+    patch_nemo_rl_checkpoint_logging,
+    patch_nemo_rl_checkpoint_logging_both,
+    patch_wandb_checkpoint_logging,
+    patch_wandb_init_for_lineage,
+)
+
+PACKAGES = Path(__file__).parents[2] / "packages"
+MEGATRON = (
+    patch_manifest_checkpoint_logging,
+    patch_wandb_checkpoint_logging,
+    patch_checkpoint_logging_both,
+)
+NEMO_RL = (
+    patch_nemo_rl_checkpoint_logging_both,
+    patch_manifest_nemo_rl_checkpoint_logging,
+    patch_nemo_rl_checkpoint_logging,
+)
+
+
+def double(package, module, monkeypatch):
+    monkeypatch.syspath_prepend(str(PACKAGES / package / "tests" / "double"))
+    return importlib.import_module(module)
+
+
+@pytest.fixture
+def wandb_utils(monkeypatch):
+    package = "nemotron-kit-megatron"
+    yield double(package, "megatron.bridge.training.utils.wandb_utils", monkeypatch)
+    forget("megatron")
+
+
+@pytest.fixture
+def manager(monkeypatch, tmp_path):
+    module = double("nemotron-kit-nemorl", "nemo_rl.utils.checkpoint", monkeypatch)
+    yield module.CheckpointManager(tmp_path / "results")
+    forget("nemo_rl")
+
+
+@pytest.fixture(autouse=True)
+def _in_a_container(server, monkeypatch):
+    monkeypatch.setenv("NEMO_RUN_DIR", "/lustre/jobs/7")
+    monkeypatch.setenv("WANDB_PROJECT", "nemotron")
+    monkeypatch.setenv("WANDB_ENTITY", "team")
+
+
+def forget(package):
+    for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+        del sys.modules[name]
+
+
+def tracking_of(folder, backends):
+    root = str(folder / "store") if backends == "both" else None
+    config = {
+        "run": {"output": "model", "wandb": {"project": "nemotron", "entity": "team"}},
+        "artifacts": {"wandb": True, "manifest": {"root": root}},
+    }
+    return setup_artifact_tracking(config)
+
+
+@pytest.mark.parametrize("backends", ["both", "W&B alone"])
+def test_a_checkpoint_of_megatron_bridge_is_one_artifact(
+    server, tmp_path, wandb_utils, caplog, backends
+):
+    with tracking_of(tmp_path, backends):
+        patches = [patch() for patch in MEGATRON]
+        init_wandb_from_env(job_type="training")
+        for iteration in (20, 20, 40):
+            path = f"/nemo_run/sft/iter_{iteration:07d}"
+            wandb_utils.on_save_checkpoint_success(path, "/nemo_run/sft", iteration, wandb)
+        finish_run()
+    patches[0].undo()
+    seen = picture.take(server.state)
+    assert sorted(seen.artifacts) == ["team/nemotron/model:v0", "team/nemotron/model:v1"]
+    told = seen.artifacts["team/nemotron/model:v1"]
+    assert told.type == "model"
+    assert told.metadata["path"] == "/lustre/jobs/7/sft"
+    assert told.metadata["absolute_path"] == "/lustre/jobs/7/sft/iter_0000040"
+    assert (told.metadata["step"], told.metadata["framework"]) == (40, "megatron-bridge")
+    assert told.aliases == ({"latest", "manifest-v2"} if backends == "both" else {"latest"})
+    assert wandb_utils.writers == [None, None, None]
+    off = "not recorded in the backend manifest, which is off"
+    assert (off in caplog.text) is (backends != "both")
+
+
+@pytest.mark.parametrize("backends", ["both", "W&B alone"])
+def test_a_checkpoint_that_a_thread_of_nemo_rl_finishes_is_one_artifact(
+    server, tmp_path, manager, backends
+):
+    patches = [patch(artifact_name="ModelArtifact-rl") for patch in NEMO_RL]
+    with tracking_of(tmp_path, backends):
+        patch_wandb_init_for_lineage(tags=["rl"])
+        wandb.init(project="nemotron", entity="team")
+        for step in (10, 20):
+            manager.begin_finalization(manager.init_tmp_checkpoint(step))
+        manager.finalize_pending()
+        wandb.finish()
+        patch_wandb_init_for_lineage().undo()
+    patches[0].undo()
+    seen = picture.take(server.state)
+    steps = [f"team/nemotron/ModelArtifact-rl:v{number}" for number in (0, 1)]
+    assert sorted(seen.artifacts) == steps
+    told = seen.artifacts[steps[1]]
+    assert told.metadata["absolute_path"] == str(tmp_path / "results" / "step_20")
+    assert (told.metadata["step"], told.metadata["format"]) == (20, "hf")
+    (run,) = seen.runs.values()
+    assert (run.outputs, run.tags, run.exit_code) == (frozenset(steps), ("rl",), 0)

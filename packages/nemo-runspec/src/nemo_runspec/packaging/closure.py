@@ -91,6 +91,7 @@ class _Walk:
         self.places = places
         self.found = Closure()
         self.waiting: list[Module] = []
+        self.scans: dict[Path, Scan] = {}
 
     def script(self) -> None:
         self.follow(None, "", self.places.script, Need.NOW)
@@ -117,7 +118,7 @@ class _Walk:
             self.follow(module.name, package, module.path, self.found.strengths[module.name])
 
     def follow(self, name: str | None, package: str, path: Path, need: Need) -> None:
-        found = scan(path)
+        found = self.scanned(path)
         for item in found.imports:
             site = _Site(name, package, path, item.line, max(need, item.need))
             self.imported(item, site, found)
@@ -169,11 +170,16 @@ class _Walk:
             if self.add(owner, target) and attribute:
                 self.exported(owner, {attribute}, target)
 
+    def scanned(self, path: Path) -> Scan:
+        if path not in self.scans:
+            self.scans[path] = scan(path)
+        return self.scans[path]
+
     def table(self, module: str) -> dict[str, str] | None:
         place = self.places.module(module)
         if place is None or place.is_namespace:
             return None
-        exports = scan(place.path).exports
+        exports = self.scanned(place.path).exports
         return None if exports is None else dict(exports)
 
     def named(self, text: str, site: _Site) -> None:

@@ -147,11 +147,13 @@ class _Gathering:
             return
         self.files[target] = file
         if file.suffix.lower() in _READABLE and file.stat().st_size <= _LARGEST_ABSOLUTE_BYTES:
+            folder = file.parent
             for text in _texts(_parsed(file)):
-                self.named_inside(text, file.parent)
+                if "/" in text:
+                    self.named_inside(text, folder)
 
     def named_inside(self, text: str, folder: Path) -> None:
-        if not text or _OTHERS.search(text) or text.startswith("/") or "/" not in text:
+        if _OTHERS.search(text) or text.startswith("/"):
             return
         for found in sorted(folder.glob(text)) if _is_glob(text) else [folder / text]:
             if found.is_file():
@@ -194,11 +196,13 @@ def _parsed(file: Path) -> Any:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, dict):
-        for item in value.values():
-            yield from _texts(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _texts(item)
-    elif isinstance(value, str):
-        yield value
+    # Tokenizers hold tens of thousands of texts: generators inside generators take their time.
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            waiting.extend(reversed(item.values()))
+        elif isinstance(item, list):
+            waiting.extend(reversed(item))
+        elif isinstance(item, str):
+            yield item

@@ -186,21 +186,20 @@ def submodules(package: Module) -> Iterator[str]:
 
 def _in_folder(folder: Path, last: str, name: str, root: Path) -> Module | None:
     """Find a module in one folder, in Python's own order."""
-    package = folder / last
-    if (package / _INIT).is_file():
-        return Module(name, package / _INIT, root, is_package=True)
+    place = os.path.join(folder, last)  # noqa: PTH118 - thousands of paths are looked at
+    if os.path.isfile(f"{place}/{_INIT}"):  # noqa: PTH113
+        return Module(name, Path(place, _INIT), root, is_package=True)
     for suffix in EXTENSION_SUFFIXES:
-        binary = folder / f"{last}{suffix}"
-        if binary.is_file():
+        if os.path.isfile(place + suffix):  # noqa: PTH113
             raise PackagingError(
                 f"{name} is a binary extension module, which one file cannot hold.",
-                where=str(binary),
+                where=place + suffix,
                 hint='Use the code packager: packager = "code".',
             )
-    file = folder / f"{last}.py"
-    if file.is_file():
-        return Module(name, file, root, is_package=False)
-    return Module(name, package, root, is_package=True) if package.is_dir() else None
+    if os.path.isfile(f"{place}.py"):  # noqa: PTH113
+        return Module(name, Path(f"{place}.py"), root, is_package=False)
+    is_folder = os.path.isdir(place)  # noqa: PTH112
+    return Module(name, Path(place), root, is_package=True) if is_folder else None
 
 
 def _source_roots(workspace: Path) -> Iterator[Path]:

@@ -35,12 +35,14 @@ class SshServer:
         port: Where it listens on loopback.
         key: The private key that it accepts.
         known_hosts: A file that knows its host key.
+        settings: What it was started with.
     """
 
     folder: Path
     port: int
     key: Path
     known_hosts: Path
+    settings: tuple[str, ...]
 
     @property
     def user(self) -> str:
@@ -54,16 +56,20 @@ class SshServer:
 
     @property
     def connections(self) -> int:
-        """How many connections it has accepted so far, of whoever they came."""
-        return self.log.count("Connection from ")
+        """How many logins it has accepted so far."""
+        return self.log.count("Accepted publickey for ")
 
-    def restart_with(self, *settings: str) -> None:
-        """Let the settings hold from the next connection on."""
+    def configure(self, *settings: str) -> None:
+        """Let settings hold from the next connection on."""
         _write_config(self.folder, self.port, settings)
-        pid = int((self.folder / "pid").read_text())
         before = self.log.count("Server listening on")
-        os.kill(pid, signal.SIGHUP)
+        os.kill(int((self.folder / "pid").read_text()), signal.SIGHUP)
         _wait_until(lambda: self.log.count("Server listening on") > before, self)
+
+    def restore(self) -> None:
+        """Let the settings that it was started with hold again."""
+        if (self.folder / "config").read_text() != _config(self.folder, self.port, self.settings):
+            self.configure(*self.settings)
 
 
 def missing_programs() -> list[str]:
@@ -98,20 +104,33 @@ def running(folder: Path, *settings: str) -> Iterator[SshServer]:
     command = [str(_sshd()), "-D", "-f", str(folder / "config"), "-E", str(folder / "log")]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL) as process:
         try:
-            server = SshServer(folder, port, folder / "user_key", known_hosts)
-            _wait_until(lambda: "Server listening on" in server.log, server)
+            server = SshServer(folder, port, folder / "user_key", known_hosts, settings)
+            _wait_until(
+                lambda: "Server listening on" in server.log and (folder / "pid").exists(), server
+            )
             yield server
         finally:
             process.terminate()
 
 
+def before_each_command(shell: str) -> str:
+    """A setting that runs a shell's words in front of whatever is asked for."""
+    return f'ForceCommand {shell} exec /bin/sh -c "$SSH_ORIGINAL_COMMAND"'
+
+
 def as_nobody() -> str:
-    """A setting that runs what is asked for as a user that owns nothing, where root runs tests."""
+    """A setting that runs what is asked for as a user that owns nothing."""
+    if os.getuid() != 0:
+        return before_each_command("")
     drop = f"setpriv --reuid={_NOBODY} --regid={_NOBODY} --clear-groups"
     return f'ForceCommand exec {drop} /bin/sh -c "$SSH_ORIGINAL_COMMAND"'
 
 
 def _write_config(folder: Path, port: int, settings: Sequence[str]) -> None:
+    (folder / "config").write_text(_config(folder, port, settings))
+
+
+def _config(folder: Path, port: int, settings: Sequence[str]) -> str:
     lines = [
         f"Port {port}",
         f"ListenAddress {HOST}",
@@ -127,7 +146,7 @@ def _write_config(folder: Path, port: int, settings: Sequence[str]) -> None:
         "MaxStartups 100",
         *settings,
     ]
-    (folder / "config").write_text("\n".join(lines) + "\n")
+    return "\n".join(lines) + "\n"
 
 
 def _sshd() -> str | None:

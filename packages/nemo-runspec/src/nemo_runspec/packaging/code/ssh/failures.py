@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from nemo_runspec.errors import TransferError
 from nemo_runspec.packaging.code.ssh.target import SshTarget
 
-_FULL = re.compile(r"No space left on device|Disk quota exceeded", re.IGNORECASE)
+# GNU tar has words of its own for it.
+_FULL = re.compile(r"No space left on device|Disk quota exceeded|Wrote only \d+ of \d+ bytes")
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,8 @@ class SshTarget:
         user: The user there, if not the one that ssh would choose.
         port: The port, if not the one that ssh would choose.
         identity: A file with a private key; then no other key is offered.
-        options: More settings of ssh, each as ``Name=value``.
+        config: A configuration file of ssh, if not the user's own.
+        options: More settings of ssh, each as ``Name=value``; they stand above that file.
         connect_timeout_s: How long to wait for the machine to answer.
         timeout_s: How long all of one transfer may take.
     """
@@ -37,12 +38,18 @@ class SshTarget:
     user: str | None = None
     port: int | None = None
     identity: Path | None = None
+    config: Path | None = None
     options: tuple[str, ...] = ()
     connect_timeout_s: int = 10
     timeout_s: int = 3600
 
     def __post_init__(self) -> None:
-        if not self.host or self.host.startswith("-") or set(self.host) & set(" \t\n/@"):
+        if (
+            not self.host
+            or self.host.startswith("-")
+            or set(self.host) & set(" \t\n/@")
+            or self.host[-1:] == ":"
+        ):
             raise PackagingError(
                 f"{self.host!r} is no host name.", hint="Write the user and the folder apart."
             )
@@ -59,16 +66,14 @@ class SshTarget:
     @property
     def ssh(self) -> list[str]:
         """The ssh command, up to the host."""
-        settings = (
-            *self.options,
-            *_SETTINGS,
-            f"ConnectTimeout={self.connect_timeout_s}",
-        )
+        settings = (*_SETTINGS, f"ConnectTimeout={self.connect_timeout_s}", *self.options)
         words = ["ssh", "-a", "-x", "-T"]
         if self.user is not None:
             words += ["-l", self.user]
         if self.port is not None:
             words += ["-p", str(self.port)]
+        if self.config is not None:
+            words += ["-F", str(self.config)]
         if self.identity is not None:
             words += ["-i", str(self.identity), "-o", "IdentitiesOnly=yes"]
         return words + [word for setting in settings for word in ("-o", setting)]

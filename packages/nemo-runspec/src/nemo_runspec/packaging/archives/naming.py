@@ -65,6 +65,8 @@ def _value(name: str, key: str, value: Any, hint: Any) -> Any:
         return {folder: _sub_packager(folder, item) for folder, item in value.items()}
     is_texts = isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
     made = tuple(value) if is_texts else value
+    if value is None and type(None) in get_args(hint):
+        return None
     for wanted in _classes(hint):
         if wanted is not str and isinstance(made, str) and wanted not in (tuple, bool, int):
             return wanted(made)

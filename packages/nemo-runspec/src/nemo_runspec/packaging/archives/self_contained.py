@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,12 +34,11 @@ class SelfContainedArchive:
         output = Path(job_dir) / f"{name}.tar.gz"
         with tempfile.TemporaryDirectory(prefix="nemotron-job-") as folder:
             job = Path(folder) / "job"
-            package_script(self.script, job, config=self.config, packages=self.packages)
-            write_archive(output, _members(job))
+            made = package_script(self.script, job, config=self.config, packages=self.packages)
+            files = [made.main, *made.files, *([made.config] if made.config else [])]
+            write_archive(output, [_member(file, job) for file in files])
         return str(output)
 
 
-def _members(folder: Path) -> Iterator[Member]:
-    for file in folder.rglob("*"):
-        if file.is_file():
-            yield Member(file.relative_to(folder).as_posix(), "file", file)
+def _member(file: Path, folder: Path) -> Member:
+    return Member(file.relative_to(folder).as_posix(), "file", file)

@@ -22,3 +22,5 @@ def test_a_program_does_the_same_installed_and_packaged(
         expected = run([place.installed, script.name], program.files, cwd=script.parent)
         found = run([place.bare, main.name], program.files, cwd=main.parent)
         assert found == expected, python
+    # Now its bytecode is there.
+    assert run([place.bare, main.name], program.files, cwd=main.parent) == expected

@@ -120,15 +120,62 @@ def test_from_another_folder_and_through_a_link(job: Job, places: Places, tmp_pa
         )
 
 
-def test_nothing_is_written_where_it_lies(job: Job, places: Places, tmp_path: Path) -> None:
+def test_from_a_folder_that_nothing_can_be_written_to(
+    job: Job, places: Places, tmp_path: Path
+) -> None:
     folder = tmp_path / "read-only"
-    shutil.copytree(job.main.parent, folder)
-    before = sorted(folder.rglob("*"))
+    folder.mkdir()
+    shutil.copy(job.main, folder)
+    # Permissions do not keep root from writing, and this does.
+    (folder / "__pycache__").touch()
     folder.chmod(0o555)
-    found = run([places.at(OLDEST).bare, "main.py", *PROCESSES], JOB.files, cwd=folder)
-    assert succeeded(found) == succeeded(job.installed(places.at(OLDEST), PROCESSES))
+    for _ in range(2):
+        found = run([places.at(OLDEST).bare, "main.py", *PROCESSES], JOB.files, cwd=folder)
+        assert succeeded(found) == succeeded(job.installed(places.at(OLDEST), PROCESSES))
     folder.chmod(0o755)
-    assert sorted(folder.rglob("*")) == before
+    assert sorted(item.name for item in folder.iterdir()) == ["__pycache__", "main.py"]
+
+
+def test_what_a_start_leaves_behind_is_bytecode_and_only_where_python_would_leave_it(
+    job: Job, places: Places, tmp_path: Path
+) -> None:
+    main = shutil.copy(job.main, tmp_path)
+    started = ([places.at(OLDEST).bare, main, "everything"], JOB.files)
+    first = succeeded(run(*started, cwd=tmp_path, environment={"PYTHONDONTWRITEBYTECODE": "1"}))
+    assert [item.name for item in tmp_path.iterdir()] == ["main.py"]
+    elsewhere = {"PYTHONPYCACHEPREFIX": str(tmp_path / "prefix")}
+    assert succeeded(run(*started, cwd=tmp_path, environment=elsewhere)) == first
+    assert not (tmp_path / "__pycache__").exists()
+    assert succeeded(run(*started, cwd=tmp_path)) == first
+    (kept,) = (tmp_path / "__pycache__").iterdir()
+    assert kept.suffix == ".pyc"
+
+
+@pytest.mark.parametrize("damage", ["cut short", "emptied", "overwritten"])
+def test_bytecode_that_was_damaged_is_made_again(
+    job: Job, places: Places, tmp_path: Path, damage: str
+) -> None:
+    main = shutil.copy(job.main, tmp_path)
+    started = ([places.at(OLDEST).bare, main, "everything"], JOB.files)
+    first = succeeded(run(*started, cwd=tmp_path))
+    (kept,) = (tmp_path / "__pycache__").iterdir()
+    whole = kept.read_bytes()
+    changed = {"cut short": whole[:-20], "emptied": b"", "overwritten": b"x" * len(whole)}
+    kept.write_bytes(changed[damage])
+    assert succeeded(run(*started, cwd=tmp_path)) == first
+    assert kept.read_bytes() == whole
+
+
+def test_a_text_that_was_changed_by_hand_is_what_runs(
+    job: Job, places: Places, tmp_path: Path
+) -> None:
+    main = Path(shutil.copy(job.main, tmp_path))
+    started = ([places.at(OLDEST).bare, main, "everything"], JOB.files)
+    first = succeeded(run(*started, cwd=tmp_path))
+    text = main.read_text(encoding="utf-8")
+    main.write_text(text.replace("crate.weight * 10", "crate.weight * 77"), encoding="utf-8")
+    found = succeeded(run(*started, cwd=tmp_path))
+    assert found == first.replace("weight=20", "weight=154") != first
 
 
 def test_objects_go_from_one_process_to_another(job: Job, places: Places, tmp_path: Path) -> None:

@@ -100,6 +100,8 @@ class Bytecode:
     def open(self, main: str) -> None:
         """Read what is there; a file that is absent, older or damaged is as good as none."""
         try:
+            state = os.stat(main)  # noqa: PTH116 - someone may have changed a text by hand
+            self.header += f"{state.st_mtime_ns} {state.st_size}\n".encode()
             self.file = cache_from_source(main).removesuffix(".pyc") + ".embedded.pyc"
             with open(self.file, "rb") as stream:  # noqa: PTH123 - pathlib costs start-up time
                 content = stream.read()

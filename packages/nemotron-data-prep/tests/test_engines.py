@@ -130,6 +130,21 @@ def test_a_script_without_its_guard_is_told_so(blend: Blend, tmp_path: Path) -> 
     assert "`if __name__ == '__main__':`" in done.stderr
 
 
+def test_a_worker_has_one_thread_for_each_of_its_cores(tmp_path: Path) -> None:
+    # One core each, and one thread beside it that waits for the end of the run.
+    environment = {key: value for key, value in os.environ.items() if "THREADS" not in key}
+    done = subprocess.run(
+        [sys.executable, str(LAB / "threads.py")],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert "{'loaded': 'numpy', 'threads': 2}" in done.stdout, done.stderr
+
+
 def with_status(status: int) -> Exception:
     error = RuntimeError("refused")
     error.response = SimpleNamespace(status_code=status)  # type: ignore[attr-defined]

@@ -5,28 +5,17 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
-from nemotron_data_prep.engines.work import (
-    Attempt,
-    Died,
-    Engine,
-    Failed,
-    Job,
-    Outcome,
-    carry_out,
-    is_passing,
-    portable,
-)
+from nemotron_data_prep.engines.serving import GONE, serve
+from nemotron_data_prep.engines.work import Attempt, Died, Engine, Job, Outcome, carry_out
 from nemotron_data_prep.plan import Shard
 
 _WORTH_A_PROCESS_BYTES = 4 << 20
-_GONE = (BrokenPipeError, ConnectionResetError)
 
 
 def local_engine(workers: int | None, cores_per_shard: int, shards: Sequence[Shard]) -> Engine:
@@ -150,7 +139,7 @@ class _Worker:
     def __init__(self, processes: int, warm_up: Callable[[], None] | None) -> None:
         context = multiprocessing.get_context("spawn")
         self._connection, far = context.Pipe()
-        self._process = context.Process(target=_serve, args=(far, processes))
+        self._process = context.Process(target=serve, args=(far, processes))
         self._process.start()
         far.close()
         self.send(bytes(ForkingPickler.dumps(warm_up)))
@@ -162,7 +151,7 @@ class _Worker:
 
     def send(self, message: bytes) -> None:
         """Send a pickled message; a dead process shows when it is waited for."""
-        with suppress(*_GONE):
+        with suppress(*GONE):
             self._connection.send_bytes(message)
 
     def receive(self, index: int) -> Outcome:
@@ -171,7 +160,7 @@ class _Worker:
             if self._connection.poll():
                 outcome: Outcome = self._connection.recv()
                 return outcome
-        except (EOFError, *_GONE):
+        except (EOFError, *GONE):
             pass
         self._process.join()
         return Died(index, _how_it_ended(self._process.exitcode))
@@ -191,49 +180,3 @@ def _how_it_ended(code: int | None) -> str:
     if code is None or code >= 0:
         return f"exit code {code}"
     return f"killed by {signal.Signals(-code).name}"
-
-
-def _serve(connection: Connection, processes: int) -> None:
-    """A worker process: warm up, receive the job, then do one try after the other."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run is interrupted, and ends its workers
-    share_cores(processes)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    with suppress(EOFError, *_GONE):  # the run is over
-        unfit = _problem(connection.recv())
-        job: Job = connection.recv()
-        while True:
-            attempt: Attempt = connection.recv()
-            if unfit is None:
-                connection.send(portable(carry_out(job, attempt)))
-            else:
-                failed = Failed(attempt.shard.index, unfit, is_passing(unfit))
-                connection.send(portable(failed))
-
-
-def _problem(warm_up: Callable[[], None] | None) -> Exception | None:
-    """What a warm-up raises: it answers for the tries of this process."""
-    try:
-        if warm_up is not None:
-            warm_up()
-    except Exception as error:  # noqa: BLE001 - the run raises it
-        return error
-    return None
-
-
-def share_cores(processes: int) -> None:
-    """Give this process its share of the cores, before a tokenizer makes its threads.
-
-    Args:
-        processes: How many work beside each other on this machine.
-    """
-    threads = max(1, len(os.sched_getaffinity(0)) // processes)
-    os.environ["RAYON_NUM_THREADS"] = str(threads)
-    os.environ["TOKENIZERS_PARALLELISM"] = "true" if threads > 1 else "false"
-
-
-def _end_with_parent() -> None:
-    """Leave when the run is killed, even in the middle of a shard."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

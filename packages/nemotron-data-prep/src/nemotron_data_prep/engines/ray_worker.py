@@ -8,7 +8,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from nemo_runspec.errors import DataError, NemotronError
-from nemotron_data_prep.engines.local import share_cores
+from nemotron_data_prep.engines.serving import share_cores
 from nemotron_data_prep.engines.work import Attempt, Failed, Job, Outcome, carry_out, portable
 
 _SAME_EVERYWHERE = (

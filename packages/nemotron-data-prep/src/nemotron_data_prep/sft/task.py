@@ -79,8 +79,13 @@ class _Renderer:
     chat_renderer: ChatRenderer
 
     def template(self, source: str) -> ChatTemplate:
-        template = ChatTemplate(source, self.variables, parse_day(self.template_date))
+        template = _template(source, self.variables, self.template_date)
         return template.untranslated() if self.chat_renderer == "jinja" else template
+
+
+@lru_cache(maxsize=4)
+def _template(source: str, variables: _Variables, template_date: str | None) -> ChatTemplate:
+    return ChatTemplate(source, variables, parse_day(template_date))
 
 
 @lru_cache(maxsize=4)

@@ -94,6 +94,7 @@ class _Walk:
         self.scans: dict[Path, Scan] = {}
 
     def script(self) -> None:
+        self.places.refuse_namesake(self.places.script.stem)
         self.follow(None, "", self.places.script, Need.NOW)
 
     def package(self, name: str) -> None:

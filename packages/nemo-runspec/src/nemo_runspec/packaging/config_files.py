@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ _SUFFIXES = frozenset(
         *(".npy", ".bin", ".idx", ".pt"),
     )
 )
+_ENDINGS = tuple(sorted(_SUFFIXES))
 _READABLE = frozenset({".json", ".yaml", ".yml", ".toml"})
 _LARGEST_ABSOLUTE_BYTES = 16 << 20
 _LARGEST_TOTAL_BYTES = 64 << 20
@@ -149,15 +151,16 @@ class _Gathering:
         if file.suffix.lower() in _READABLE and file.stat().st_size <= _LARGEST_ABSOLUTE_BYTES:
             folder = file.parent
             for text in _texts(_parsed(file)):
-                if "/" in text:
+                if "/" in text or text.endswith(_ENDINGS):
                     self.named_inside(text, folder)
 
     def named_inside(self, text: str, folder: Path) -> None:
         if _OTHERS.search(text) or text.startswith("/"):
             return
-        for found in sorted(folder.glob(text)) if _is_glob(text) else [folder / text]:
-            if found.is_file():
-                self.copy(found)
+        names = [text, *sorted(glob(text, root_dir=folder, recursive=True))]
+        for name in names:
+            if (folder / name).is_file():
+                self.copy(folder / name)
 
     def check(self) -> None:
         secret = [
@@ -175,10 +178,6 @@ class _Gathering:
                 where=str(largest),
                 hint="Name data by an absolute path or URL that the target sees.",
             )
-
-
-def _is_glob(text: str) -> bool:
-    return any(mark in text for mark in "*?[") and ".." not in text
 
 
 def _head(file: Path) -> bytes:

@@ -107,6 +107,26 @@ class Places:
                 return path.relative_to(base).as_posix()
         return path.name
 
+    def refuse_namesake(self, name: str) -> None:
+        """Refuse a file beside the recipe that Python would import for one of its own modules.
+
+        Args:
+            name: A top-level name.
+
+        Raises:
+            PackagingError: There is one.
+        """
+        if name not in sys.stdlib_module_names:
+            return
+        beside = _in_folder(self.folder, name, name, self.folder)
+        if beside is not None and not beside.is_namespace:
+            raise PackagingError(
+                f"The file has the name of Python's own module {name!r}, and would be imported in "
+                "its place.",
+                where=str(beside.path),
+                hint="Give it another name.",
+            )
+
     def _find(self, name: str) -> Module | None:
         parent_name, dot, last = name.rpartition(".")
         if not dot:
@@ -121,23 +141,13 @@ class Places:
         if name == "__main__":
             return "standard"
         if name in sys.stdlib_module_names or name in sys.builtin_module_names:
-            self._refuse_namesake(name)
+            self.refuse_namesake(name)
             return "standard"
         for root in (self.folder, *self.roots):
             found = _in_folder(root, name, name, root)
             if found is not None and not (found.is_namespace and self._installed(name)):
                 return found
         return self._elsewhere(name)
-
-    def _refuse_namesake(self, name: str) -> None:
-        beside = _in_folder(self.folder, name, name, self.folder)
-        if beside is not None and not beside.is_namespace:
-            raise PackagingError(
-                f"The file has the name of Python's own module {name!r}, and would be imported in "
-                "its place.",
-                where=str(beside.path),
-                hint="Give it another name.",
-            )
 
     def _elsewhere(self, name: str) -> Module | Kind:
         origin = self._installed(name)

@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from nemo_runspec.config import load_omegaconf_yaml
+from nemo_runspec.errors import PackagingError
 from nemo_runspec.packaging.backends import find_backends
 from nemo_runspec.packaging.closure import Closure, find_closure
 from nemo_runspec.packaging.config_files import ConfigFiles, gather
@@ -22,7 +23,7 @@ from nemo_runspec.packaging.scan import read_source
 from nemo_runspec.packaging.writing import write_folder
 from nemo_runspec.runspec import Runspec, parse
 from nemo_runspec.runspec.header import read_header
-from nemo_runspec.toml_text import parse_toml
+from nemo_runspec.toml_text import TomlSyntaxError, parse_toml
 
 MAIN = "main.py"
 CONFIG = "config.yaml"
@@ -162,7 +163,15 @@ def _runspec(script: Path) -> Runspec | None:
 
 def _header(script: Path) -> dict[str, Any]:
     header = read_header(script)
-    return {} if header is None else parse_toml(header.text)
+    if header is None:
+        return {}
+    try:
+        return parse_toml(header.text)
+    except TomlSyntaxError as error:
+        raise PackagingError(
+            f"The metadata block is no valid TOML: {error.message}.",
+            where=f"{script}:{header.first_line + error.line - 1}",
+        ) from error
 
 
 def _title(script: Path, spec: Runspec | None) -> str:

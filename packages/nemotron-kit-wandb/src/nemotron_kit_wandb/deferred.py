@@ -39,7 +39,8 @@ class DeferredTracker:
 
     def __init__(self, setup: BackendSetup) -> None:
         self._destination = destination_of(setup)
-        self._run_dir = setup.run_dir
+        self._courier = courier_of(setup.run_dir)
+        self._courier.beside(setup.manifest_root)
         self._resolver = WandbResolver(self._destination, mode=setup.mode, timeout_s=_RESOLVE_S)
         self._silences = 0
 
@@ -62,7 +63,7 @@ class DeferredTracker:
             destination=self._destination,
             run=None if run is None or run.disabled else RunIdentity.of(run),
         )
-        hand_over(record, self._run_dir)
+        self._courier.hand_over(record)
         return LoggedArtifact(name, artifact.version)
 
     def resolve(self, reference: ArtifactReference) -> ResolvedArtifact:

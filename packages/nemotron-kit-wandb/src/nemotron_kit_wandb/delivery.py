@@ -66,14 +66,20 @@ class Courier:
         self._unwritten: list[WandbRecord] = []
         self._refused: set[Path] = set()
         self._known: set[str] = set()
+        self._store: str | None = None
         self._wake, self._settled = threading.Event(), threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+
+    def beside(self, manifest_root: str | None) -> None:
+        """Say which manifest store the records stand beside."""
+        self._store = manifest_root
 
     def hand_over(self, record: WandbRecord) -> None:
         """Take a record: write it down, and leave the rest to another thread. Never raises."""
         try:
             self._outbox.put(record)
+            self._outbox.note_store(self._store)
         except OSError as error:
             logger.warning(
                 "%s is not kept for W&B (%s: %s). If it does not arrive there, run `nemotron "

@@ -31,6 +31,7 @@ T = TypeVar("T")
 
 _ASK_S = 30
 _LONGEST_S = 3600.0
+_KILLED = 1
 
 
 class Later:
@@ -96,6 +97,15 @@ class Later:
         return (
             self._found(lambda: self._api.run(path_of(identity)), f"find {identity.id}") is not None
         )
+
+    def make_sure_of(self, identity: RunIdentity) -> None:
+        """Make a run that was uploaded and is not there: of a killed job the client kept nothing.
+
+        Args:
+            identity: The run.
+        """
+        if not self.has_run(identity):
+            self.tell_end(identity, {"exit_code": _KILLED})
 
     def require_run(self, identity: RunIdentity) -> None:
         """Make sure that the server knows a run.
@@ -201,7 +211,7 @@ def upload_offline_run(run: KnownRun) -> None:
     if not Path(run.folder).is_dir():
         raise WandbPublishError(
             f"The files of the offline run are gone: {run.folder}.",
-            hint="Remove its file in wandb-outbox/runs/: its artifacts then go to a new run.",
+            hint="Remove its file in wandb-outbox/runs: then it is made anew, without metrics.",
         )
     environment = {key: value for key, value in os.environ.items() if key != "WANDB_SERVICE"}
     client = subprocess.Popen(  # noqa: S603 - the installed client

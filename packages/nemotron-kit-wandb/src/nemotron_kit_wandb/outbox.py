@@ -4,7 +4,8 @@
 
 - ``records/``: a file for each record, named so that they sort in the order they were made;
 - ``delivered/``: under the same name, what W&B said of a record that it has;
-- ``runs/``: the W&B runs of the job, and whether they still have something to tell.
+- ``runs/``: the W&B runs of the job, and whether they still have something to tell;
+- ``store.json``: the manifest store that the records stand beside.
 
 Every file is written whole or not at all, so that a process may die at any time, and several may
 write and deliver at once.
@@ -27,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from nemo_runspec.artifacts.backends import Delivery
-from nemo_runspec.atomic import write_atomically
+from nemo_runspec.atomic import publish_once, write_atomically
 from nemo_runspec.distributed.folders import run_directory
 from nemo_runspec.errors import ArtifactError
 from nemo_runspec.json_values import json_text
@@ -38,7 +39,8 @@ logger = logging.getLogger(__name__)
 RUNS_FOLDER = Path(".nemotron", "runs")
 
 _OUTBOX = "wandb-outbox"
-_RECORDS, _DELIVERED, _RUNS, _LOCK = "records", "delivered", "runs", ".lock"
+_RECORDS, _DELIVERED, _RUNS = "records", "delivered", "runs"
+_STORE, _LOCK = "store.json", ".lock"
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class KnownRun:
         url: Its page, where it has one.
         cut_off: How it ended, where the server heard no more of it: ``exit_code`` and ``summary``.
         told: Whether the server has it all.
-        process: The host and the id of its process, while that may still write to the files.
+        process: Its process, while that may still write to the files.
     """
 
     identity: RunIdentity
@@ -142,6 +144,16 @@ class Outbox:
         ]
         return [*(item for item in delivered if item is not None), *waiting, *pending]
 
+    def note_store(self, root: str | None) -> None:
+        """Say which manifest store the records stand beside; said once, it stays so."""
+        if root is not None:
+            publish_once(self.folder / _STORE, json_text({"root": root}))
+
+    def store(self) -> str | None:
+        """The manifest store that the records stand beside, where that is known."""
+        document = _read(self.folder / _STORE)
+        return None if document is None else document.get("root")
+
     def note_run(self, run: KnownRun) -> None:
         """Say which W&B run the job has, and what of it waits."""
         write_atomically(self.folder / _RUNS / f"{run.identity.id}.json", json_text(asdict(run)))
@@ -186,23 +198,31 @@ def own_outbox(run_dir: Path | None = None) -> Outbox:
     return Outbox((named or _OWN.folder()).absolute())
 
 
-def process_name() -> str:
-    """This process, as :attr:`KnownRun.process` names it."""
-    return f"{os.uname().nodename}:{os.getpid()}"
+def process_name(process_id: int | None = None) -> str:
+    """A process of this host, told from an earlier one of the same number by when it began.
+
+    Args:
+        process_id: Its number; by default that of this process.
+    """
+    number = process_id or os.getpid()
+    try:
+        status = Path(f"/proc/{number}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        status = ""
+    began = status.rpartition(")")[2].split()
+    return f"{os.uname().nodename}:{number}:{began[19] if began else ''}"
 
 
 def still_runs(process: str | None) -> bool:
-    """Whether a process of this host goes on; one of another host is taken to have ended."""
-    host, _, number = (process or "").rpartition(":")
-    if host != os.uname().nodename:
+    """Whether a process of this host goes on; one of another host is taken to have ended.
+
+    Args:
+        process: What :func:`process_name` called it.
+    """
+    if process is None:
         return False
-    try:
-        os.kill(int(number), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    number = process.rsplit(":", 2)[-2]
+    return process == process_name(int(number))
 
 
 class _OwnFolder:

@@ -20,7 +20,7 @@ from nemotron_kit_wandb.records import OWN_SECTION, RunIdentity, WandbRecord
 
 def rebuild_record(
     reference: str,
-    root: str | None,
+    root: str | None = None,
     *,
     project: str | None = None,
     entity: str | None = None,

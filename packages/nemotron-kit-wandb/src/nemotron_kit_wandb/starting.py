@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nemo_runspec.errors import NemotronError
-from nemotron_kit_wandb.client import forget_core
+from nemotron_kit_wandb.client import end_core, forget_core
 from nemotron_kit_wandb.credentials import find_mode, find_server
 from nemotron_kit_wandb.deferred import beside_manifests
 from nemotron_kit_wandb.delivery import courier_of, how_it_ended
@@ -86,10 +87,21 @@ def _start_beside_manifests(
         "`nemotron artifacts sync %s` uploads it.",
         *(find_server(), problem, box.run_dir),
     )
-    folder = arguments.get("dir") or box.folder
-    _make(folder)
-    offline: Run = init(*args, **{**arguments, "mode": "offline", "dir": str(folder)})
-    return offline
+    return _start_offline(init, args, arguments, box.folder)
+
+
+def _start_offline(
+    init: Callable[..., Any], args: tuple[Any, ...], arguments: dict[str, Any], folder: Path
+) -> Run:
+    """Start it without a server, its files beside the records; where even that fails, for show."""
+    place = Path(arguments.get("dir") or folder)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        run: Run = init(*args, **{**arguments, "mode": "offline", "dir": str(place)})
+    except Exception:  # a full disk, for example: the job goes on without it
+        logger.exception("The W&B run is not started offline either; its metrics are not kept.")
+        run = init(*args, **{**arguments, "mode": "disabled"})
+    return run
 
 
 def _start_online(
@@ -102,10 +114,9 @@ def _start_online(
             return init(*args, **arguments), ""
     except Exception as error:  # whatever the client raises, the job goes on without it
         logger.debug("W&B did not start the run.", exc_info=True)
-        if cut_off.is_set():
-            forget_core()
-            return None, "it fell silent"
-        return None, _first_line(error)
+        end_core()  # it may hold the run's id
+        forget_core()
+        return None, "it fell silent" if cut_off.is_set() else _first_line(error)
 
 
 def end_run(run: Run, exit_code: int | None) -> None:
@@ -158,15 +169,6 @@ def _finish(run: Run, exit_code: int | None, attendance: Attendance) -> bool:
     if cut_off.is_set():
         forget_core()
     return not cut_off.is_set()
-
-
-def _make(folder: Any) -> None:
-    from pathlib import Path
-
-    try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        logger.debug("The folder for the offline run cannot be made: %s", error)
 
 
 def _first_line(error: Exception) -> str:

@@ -59,7 +59,8 @@ def deliver_run(run_dir: Path) -> Sequence[Delivery]:
         return ()
     _require_server()
     with Sync() as sync:
-        return sync.outbox(outbox)
+        sync.outbox(outbox)
+        return sync.told
 
 
 def deliver_manifest(reference: str, root: str) -> Sequence[Delivery]:
@@ -76,15 +77,23 @@ def deliver_manifest(reference: str, root: str) -> Sequence[Delivery]:
     """
     _require_server()
     with Sync() as sync:
-        return sync.manifest(reference, root)
+        sync.manifest(reference, root)
+        return sync.told
 
 
 class Sync:
-    """One delivery, of one or more outboxes; W&B runs stay open while records belong to them."""
+    """One delivery, of one or more outboxes; W&B runs stay open while records belong to them.
+
+    Attributes:
+        told: What was delivered, in this order, and what could not be.
+    """
 
     def __init__(self) -> None:
+        self.told: list[Delivery] = []
+        self._places = [Path.cwd() / RUNS_FOLDER]
         self._later = Later()
         self._entered: set[Path] = set()
+        self._store: str | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -92,22 +101,24 @@ class Sync:
     def __exit__(self, *_: object) -> None:
         self._later.close()
 
-    def outbox(self, outbox: Outbox) -> list[Delivery]:
+    def outbox(self, outbox: Outbox) -> None:
         """Deliver an outbox."""
+        self._places.append(outbox.run_dir.parent.parent)
         self._entered.add(outbox.folder)
+        self._store = outbox.store() or self._store
         with outbox.exclusively():
-            told = list(self._runs(outbox))
+            self.told.extend(self._runs(outbox))
             unheard = {run.identity.id for run in outbox.runs() if run.waits}
-            told += [self._entry(outbox, entry, unheard) for entry in outbox.entries()]
-        return told
+            self.told.extend(self._entry(outbox, entry, unheard) for entry in outbox.entries())
 
-    def manifest(self, reference: str, root: str) -> list[Delivery]:
+    def manifest(self, reference: str, root: str) -> None:
         """Deliver a version of the manifest store."""
+        self._store = root
         record = rebuild_record(reference, root)
         try:
-            return [self._publish(record, _no_outbox)]
+            self.told.append(self._publish(record, _no_outbox))
         except NemotronError as error:
-            return [Delivery(record.what, "pending", problem=_sentence(error))]
+            self.told.append(Delivery(record.what, "pending", problem=_sentence(error)))
 
     def _runs(self, outbox: Outbox) -> Iterator[Delivery]:
         for run in outbox.runs():
@@ -126,6 +137,7 @@ class Sync:
             raise WandbPublishError("Its process still runs; sync again when it has ended.")
         if run.offline:
             upload_offline_run(run)
+            self._later.make_sure_of(run.identity)
         elif run.cut_off is not None:
             self._later.tell_end(run.identity, run.cut_off)
         self._later.require_run(run.identity)
@@ -151,16 +163,16 @@ class Sync:
 
     def _publish(self, record: WandbRecord, done: Callable[[str | None], None]) -> Delivery:
         for name in record.used:
-            self._ensure(name, outbox_near=record)
+            self._ensure(name, record)
         with self._later.run_for(record) as run:
             url = publish_wholly(record, run)
             confirm(record, run)
         done(url)
         return Delivery(record.what, "delivered", where=url)
 
-    def _ensure(self, name: str, *, outbox_near: WandbRecord) -> None:
+    def _ensure(self, name: str, near: WandbRecord) -> None:
         """Deliver what a record was made from, where W&B does not have it yet."""
-        if _ALIAS not in name or self._later.has_version(name, outbox_near):
+        if _ALIAS not in name or self._later.has_version(name, near):
             return
         owner_and_name, _, version = name.partition(_ALIAS)
         reference = f"{owner_and_name.rpartition('/')[2]}:{version}"
@@ -168,30 +180,21 @@ class Sync:
             if any(_stands_for(entry, reference) for entry in outbox.entries()):
                 logger.info("%s is delivered first, from %s.", reference, outbox.run_dir)
                 self.outbox(outbox)
-                if self._later.has_version(name, outbox_near):
+                if self._later.has_version(name, near):
                     return
-        self._rebuild(reference, outbox_near)
+        self._rebuild(reference, near)
 
     def _rebuild(self, reference: str, near: WandbRecord) -> None:
-        record = rebuild_record(reference, None, project=near.project, entity=near.entity)
+        record = rebuild_record(reference, self._store, project=near.project, entity=near.entity)
         logger.info("%s is delivered first, rebuilt from its manifest.", reference)
-        self._publish(record, _no_outbox)
+        self.told.append(self._publish(record, _no_outbox))
 
     def _others(self) -> Iterable[Outbox]:
-        for run_dir in find_run_dirs(Path.cwd()):
-            outbox = Outbox(run_dir)
-            if outbox.folder not in self._entered:
-                yield outbox
-
-
-def find_run_dirs(cwd: Path) -> list[Path]:
-    """Every run directory below ``.nemotron/runs`` that has an outbox, the oldest first.
-
-    Args:
-        cwd: The folder that has ``.nemotron``.
-    """
-    found = cwd.absolute().joinpath(RUNS_FOLDER).glob("*/*/wandb-outbox")
-    return sorted((folder.parent for folder in found), key=lambda folder: folder.name)
+        """The outboxes of other runs, near those that were named and below ``.nemotron/runs``."""
+        for place in tuple(dict.fromkeys(self._places)):
+            for folder in sorted(place.glob("*/*/wandb-outbox")):
+                if folder not in self._entered:
+                    yield Outbox(folder.parent)
 
 
 def _stands_for(entry: Entry, reference: str) -> bool:

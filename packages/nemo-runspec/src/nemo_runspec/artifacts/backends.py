@@ -36,12 +36,14 @@ class BackendSetup:
         run_dir: The job's run directory, where records wait for delivery; None where there is
             none.
         mode: How references are looked up; None where the backend decides.
+        manifest_root: The manifest store that it stands beside; None where it is alone.
     """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
     best_effort: bool = False
     run_dir: Path | None = None
     mode: ResolutionMode | None = None
+    manifest_root: str | None = None
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,7 @@ def open_wandb(settings: TrackingSettings, mode: ResolutionMode | None = None) -
         best_effort=settings.root is not None,
         run_dir=run_directory(),
         mode=mode,
+        manifest_root=settings.root,
     )
     return open_tracker("wandb", setup)
 

@@ -157,7 +157,9 @@ class _Gathering:
     def named_inside(self, text: str, folder: Path) -> None:
         if _OTHERS.search(text) or text.startswith("/"):
             return
-        names = [text, *sorted(glob(text, root_dir=folder, recursive=True))]
+        # Path.glob refuses patterns that go up.
+        matches = glob(text, root_dir=folder, recursive=True)  # noqa: PTH207
+        names = [text, *sorted(matches)]
         for name in names:
             if (folder / name).is_file():
                 self.copy(folder / name)

@@ -114,9 +114,13 @@ class Job:
 
     def end(self, code: int = 0) -> str:
         """Wait for its end; return what it said on standard error."""
-        _, self.errors = self._process.communicate(timeout=120)
+        return self.output(code)[1]
+
+    def output(self, code: int = 0) -> tuple[str, str]:
+        """Wait for its end; return what it said on both streams."""
+        said, self.errors = self._process.communicate(timeout=120)
         assert self._process.returncode == code, self.errors
-        return self.errors
+        return said, self.errors
 
     def _close(self) -> None:
         for stream in (self._process.stdin, self._process.stdout, self._process.stderr):

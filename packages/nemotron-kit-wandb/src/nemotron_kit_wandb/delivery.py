@@ -5,12 +5,15 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import sys
 import threading
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nemo_runspec.errors import NemotronError
+from nemo_runspec.json_values import json_value
 from nemotron_kit_wandb.calling import WandbUnreachableError
 from nemotron_kit_wandb.client import end_core
 from nemotron_kit_wandb.outbox import Entry, KnownRun, Outbox, own_outbox, process_name
@@ -216,17 +219,34 @@ class Courier:
 
 
 def how_it_ended(run: Run, exit_code: int | None) -> dict[str, object]:
-    """What is told to the server later, where it cannot hear now how a run ended."""
-    from nemo_runspec.json_values import json_value
+    """What is told to the server later, where it cannot hear now how a run ended.
 
-    hooks = getattr(run, "_hooks", None)
-    code = exit_code if exit_code is not None else getattr(hooks, "exit_code", 0)
+    Args:
+        run: The run, before it is finished.
+        exit_code: The job's exit code; by default what the client knows of it.
+    """
+    code = _exit_code() if exit_code is None else exit_code
     try:
-        summary = {key: value for key, value in dict(run.summary).items() if key[:1] != "_"}
-        return {"exit_code": code or 0, "summary": json_value(summary)}
+        # Both answer from the client's own process.
+        summary = _plain(dict(run.summary))
+        return {"exit_code": code, "summary": summary, "config": _plain(dict(run.config))}
     except Exception:  # the client's own: the exit code is worth keeping alone
-        logger.debug("The summary of the W&B run %s cannot be read.", run.id, exc_info=True)
-        return {"exit_code": code or 0, "summary": {}}
+        logger.debug("The W&B run %s cannot be read.", run.id, exc_info=True)
+        return {"exit_code": code}
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    plain: dict[str, Any] = json_value(
+        {key: value for key, value in values.items() if not key.startswith("_")}
+    )
+    return plain
+
+
+def _exit_code() -> int:
+    """What ``sys.exit`` was given, or 1 after an exception: the client listens there."""
+    hooks = getattr(sys.exit, "__self__", None)
+    code = getattr(hooks, "exit_code", 0)
+    return code if isinstance(code, int) else 1
 
 
 @cache

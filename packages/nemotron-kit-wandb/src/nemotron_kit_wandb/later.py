@@ -82,12 +82,14 @@ class Later:
 
         Args:
             identity: The run.
-            how: ``exit_code`` and ``summary``.
+            how: ``exit_code``, ``summary`` and ``config``.
         """
         if self._open is not None:
             _attended(self._open.finish, "end a run")
             self._open = None
         run = self._resume(identity, exists=self.has_run(identity), ends=True)
+        config: Any = run.config  # untyped in wandb
+        config.update(dict(how.get("config") or {}), allow_val_change=True)
         run.summary.update(dict(how.get("summary") or {}))
         code = int(how.get("exit_code") or 0)
         _attended(lambda: run.finish(exit_code=code), f"end the run {identity.id}")

@@ -52,7 +52,8 @@ class KnownRun:
         folder: Where the client keeps the run's own files.
         offline: Whether it was started without a server, so that only those files have it.
         url: Its page, where it has one.
-        cut_off: How it ended, where the server heard no more of it: ``exit_code`` and ``summary``.
+        cut_off: How it ended, where the server did not hear it: ``exit_code``, ``summary``,
+            ``config``.
         told: Whether the server has it all.
         process: Its process, while that may still write to the files.
     """

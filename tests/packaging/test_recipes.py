@@ -93,7 +93,7 @@ def test_equal_checkouts_give_equal_bytes(tmp_path: Path) -> None:
     for name in ("a", "elsewhere/b"):
         copy = tmp_path / name
         for part in ("recipes", *(f"packages/{each.parent.name}" for each in members())):
-            ignored = shutil.ignore_patterns("__pycache__", "tests", "output", "artifacts")
+            ignored = shutil.ignore_patterns("__pycache__", "tests", "output")
             shutil.copytree(ROOT / part, copy / part, ignore=ignored)
         shutil.copy(ROOT / "pyproject.toml", copy)
         script = copy / "recipes/nano3/stage1_sft/train.py"
@@ -138,21 +138,19 @@ def start(
 @pytest.mark.parametrize("script", names(DATA))
 def test_data_is_the_same_to_the_byte(bare: Path, script: Path, tmp_path: Path) -> None:
     """Both runs write into one place, one after the other, so that only inputs lie elsewhere."""
-    settings = ("tokenizer_backend=hf",) if "rl" not in script.parent.name else ()
-    job = composed(script, "sample", tmp_path / "job", f"output_dir={tmp_path}/data", *settings)
+    settings = [f"output_dir={tmp_path}/data"]
+    settings += ["tokenizer_backend=hf"] if "rl" not in script.parent.name else []
     config = parse(script).config.dir / "sample.yaml"
-    where = ("--config", str(config), f"output_dir={tmp_path}/data", *settings)
+    where = ("--config", str(config), *settings)
     done = start(Path(sys.executable), script, *where, cwd=tmp_path / "somewhere")
     assert done.returncode == 0, done.stderr
     (tmp_path / "data").rename(tmp_path / "expected")
 
-    done = start(bare, job.main, cwd=tmp_path / "elsewhere")
+    job = package_script(script, tmp_path / "job", config=config)
+    done = start(bare, job.main, *settings, cwd=tmp_path / "elsewhere")
     assert done.returncode == 0, done.stderr
-    expected, found = (
-        content(tmp_path / "expected", ROOT),
-        content(tmp_path / "data", tmp_path / "job/files"),
-    )
-    assert found == expected
+    expected = content(tmp_path / "expected", ROOT)
+    assert content(tmp_path / "data", tmp_path / "job" / "files") == expected
 
 
 def content(folder: Path, inputs: Path) -> dict[str, bytes | str]:

@@ -31,7 +31,7 @@ from nemotron.kit.artifacts import Artifact as ArtifactOfTheList
 from nemotron.kit.artifacts.base import Artifact
 from nemotron.kit.resolvers import clear_artifact_cache, register_resolvers_from_config
 from nemotron.kit.run import load_wandb_config
-from nemotron.kit.trackers import ManifestTracker
+from nemotron.kit.trackers import ManifestTracker, Tracker, WandbTracker
 from nemotron.kit.train_script import (
     init_wandb_from_env,
     omegaconf_to_dataclass,
@@ -153,4 +153,6 @@ def profiles_and_stores() -> None:
     profile = load_env_profile("YOUR-CLUSTER")
     executor: Any = profile["executor"]
     assert_type(ManifestTracker("/lustre/artifacts").names(), list[str])
+    trackers: list[Tracker] = [ManifestTracker("/lustre/artifacts"), WandbTracker("nemotron")]
+    del trackers
     del executor

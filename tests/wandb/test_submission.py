@@ -138,8 +138,9 @@ def test_a_user_without_a_default_entity_is_told_which_there_are(server, submit)
 def test_beside_manifests_a_server_that_is_down_is_a_warning(server, submit, monkeypatch):
     server.down()
     monkeypatch.setenv("WANDB_MODE", "online")
-    code, _, err = submit("+artifacts.wandb=true", "--dry-run")
+    code, out, err = submit("+artifacts.wandb=true", "--dry-run")
     assert code == 0
+    assert "wandb:    enabled, not reached: what is recorded is delivered later\n" in out
     assert err.startswith(
         f"warning: W&B at {server.url} cannot be asked (Connection refused). "
         "What is recorded waits in the run directory, and is delivered later.\n"

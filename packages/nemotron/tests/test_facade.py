@@ -36,7 +36,7 @@ FACADES = {
     ],
     "nemotron.kit.resolvers": ["clear_artifact_cache", "register_resolvers_from_config"],
     "nemotron.kit.run": ["load_env_profile", "load_wandb_config"],
-    "nemotron.kit.trackers": ["ManifestTracker", "Tracker"],
+    "nemotron.kit.trackers": ["ManifestTracker", "Tracker", "WandbTracker"],
     "nemotron.kit.train_script": [
         "init_wandb_from_env",
         *("load_omegaconf_yaml", "omegaconf_to_dataclass", "parse_config_and_overrides"),

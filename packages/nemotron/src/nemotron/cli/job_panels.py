@@ -28,11 +28,19 @@ def submission_tree(
         "configs": dict(configs),
         "artifacts": {
             "manifest": plan.manifest_root or "off",
-            "wandb": f"{check}enabled" if plan.wandb else "off",
+            "wandb": _wandb_row(plan, check),
         },
         "output": plan.output,
         "mode": mode,
     }
+
+
+def _wandb_row(plan: RecipePlan, check: str) -> str:
+    if not plan.wandb:
+        return "off"
+    if plan.checked.unreachable is not None:
+        return "enabled, not reached: what is recorded is delivered later"
+    return f"{check}enabled"
 
 
 def inputs_panel(plan: RecipePlan) -> Panel:

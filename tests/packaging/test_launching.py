@@ -215,6 +215,26 @@ def test_two_jobs_in_one_process_have_modules_of_their_own(places: Places, tmp_p
     assert lines[2] == "['counters.reader', 'tree.root']"
 
 
+def test_what_is_inside_is_taken_before_what_is_installed(
+    job: Job, places: Places, tmp_path: Path
+) -> None:
+    text = job.main.read_text(encoding="utf-8").replace("crate.weight * 10", "crate.weight * 77")
+    (tmp_path / "main.py").write_text(text, encoding="utf-8")
+    place = places.at(OLDEST)
+    words = ("processes", "spawn", "fork")
+    expected = succeeded(job.installed(place, words))
+    found = run([place.installed, "main.py", *words], JOB.files, cwd=tmp_path)
+    assert "weight=20" in expected
+    assert succeeded(found).count("weight=154") == expected.count("weight=20")
+
+
+def test_an_interrupt_ends_it_as_python_ends(job: Job, places: Places) -> None:
+    place = places.at(OLDEST)
+    expected = job.installed(place, ("interrupt",))
+    assert (expected.code, expected.stdout) == (-2, "")
+    assert job.packaged(place, ("interrupt",)) == expected
+
+
 def test_as_a_module_it_does_not_start(job: Job, places: Places) -> None:
     look = "import main; print(main.weigh(main.crew.Crate(1)), main.__name__, main.__doc__[:5])"
     found = run([places.at(OLDEST).bare, "-c", look], JOB.files, cwd=job.main.parent)

@@ -5,5 +5,13 @@ import doctest
 from teaching import lessons
 from teaching.pupils import check
 
-print(doctest.testmod(lessons))
+def of_the_script():
+    """
+    >>> of_the_script()
+    'here'
+    """
+    return "here"
+
+
+print(doctest.testmod(lessons), doctest.testmod())
 print(check())

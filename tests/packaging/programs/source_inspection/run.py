@@ -1,6 +1,7 @@
 """The source of modules, classes and functions can be read."""
 
 import inspect
+import sys
 from pathlib import Path
 
 from museum import exhibit
@@ -11,6 +12,15 @@ def of_the_script():
     """Has source too."""
 
 
+class OfTheScript:
+    """Has source of its own."""
+
+    def method(self):
+        return self
+
+
+print(inspect.getsource(OfTheScript), inspect.getsource(OfTheScript.method))
+print(inspect.getsource(sys.modules["__main__"]).count("\n"), inspect.getdoc(OfTheScript))
 print(inspect.getsource(restore))
 print(inspect.getsource(Painting.hang), inspect.getsourcelines(Painting)[1])
 print(inspect.getcomments(restore), inspect.getdoc(Painting))

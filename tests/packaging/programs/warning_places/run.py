@@ -22,6 +22,8 @@ try:
     fire.burn()
 except UserWarning as error:
     print("caught", error)
+warnings.resetwarnings()
+fire.light()
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     fire.light()

@@ -165,11 +165,9 @@ class EmbeddedLoader(SourceFileLoader):
         """Return the content of a file beside the module."""
         return self.contents.data(path)
 
-    def get_resource_reader(self, name: str) -> EmbeddedResources | None:  # type: ignore[override]
-        """Return what ``importlib.resources`` reads a package's data with."""
-        if not self.is_package(name):
-            return None
-        return EmbeddedResources(self.path.removesuffix(_INIT), self.contents)
+    def get_resource_reader(self, name: str) -> EmbeddedResources:  # type: ignore[override]  # noqa: ARG002
+        """Return what ``importlib.resources`` reads data in the module's folder with."""
+        return EmbeddedResources(self.path[: self.path.rfind("/") + 1], self.contents)
 
 
 class EmbeddedResources:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import os
 import pickle
 import pkgutil
+import signal
 import sys
 import warnings
 from importlib import resources
@@ -79,3 +81,9 @@ def stop(_rest, _weigh) -> object:
     crate = Crate(4)
     breakpoint()
     return load(crate).weight
+
+
+def interrupt(_rest, _weigh) -> None:
+    """Be interrupted, as by Ctrl-C."""
+    os.kill(os.getpid(), signal.SIGINT)
+    signal.pause()

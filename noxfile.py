@@ -120,6 +120,14 @@ def engines_minimums(session: nox.Session) -> None:
     session.run("pytest", "tests/engines/test_same_output.py", *session.posargs)
 
 
+@nox.session(python=OLDEST)
+def nemo_run(session: nox.Session) -> None:
+    """Packagers beside those of NeMo-Run, on the same checkouts, and inside its experiments."""
+    sync(session, "--only-group", "runner")
+    # NeMo-Run's dependencies warn: of what they deprecate among themselves.
+    session.run("pytest", "tests/nemo_run", "-W", "default", *session.posargs)
+
+
 @nox.session(python=OLDEST, tags=[SERVERS])
 def storage(session: nox.Session) -> None:
     """Artifacts on real object stores and a Hub: races, faults, counted requests."""

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -187,23 +188,33 @@ def test_a_job_is_not_sent_twice(checkout: Path, target: SshTarget) -> None:
 def test_a_transfer_that_broke_off_goes_on_where_it_was(
     checkout: Path, target: SshTarget, server: SshServer
 ) -> None:
-    for number in range(40):
+    for number in range(60):
         write(checkout / "data" / f"{number:02}.bin", os.urandom(50_000))
-    proxy = f"ProxyCommand={sys.executable} {PROXY} %h %p 1000000"
+    proxy = f"ProxyCommand={sys.executable} {PROXY} %h %p 2500000"
     cut = replace(target, options=(*target.options, proxy))
     with pytest.raises(TransferError, match=r"The connection to .* was lost") as caught:
         CodePackager().send(checkout, cut)
     assert "what has arrived is kept" in str(caught.value.hint)
     (part,) = parts(target)
     assert [item.name for item in Path(target.root, "trees").iterdir()] == [part]
+    wait_for_the_end_of(f"trees/{part}")
     there = Path(target.root, "trees", part, "data")
     whole = {file.name: file.stat().st_ino for file in there.glob("[0-9]*.bin")}
-    assert 5 < len(whole) < 40
+    assert 0 < len(whole) < 60
     sent = CodePackager().send(checkout, target)
     assert arrived(sent.tree).entries == CodePackager().read(checkout).entries
     again = {name: Path(sent.tree, "data", name).stat().st_ino for name in whole}
     linked = [name for name in whole if again[name] == whole[name]]
     assert len(linked) >= len(whole) - 1, "all but the one that was cut are links"
+
+
+def wait_for_the_end_of(words: str) -> None:
+    """Wait until the server's end of a broken line has noticed."""
+    ends_at = time.monotonic() + 60
+    listed = ["ps", "-eo", "args"]
+    while words in subprocess.run(listed, capture_output=True, text=True, check=True).stdout:
+        assert time.monotonic() < ends_at, "the server's rsync is still there"
+        time.sleep(0.05)
 
 
 def test_what_broke_off_long_ago_is_removed(checkout: Path, target: SshTarget) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Sequence
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from pathlib import Path
 
 from nemo_runspec.errors import PackagingError
@@ -20,6 +21,7 @@ _NAMES = (
     *("client_secret*.json", "service_account*.json", "service-account*.json"),
     *("secrets.toml", "secrets.yaml", "secrets.yml", "secrets.json", "kubeconfig"),
 )
+_NAME = re.compile("|".join(translate(pattern) for pattern in _NAMES))
 _CODE = (".py", ".pyi", ".md", ".rst")
 _KEY_OPENING = b"-----BEGIN "
 _KEY_WORDS = b"PRIVATE KEY"
@@ -34,11 +36,11 @@ def is_secret_name(path: str) -> bool:
             ``credentials.py`` is code.
     """
     *folders, name = path.lower().split("/")
-    if any(fnmatchcase(folder, ".env*") for folder in folders):
+    if any(folder.startswith(".env") for folder in folders):
         return True
     if name.startswith("credentials.") and name.endswith(_CODE):
         return False
-    return any(fnmatchcase(name, pattern) for pattern in _NAMES)
+    return _NAME.match(name) is not None
 
 
 def is_private_key(head: bytes) -> bool:

@@ -78,7 +78,7 @@ class CodeTree:
 
     def is_stale(self) -> bool:
         """Tell whether a file changed on disk since it was read."""
-        return any(_stamp_now(self.top / entry.path) != entry.stamp for entry in self.entries)
+        return any(_stamp_now(f"{self.top}/{entry.path}") != entry.stamp for entry in self.entries)
 
 
 def read_tree(top: Path, paths: Iterable[str]) -> CodeTree:
@@ -95,7 +95,7 @@ def read_tree(top: Path, paths: Iterable[str]) -> CodeTree:
     """
     present = _without_linked_folders(top, list(paths))
     refuse_secrets([path for path in present if is_secret_name(path)], top)
-    read = [_read_entry(top, path) for path in present]
+    read = [_read_entry(top, f"{top}/{path}", path) for path in present]
     refuse_secrets([path for path, found in zip(present, read, strict=True) if found == "key"], top)
     entries = tuple(found for found in read if isinstance(found, TreeEntry))
     if not entries:
@@ -110,6 +110,7 @@ def read_tree(top: Path, paths: Iterable[str]) -> CodeTree:
 def _without_linked_folders(top: Path, paths: Sequence[str]) -> list[str]:
     """Leave out what git has as a file of a folder where a link stands now."""
     behind: dict[str, bool] = {"": False}
+    start = f"{top}/"
 
     def is_behind_link(folder: str) -> bool:
         if folder not in behind:
@@ -120,17 +121,17 @@ def _without_linked_folders(top: Path, paths: Sequence[str]) -> list[str]:
     return [
         path
         for path in paths
-        if not is_behind_link(path.rpartition("/")[0]) and os.path.lexists(top / path)
+        if not is_behind_link(path.rpartition("/")[0]) and os.path.lexists(start + path)
     ]
 
 
-def _read_entry(top: Path, path: str) -> TreeEntry | Literal["key"] | None:
+def _read_entry(top: Path, file: str, path: str) -> TreeEntry | Literal["key"] | None:
     try:
-        descriptor = os.open(top / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
         if error.errno == errno.ELOOP:
             return _read_link(top, path)
-        if error.errno in _GONE or not stat.S_ISREG((top / path).lstat().st_mode):
+        if error.errno in _GONE or not stat.S_ISREG(os.lstat(file).st_mode):
             return None
         raise _unreadable(top, path, error) from error
     found = os.fstat(descriptor)
@@ -176,9 +177,9 @@ def _stamp(found: os.stat_result) -> _Stamp:
     return _Stamp(found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
-def _stamp_now(path: Path) -> _Stamp | None:
+def _stamp_now(path: str) -> _Stamp | None:
     try:
-        return _stamp(path.lstat())
+        return _stamp(os.lstat(path))
     except OSError:
         return None
 

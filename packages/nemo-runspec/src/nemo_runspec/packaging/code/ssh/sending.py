@@ -118,11 +118,13 @@ class Transfer:
         known = [name for name in found.get("part", []) if name.startswith(f".{tree.digest}.")]
         known += [name for name in found.get("base", []) if scripts.is_digest(name)]
         bases = [f"--link-dest=../{name}" for name in [*self._own_parts, *known]]
+        # Contents are compared, since times say nothing: checkouts and copies make them anew.
+        compared = ["--checksum", *bases] if bases else []
         host = f"[{self._target.host}]" if ":" in self._target.host else self._target.host
         command = [
             "rsync",
             *("--files-from=-", "--from0", "--links", "--perms", "--chmod=Du+rwx,Fu+r,Fa-w"),
-            *("--checksum", "--partial", "--compress", f"--timeout={_STALLED_S}", *bases),
+            *("--partial", "--compress", f"--timeout={_STALLED_S}", *compared),
             f"--rsync-path={scripts.receive_rsync(self._target)}",
             f"--rsh={' '.join(map(_rsh_word, self._target.ssh))}",
             "./",

@@ -14,13 +14,21 @@ from packaging_lab.trees import Tree, trees
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=50, deadline=None, suppress_health_check=SLOW)
 @given(trees())
 def test_random_packages_do_the_same_installed_and_packaged(tree: Tree) -> None:
     with tempfile.TemporaryDirectory() as folder:
         script = tree.write(Path(folder, "tree"))
-        main = package(script, script.parent / "src", tree.packages, Path(folder, "packaged"))
+        main = packaged(script, tree, Path(folder, "packaged"))
         assert output(main, tree) == output(script, tree)
+        moved = tree.write(Path(folder, "moved"))
+        again = packaged(moved, tree, Path(folder, "packaged again"))
+        assert again.read_bytes() == main.read_bytes()
+
+
+def packaged(script: Path, tree: Tree, output_folder: Path) -> Path:
+    """Package a tree that lies around a script."""
+    return package(script, script.parent / "src", tree.packages, output_folder)
 
 
 def output(script: Path, tree: Tree) -> Outcome:

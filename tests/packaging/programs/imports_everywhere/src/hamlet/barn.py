@@ -1,0 +1,5 @@
+_WHAT = "hay"
+
+
+def hay():
+    return _WHAT

@@ -1,0 +1,5 @@
+_WHAT = "grain"
+
+
+def grain():
+    return _WHAT

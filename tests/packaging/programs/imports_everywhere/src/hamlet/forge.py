@@ -1,0 +1,5 @@
+_WHAT = "iron"
+
+
+def iron():
+    return _WHAT

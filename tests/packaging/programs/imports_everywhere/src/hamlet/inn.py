@@ -1,0 +1,5 @@
+_WHAT = "bed"
+
+
+def bed():
+    return _WHAT

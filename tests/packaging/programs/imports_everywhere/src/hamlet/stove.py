@@ -1,0 +1,2 @@
+def warm():
+    return "warm"

@@ -1,0 +1,7 @@
+from guild.base import Member
+
+
+class Apprentice(Member):
+    @classmethod
+    def motto(cls):
+        return "iron", super().motto()

@@ -1,0 +1,5 @@
+_CONTENT = "coins"
+
+
+def inside():
+    return _CONTENT

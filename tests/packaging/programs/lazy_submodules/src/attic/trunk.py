@@ -1,0 +1,5 @@
+_CONTENT = "clothes"
+
+
+def inside():
+    return _CONTENT

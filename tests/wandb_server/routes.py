@@ -202,6 +202,6 @@ ROUTES = {
     "download_artifact": _route("GET", "/download/artifact/([^/]+)/(.+)", _download_artifact),
     "download_manifest": _route("GET", "/download/manifest/([^/]+)", _download_manifest),
     "download_by_digest": _route(
-        "GET", "/artifactsV2/[^/]+/([^/]+)/(?:.+/)?([0-9a-f]{32})/[^/]+", _download_by_digest
+        "GET", "/artifactsV2/[^/]+/([^/]+)/(?:.+/)?([0-9a-f]{32})(?:/[^/]+)?", _download_by_digest
     ),
 }

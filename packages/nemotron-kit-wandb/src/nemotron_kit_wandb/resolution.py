@@ -64,11 +64,12 @@ def _document(found: Artifact) -> dict[str, Any]:
 
 
 def _metadata_file(found: Artifact) -> dict[str, Any]:
-    entry = found.manifest.entries.get(METADATA_FILE)
-    if entry is None or entry.ref is not None:
+    known = found.manifest.entries.get(METADATA_FILE)
+    if known is None or known.ref is not None:
         return {}
     with tempfile.TemporaryDirectory() as folder:
-        found.download(root=folder, path_prefix=METADATA_FILE, skip_cache=True)
+        # The artifact's own download() leaves it to threads that the process's end waits for.
+        found.get_entry(METADATA_FILE).download(root=folder, skip_cache=True)
         content = (Path(folder) / METADATA_FILE).read_bytes()
     try:
         document = json.loads(content)

@@ -6,6 +6,7 @@ import pytest
 import wandb
 from wandb_server import picture
 
+from nemo_runspec.artifacts import Artifact, log_artifact, setup_artifact_tracking
 from nemo_runspec.errors import InvalidReferenceError, UsageError
 from nemotron_kit_wandb import WandbRunError, patch_wandb_init_for_lineage
 
@@ -94,6 +95,17 @@ def test_without_manifests_an_input_that_is_unknown_is_one_sentence(inputs):
     )
     with pytest.raises(WandbRunError, match=message):
         start()
+
+
+def test_a_run_that_is_opened_for_one_record_is_none_of_the_job(inputs, tmp_path):
+    run = {"wandb": {"project": "nemotron", "entity": "team"}}
+    artifacts = {"wandb": True, "manifest": {"root": None}}
+    with setup_artifact_tracking({"run": run, "artifacts": artifacts}) as tracking:
+        patch_wandb_init_for_lineage([DATA], ["sft"])
+        assert log_artifact(Artifact(path=tmp_path), tracking, name="made").ref == "made:v0"
+    made = picture.take(inputs.state).artifacts["team/nemotron/made:v0"]
+    told = picture.take(inputs.state).runs[made.created_by]
+    assert (told.inputs, told.tags) == (frozenset(), ())
 
 
 def test_a_run_that_is_disabled_is_left_alone(inputs, monkeypatch):

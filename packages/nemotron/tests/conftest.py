@@ -113,6 +113,10 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("NEMOTRON_RECIPES", "NEMOTRON_ENV", "NEMOTRON_ARTIFACTS_ROOT", "NEMOTRON_DEBUG"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NEMOTRON_CACHE_DIR", str(tmp_path / ".cache"))
+    # Whoever runs the tests may be logged in to W&B, which the command would remark on.
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "no-netrc"))
+    monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path / "no-wandb"))
     write_files(tmp_path / "recipes" / "demo", CONFIGS)
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -21,6 +21,7 @@ def end_core() -> bool:
     if core is None:
         return False
     core.kill()
+    core.wait()
     return True
 
 
@@ -31,6 +32,8 @@ def forget_core() -> None:
         return
     try:
         wandb.teardown()
+    except SystemExit:
+        logger.debug("The W&B client's process was ended, which is no reason to end this one.")
     except Exception:  # the client's own, of a connection that is gone
         logger.debug("The W&B client was ended.", exc_info=True)
     os.environ.pop("WANDB_SERVICE", None)

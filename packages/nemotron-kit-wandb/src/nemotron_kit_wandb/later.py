@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from nemotron_kit_wandb.calling import WandbUnreachableError, within
-from nemotron_kit_wandb.client import forget_core
+from nemotron_kit_wandb.client import end_core, forget_core
 from nemotron_kit_wandb.credentials import find_server
 from nemotron_kit_wandb.outbox import KnownRun
 from nemotron_kit_wandb.publishing import WandbPublishError
@@ -47,6 +47,13 @@ class Later:
         run, self._open, self._identity = self._open, None, None
         if run is not None:
             _attended(run.finish, f"end the run {run.id}")
+        self._folder.cleanup()
+
+    def abandon(self) -> None:
+        """Leave everything at once: what was not confirmed is delivered again another time."""
+        end_core()
+        forget_core()
+        self._open = None
         self._folder.cleanup()
 
     @contextmanager

@@ -98,8 +98,11 @@ class Sync:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._later.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None and not issubclass(kind, Exception):
+            self._later.abandon()  # Ctrl-C is not made to wait for the server
+        else:
+            self._later.close()
 
     def outbox(self, outbox: Outbox) -> None:
         """Deliver an outbox."""

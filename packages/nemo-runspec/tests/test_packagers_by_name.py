@@ -185,9 +185,9 @@ def test_nemo_run_is_an_extra_and_pins_what_it_cannot_be_imported_with() -> None
 
 def test_without_nemo_run_its_packagers_say_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "nemo_run", None)
-    monkeypatch.delitem(sys.modules, "nemo_runspec.packaging.nemo_run", raising=False)
+    monkeypatch.delitem(sys.modules, "nemo_runspec.packaging.nemo_run.packagers", raising=False)
     with pytest.raises(MissingDependencyError, match=r"pip install 'nemo-runspec\[run\]'"):
-        importlib.import_module("nemo_runspec.packaging.nemo_run")
+        importlib.import_module("nemo_runspec.packaging.nemo_run.packagers")
 
 
 def test_a_nemo_run_with_a_leptonai_that_is_too_new_says_so(
@@ -198,10 +198,10 @@ def test_a_nemo_run_with_a_leptonai_that_is_too_new_says_so(
     (tmp_path / "nemo_run" / "__init__.py").write_text("import leptonai_api_v1_that_is_gone\n")
     for name in [name for name in sys.modules if name.partition(".")[0] == "nemo_run"]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.delitem(sys.modules, "nemo_runspec.packaging.nemo_run", raising=False)
+    monkeypatch.delitem(sys.modules, "nemo_runspec.packaging.nemo_run.packagers", raising=False)
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(
         MissingDependencyError, match="NeMo-Run cannot be imported: No module"
     ) as told:
-        importlib.import_module("nemo_runspec.packaging.nemo_run")
+        importlib.import_module("nemo_runspec.packaging.nemo_run.packagers")
     assert "nemo-runspec[run]" in str(told.value.hint)

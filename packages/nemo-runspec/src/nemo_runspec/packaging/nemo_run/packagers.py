@@ -1,4 +1,4 @@
-"""Our packagers for NeMo-Run's executors: imported only where NeMo-Run is wanted.
+"""Our packagers as NeMo-Run's own: importing this imports NeMo-Run.
 
 NeMo-Run keeps its objects as configurations, so that their fields are plain texts and lists.
 """

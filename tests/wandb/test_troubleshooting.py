@@ -29,6 +29,7 @@ QUOTED = {
 ENTRIES = {
     "“WANDB_API_KEY not found”": 1,
     "“Project not found”": 2,
+    "W&B does not answer": 0,
     "Variables do not reach the job": 0,
     "Ray workers have no credentials": 0,
     "“Artifact not found”": 1,

@@ -61,7 +61,8 @@ def patch_wandb_init_for_lineage(
     It works on every rank, for a run that is active already, and for each one that is started
     later. Where manifests are active it neither waits for W&B nor raises: a run whose server is
     silent starts offline, and whoever finishes a run, what waits for it is delivered first. Where
-    W&B is the only backend, an input that W&B does not take is an error.
+    W&B is the only backend, an input that W&B does not take is an error. Call it before
+    ``from wandb import init`` runs anywhere: a name that was taken over before is not reached.
 
     Args:
         artifact_qualified_names: What the run uses, such as ``team/project/nano3-sft-data:v3``; by

@@ -24,8 +24,18 @@ def artifact_page(
         version: Its version, such as ``v3``.
         environ: The environment; by default the process's own.
     """
-    place = "/".join(quote(part) for part in (owner, "artifacts", kind, name, version))
-    return f"{find_site(environ)}/{place}"
+    return _page(environ, owner, "artifacts", kind, name, version)
+
+
+def run_page(owner: str, run_id: str, environ: Mapping[str, str] | None = None) -> str:
+    """The page of a run; the client of 0.24 knows none after it had a disabled one.
+
+    Args:
+        owner: ``entity/project``.
+        run_id: The run's id.
+        environ: The environment; by default the process's own.
+    """
+    return _page(environ, owner, "runs", run_id)
 
 
 def find_site(environ: Mapping[str, str] | None = None) -> str:
@@ -41,3 +51,7 @@ def find_site(environ: Mapping[str, str] | None = None) -> str:
 
 def _site_of(service: re.Match[str]) -> str:
     return service["cloud"] or "app."
+
+
+def _page(environ: Mapping[str, str] | None, *parts: str) -> str:
+    return "/".join((find_site(environ), *map(quote, parts)))

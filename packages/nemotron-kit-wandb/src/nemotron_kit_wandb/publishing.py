@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from nemo_runspec.errors import ArtifactError
 from nemo_runspec.json_values import json_text
-from nemotron_kit_wandb.pages import artifact_page
+from nemotron_kit_wandb.pages import artifact_page, run_page
 from nemotron_kit_wandb.records import METADATA_FILE, RecordedArtifact, WandbRecord
 
 if TYPE_CHECKING:
@@ -65,7 +65,8 @@ def publish(record: WandbRecord, run: Run, *, timeout_s: float) -> Published:
     deadline = time.monotonic() + timeout_s
     unlinked = tuple(name for name in record.used if not _use(run, name))
     if record.artifact is None:
-        return Published(url=run.url, unlinked=unlinked)
+        page = run_page(f"{run.entity}/{run.project}", run.id)
+        return Published(url=page, unlinked=unlinked)
     made = _log(record, record.artifact, run, deadline)
     _complete_aliases(made, record.aliases)
     owner, name = f"{made.entity}/{made.project}", record.artifact.name

@@ -170,6 +170,36 @@ class EmbeddedLoader(SourceFileLoader):
         return EmbeddedResources(self.path[: self.path.rfind("/") + 1], self.contents)
 
 
+class EmbeddedNamespace:
+    """Loads a folder without ``__init__.py``: there is nothing to run."""
+
+    def __init__(self, folder: str, contents: Contents) -> None:
+        self.folder = folder
+        self.contents = contents
+
+    def create_module(self, _spec: ModuleSpec) -> None:
+        """Let Python make the module."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run nothing."""
+
+    def is_package(self, _name: str) -> bool:
+        """Say that it has submodules."""
+        return True
+
+    def get_source(self, _name: str) -> str:
+        """Return no source."""
+        return ""
+
+    def get_code(self, _name: str) -> CodeType:
+        """Return code that does nothing."""
+        return compile("", self.folder, "exec")
+
+    def get_resource_reader(self, _name: str) -> EmbeddedResources:
+        """Return what ``importlib.resources`` reads the folder's data with."""
+        return EmbeddedResources(self.folder, self.contents)
+
+
 class EmbeddedResources:
     """What ``importlib.resources.files`` starts from."""
 
@@ -255,7 +285,7 @@ class EmbeddedFinder:
         if file is None:
             return self._ray(path, target) if name == "ray" else None
         if file.endswith("/"):
-            spec = ModuleSpec(name, None, is_package=True)
+            spec = ModuleSpec(name, EmbeddedNamespace(file, self.contents), is_package=True)
             spec.submodule_search_locations = [file.rstrip("/")]
             return spec
         loader = EmbeddedLoader(name, file, self.contents)
@@ -377,6 +407,7 @@ def _install(contents: Contents, file: str) -> Contents:
     package.CONTENTS = contents  # type: ignore[attr-defined]
     package.PROVENANCE = contents.about["provenance"]  # type: ignore[attr-defined]
     sys.modules[PACKAGE] = package
+    _show_sources_of_the_ignored()
     finder = EmbeddedFinder(contents, file)
     sys.meta_path.insert(0, finder)
     sys.path_hooks.insert(0, finder.folder_hook)
@@ -456,6 +487,35 @@ def _show_sources_in_tracebacks(file: str, given: Any) -> None:
             traceback.print_exception(kind, shown, trace)
 
     sys.excepthook = show
+
+
+def _show_sources_of_the_ignored() -> None:
+    """Show source text where exceptions end threads, destructors and exit functions."""
+    import threading
+
+    def show(head: str, error: BaseException | None, *, ignored: bool) -> None:
+        from traceback import TracebackException
+
+        if sys.stderr is None or error is None:
+            return
+        found = TracebackException.from_exception(error)
+        for frame in found.stack if ignored and sys.version_info >= _COLOURED_HOOK else ():
+            frame.colno = None  # Python itself marks no part of the line then
+        sys.stderr.write(head + "".join(found.format(chain=not ignored)))
+
+    def of_thread(args: threading.ExceptHookArgs) -> None:
+        if args.exc_type is not SystemExit:
+            name = threading.get_ident() if args.thread is None else args.thread.name
+            show(f"Exception in thread {name}:\n", args.exc_value, ignored=False)
+
+    def unraisable(args: sys.UnraisableHookArgs) -> None:
+        about = "" if args.object is None else f" {args.object!r}"
+        message = f"{args.err_msg or 'Exception ignored in'}:{about}\n"
+        show(message, args.exc_value, ignored=True)
+
+    sys.unraisablehook = unraisable
+    if sys.version_info < _COLOURED_HOOK:
+        threading.excepthook = of_thread
 
 
 def _with_setup_hook(init: Callable[..., Any], file: str) -> Callable[..., Any]:

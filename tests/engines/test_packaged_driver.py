@@ -26,13 +26,13 @@ def main(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return package_script(JOB / "drive.py", folder, packages=["convoy"]).main
 
 
-def drive(script: Path, address: str, settings: dict[str, Any], **environment: str) -> Any:
+def drive(script: Path, address: str, settings: dict[str, Any]) -> Any:
     command = [sys.executable, script.name, address, json.dumps(settings)]
     environ = {name: text for name, text in os.environ.items() if not name.startswith("PYTHON")}
     done = subprocess.run(
         command,
         cwd=script.parent,
-        env={**environ, **environment},
+        env=environ,
         capture_output=True,
         text=True,
         check=False,
@@ -58,9 +58,6 @@ def test_workers_of_a_cluster_that_runs_find_the_modules(main: Path, cluster: Cl
         "lost": "glass",
         "line": ["raise LostParcel(parcel)"],
     }
-    source = {"PYTHONPATH": str(JOB / "src")}
-    theirs = {"runtime_env": {"env_vars": source}}
-    assert found == drive(JOB / "drive.py", cluster.address, theirs, **source)
 
 
 def test_a_cluster_of_its_own_and_a_hook_of_its_own(main: Path, short_folder: Path) -> None:

@@ -30,7 +30,7 @@ atexit.register(fail)
 
 async def main():
     asyncio.get_running_loop().create_task(draws.lose_later(), name="later")
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(0)
     gc.collect()
 
 

@@ -1,15 +1,12 @@
-"""Addresses of pages that people open, made without asking the client, which deprecates its way."""
+"""Addresses of pages that people open. The client is imported for them, and asked nothing."""
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from urllib.parse import quote
 
 from nemotron_kit_wandb.credentials import find_server
-
-_SERVICE = re.compile(r"(?<=://)api\.(?P<cloud>wandb\.(?!test))?")
 
 
 def artifact_page(
@@ -39,18 +36,16 @@ def run_page(owner: str, run_id: str, environ: Mapping[str, str] | None = None) 
 
 
 def find_site(environ: Mapping[str, str] | None = None) -> str:
-    """The address of W&B's pages: that of the server without its ``api.``, as the client has it.
+    """The address of W&B's pages, which the client makes of its server's.
 
     Args:
         environ: The environment; by default the process's own.
     """
+    from wandb.util import api_to_app_url
+
     variables = os.environ if environ is None else environ
-    named = variables.get("WANDB_APP_URL")
-    return (named or _SERVICE.sub(_site_of, find_server(variables))).rstrip("/")
-
-
-def _site_of(service: re.Match[str]) -> str:
-    return service["cloud"] or "app."
+    site = variables.get("WANDB_APP_URL") or str(api_to_app_url(find_server(variables)))
+    return site.rstrip("/")
 
 
 def _page(environ: Mapping[str, str] | None, *parts: str) -> str:

@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -29,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 PUBLISH_S = 120.0
 _LOOK_S = 2.0
+_SETTLE_S = 30.0
 _LONGEST_EXIT_S = 300.0
 
 
@@ -68,6 +70,8 @@ class Courier:
         self._outbox = outbox
         self._unwritten: list[WandbRecord] = []
         self._refused: set[Path] = set()
+        self._read: dict[Path, Entry] = {}
+        self._silent_until = 0.0
         self._known: set[str] = set()
         self._store: str | None = None
         self._wake, self._settled = threading.Event(), threading.Event()
@@ -123,14 +127,18 @@ class Courier:
         atexit.register(self._at_exit, run.id)
 
     def settle(self, attendance: Attendance) -> None:
-        """Wait until all is delivered that can be, for as long as the server answers."""
+        """Wait until all is delivered that can be, for as long as the server answers.
+
+        What a slow server does not take in half a minute waits in the outbox.
+        """
         run = active_run()
         if run is None or mode_of(run) != "online":
             return
+        until = time.monotonic() + _SETTLE_S
         while self._waiting(run) or self._unwritten:
             self._settled.clear()
             self.start()
-            if not attendance.wait(self._settled):
+            if not attendance.wait(self._settled, until=until):
                 return
 
     def ended(self, run_id: str, cut_off: dict[str, object] | None = None) -> None:
@@ -156,8 +164,11 @@ class Courier:
         self.announce(run)
         if mode_of(run) == "offline":
             return
+        if time.monotonic() < self._silent_until:
+            return
         waiting = self._waiting(run)
         if waiting and not answers():
+            self._silent_until = time.monotonic() + _LOOK_S
             return
         for entry in waiting:
             if not self._deliver(entry, run):
@@ -172,7 +183,9 @@ class Courier:
 
     def _waiting(self, run: Run) -> list[Entry]:
         found = []
-        for entry in self._outbox.entries():
+        entries = self._outbox.entries(self._read)
+        self._read = {entry.file: entry for entry in entries}
+        for entry in entries:
             if entry.record is None or entry.file in self._refused:
                 continue
             if entry.record.run is None or entry.record.run.id == run.id:

@@ -116,9 +116,15 @@ class Outbox:
         write_atomically(file, record.to_json())
         return file
 
-    def entries(self) -> list[Entry]:
-        """What waits, in the order in which it was recorded."""
-        return [found for found in map(_entry, self._files(_RECORDS)) if found is not None]
+    def entries(self, known: Mapping[Path, Entry] | None = None) -> list[Entry]:
+        """What waits, in the order in which it was recorded.
+
+        Args:
+            known: Entries that were read before: a record never changes.
+        """
+        read = {} if known is None else known
+        found = (read.get(file) or _entry(file) for file in self._files(_RECORDS))
+        return [entry for entry in found if entry is not None]
 
     def done(self, file: Path, record: WandbRecord, url: str | None) -> None:
         """Note that the server has a record.

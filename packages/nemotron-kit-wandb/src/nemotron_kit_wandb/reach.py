@@ -77,14 +77,19 @@ class Attendance:
         self._heard_at = time.monotonic()
         self._server = find_server()
 
-    def wait(self, done: threading.Event) -> bool:
+    def wait(self, done: threading.Event, *, until: float | None = None) -> bool:
         """Wait for an event for as long as the server answers.
+
+        Args:
+            done: The event.
+            until: A point of :func:`time.monotonic` after which nobody waits.
 
         Returns:
             Whether it came.
         """
         while not done.is_set():
-            if not self._still_there(done):
+            late = until is not None and time.monotonic() > until
+            if late or not self._still_there(done):
                 return done.is_set()
             done.wait(_PAUSE_S)
         return True

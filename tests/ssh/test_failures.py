@@ -12,7 +12,13 @@ from pathlib import Path
 
 import pytest
 from ssh_server.fixtures import target_of
-from ssh_server.server import HOST, SshServer, as_nobody, before_each_command
+from ssh_server.server import (
+    HOST,
+    SshServer,
+    as_nobody,
+    before_each_command,
+    running_programs,
+)
 
 from nemo_runspec.errors import PackagingError, TransferError
 from nemo_runspec.packaging.code import CodePackager, SshTarget, prune_trees
@@ -126,8 +132,7 @@ def test_a_host_that_hangs_is_left_when_the_time_is_over(
     with pytest.raises(TransferError, match="did not take the code within 2 s") as caught:
         send(code, limited)
     assert "raise timeout_s" in hint_of(caught, limited)
-    running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
-    assert not [line for line in running.stdout.splitlines() if f"-p {server.port} " in line]
+    assert not [line for line in running_programs() if f"-p {server.port} " in line]
 
 
 def test_a_folder_that_may_not_be_written_to_is_named(

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from ssh_server.fixtures import target_of
-from ssh_server.server import SshServer, before_each_command
+from ssh_server.server import SshServer, before_each_command, running_programs
 
 from nemo_runspec.errors import TransferError
 from nemo_runspec.packaging.code import CodePackager, CodeTree, SshTarget, prune_trees
@@ -211,8 +211,7 @@ def test_a_transfer_that_broke_off_goes_on_where_it_was(
 def wait_for_the_end_of(words: str) -> None:
     """Wait until the server's end of a broken line has noticed."""
     ends_at = time.monotonic() + 60
-    listed = ["ps", "-eo", "args"]
-    while words in subprocess.run(listed, capture_output=True, text=True, check=True).stdout:
+    while any(words in line for line in running_programs()):
         assert time.monotonic() < ends_at, "the server's rsync is still there"
         time.sleep(0.05)
 

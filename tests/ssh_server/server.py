@@ -72,6 +72,17 @@ class SshServer:
             self.configure(*self.settings)
 
 
+def running_programs() -> list[str]:
+    """The command lines of all that runs on this machine."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found.append(file.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+        except OSError:
+            continue  # it has ended
+    return found
+
+
 def missing_programs() -> list[str]:
     """Name what has to be installed before a server can run."""
     missing = [name for name in PROGRAMS if shutil.which(name) is None]

@@ -149,6 +149,9 @@ def test_strange_names_are_sent(tmp_path: Path) -> None:
 def test_outputs_of_jobs_are_no_code_unless_they_are_tracked(tmp_path: Path) -> None:
     top = repository(tmp_path / "code", "src/artifacts/__init__.py", "output/kept.md")
     write(top, ".nemotron/runs/r/job.yaml", "src/.nemotron/x", "artifacts/m/v1/manifest.json")
+    (top / "artifacts" / "m").rename(tmp_path / "m")
+    (top / "artifacts").rmdir()
+    (top / "artifacts").symlink_to(tmp_path / "m")
     write(top, "output/nano3/data.bin", "wandb/run-1/x", "src/output/new.py", "artifacts.py")
     expected = ["artifacts.py", "output/kept.md", "src/artifacts/__init__.py", "src/output/new.py"]
     assert paths(top) == expected

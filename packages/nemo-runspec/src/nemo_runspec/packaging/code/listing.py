@@ -67,7 +67,7 @@ def _of_repository(folder: Path, at: PurePosixPath, *options: str) -> Iterator[s
 
 def _untracked(folder: Path, at: PurePosixPath, path: str) -> Iterator[str]:
     inside = at / path
-    if _is_job_output(inside):
+    if _is_job_output(inside, folder / path):
         return
     if path.endswith("/"):
         yield from _of_repository(folder / path, inside)
@@ -90,7 +90,10 @@ def _tracked(folder: Path, at: PurePosixPath, line: str) -> Iterator[str]:
         )
 
 
-def _is_job_output(path: PurePosixPath) -> bool:
+def _is_job_output(path: PurePosixPath, file: Path) -> bool:
     if _RUN_FOLDER in path.parts:
         return True
-    return len(path.parts) > 1 and path.parts[0] in _OUTPUT_FOLDERS
+    if path.parts[0] not in _OUTPUT_FOLDERS:
+        return False
+    # A link at the top stands for the folder on a larger disk.
+    return len(path.parts) > 1 or file.is_symlink()

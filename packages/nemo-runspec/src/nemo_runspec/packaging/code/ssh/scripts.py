@@ -55,6 +55,13 @@ def finish(target: SshTarget, digest: str, part: str, job: str | None) -> str:
     return _in_root(target, f"touch trees/{part} && {named} && {{ {rest}; }}")
 
 
+def probe(target: SshTarget, part: str, size_bytes: int) -> str:
+    """Write as much as a file needs, to hear why it could not be written."""
+    file = f"trees/{part}/.probe"
+    written = f"mkdir -p trees/{part} && head -c {size_bytes} /dev/zero > {file}"
+    return _in_root(target, f"{written}; code=$?; rm -f {file}; [ $code -eq 0 ]")
+
+
 def discard(target: SshTarget, part: str) -> str:
     """Remove what was not completed."""
     return _in_root(target, f"rm -rf trees/{part}")

@@ -25,6 +25,9 @@ _logger = logging.getLogger(__name__)
 
 _JOB = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _STALLED_S = 60
+# rsync's code for a file that cannot be read or written.
+_FILE_ERROR = 11
+_PROBE_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +108,23 @@ class Transfer:
         else:
             _logger.info("rsync is missing here or on %s; all is sent", self._target.host)
             done = self._archive(tree, part)
-        if done.code != 0 and is_disk_full(done.stderr):
+        complaint = self._complaint(done, tree, part) if done.code != 0 else ""
+        if is_disk_full(complaint):
             self._shell(scripts.discard(self._target, part), b"")
         if tree.is_stale():
             return False
         if done.code != 0:
-            raise explain(self._target, done.stderr)
+            raise explain(self._target, complaint)
         return True
+
+    def _complaint(self, done: Finished, tree: CodeTree, part: str) -> str:
+        """What went wrong; rsync sometimes ends before the other side's words have come."""
+        if done.stderr.strip() or done.code != _FILE_ERROR:
+            return done.stderr or f"ended with code {done.code}"
+        largest = max(entry.size_bytes for entry in tree.entries)
+        script = scripts.probe(self._target, part, min(largest, _PROBE_BYTES))
+        probed = self._run(self._remote(script), b"", cwd=None)
+        return probed.stderr or "a file could not be read or written"
 
     def _rsync(self, tree: CodeTree, part: str, found: dict[str, list[str]]) -> Finished:
         """Files that another tree or an interrupted transfer has are linked, and not sent."""

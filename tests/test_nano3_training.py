@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from nemo_runspec.artifacts import (
     setup_artifact_tracking,
 )
 from nemo_runspec.manifest_tracker import ManifestTracker
+from nemo_runspec.packaging import SelfContainedPackager, compose_for_package
+from nemo_runspec.runspec import parse
 
 RECIPES = Path(__file__).parent.parent / "recipes" / "nano3"
 
@@ -185,10 +188,6 @@ def test_without_the_framework_a_script_names_its_container(
 
 
 def run_script(workplace: Path, stage: str, *overrides: str) -> subprocess.CompletedProcess[str]:
-    for name, text in {**BRIDGE, **NEMO_RL}.items():
-        file = workplace / "frameworks" / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
     folder = RECIPES / f"stage{stage}"
     command = [str(folder / "train.py"), "--config", str(folder / "config" / "sample.yaml")]
     settings = [
@@ -196,8 +195,16 @@ def run_script(workplace: Path, stage: str, *overrides: str) -> subprocess.Compl
         "+run.output=nano3-model-sample",
         "+run.wandb={project: null, entity: null}",
     ]
+    return run_with_frameworks(workplace, *command, *settings, *overrides)
+
+
+def run_with_frameworks(workplace: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    for name, text in {**BRIDGE, **NEMO_RL}.items():
+        file = workplace / "frameworks" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
     return subprocess.run(
-        [sys.executable, *command, *settings, *overrides],
+        [sys.executable, *command],
         env={**os.environ, "PYTHONPATH": str(workplace / "frameworks")},
         capture_output=True,
         text=True,
@@ -253,3 +260,37 @@ def test_rl_starts_the_frameworks_own_driver_and_records_the_checkpoint(workplac
     manifest = ManifestTracker(workplace / "artifacts").read("nano3-model-sample", 1)
     assert (manifest.type, manifest.metadata["step"]) == ("ModelArtifact", 5)
     assert manifest.used_artifacts == ["nano3-rl-data-sample:v1"]
+
+
+def commit_of(folder: Path) -> str:
+    command = ["git", "-C", str(folder), "rev-parse", "HEAD"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_one_file_trains_like_its_recipe_and_says_where_it_comes_from(workplace: Path) -> None:
+    recipe = parse(RECIPES / "stage1_sft" / "train.py")
+    settings = [
+        f"artifacts.manifest.root={workplace}/artifacts",
+        f"checkpoint.save={workplace}/saved",
+        "run.model=nano3-pretrain-model:latest",
+    ]
+    config = compose_for_package(recipe, config="sample", overrides=settings)
+    job = SelfContainedPackager().package(recipe.path, workplace / "job", config=config)
+    # The working directory of the job is another checkout, whose commit says nothing.
+    for arguments in (["init", "--quiet"], ["commit", "--quiet", "--allow-empty", "-m", "Other"]):
+        identity = ("-c", "user.name=demo", "-c", "user.email=demo@example.com")
+        subprocess.run(["git", "-C", str(workplace), *identity, *arguments], check=True)
+
+    done = run_with_frameworks(workplace, str(job.main), "train.train_iters=7")
+    assert done.returncode == 0, done.stderr
+    seen = json.loads((workplace / "saved" / "seen.json").read_text())
+    assert seen["train"] == {"train_iters": 7, "global_batch_size": 8}
+    manifest = ManifestTracker(workplace / "artifacts").read("nano3-sft-model-sample", 1)
+    assert manifest.metadata["step"] == 10
+    assert "nano3-sft-data-sample:v1" in manifest.used_artifacts
+    provenance = manifest.provenance
+    assert provenance["git_commit"] == commit_of(RECIPES) != commit_of(workplace)
+    assert provenance["runspec"] == "nano3/sft"
+    assert provenance["image"] == recipe.image
+    assert provenance["packages"]["omegaconf"] == metadata.version("omegaconf")
+    assert provenance["config_digest"] != config.run.provenance.config_digest

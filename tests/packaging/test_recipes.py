@@ -181,6 +181,26 @@ def test_training_wants_nothing_but_its_framework(bare: Path, script: Path, tmp_
     )
 
 
+def test_with_wandb_the_adapter_goes_along_and_its_client_is_wanted(tmp_path: Path) -> None:
+    without = composed(TRAINING[0], "sample", tmp_path / "without").main.read_text()
+    job = composed(TRAINING[0], "sample", tmp_path / "job", "artifacts.wandb=true")
+    text = job.main.read_text()
+    (wanted,) = (name for name in DEPENDENCY.findall(text.partition('"""')[0]) if "wandb" in name)
+    assert "wandb" not in without.partition('"""')[0]
+    assert "wandb = nemotron_kit_wandb.backend:BACKEND" in text
+    look = (
+        f"import sys; sys.argv = ['main.py']; exec(compile(open({str(job.main)!r}).read(), "
+        f"{str(job.main)!r}, 'exec'), {{'__name__': '_nemotron_package'}}); "
+        "from nemo_runspec.artifacts.backends import find_backend; "
+        "print(type(find_backend('wandb')).__module__, sys.modules['nemotron_kit_wandb'].__file__)"
+    )
+    command = [sys.executable, "-c", look]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    package = "packages/nemotron-kit-wandb/src/nemotron_kit_wandb"
+    assert done.stdout == f"nemotron_kit_wandb.backend {package}/__init__.py\n"
+    assert wanted.startswith("wandb>=")
+
+
 def test_without_its_libraries_a_recipe_names_them(tmp_path: Path) -> None:
     job = composed(TRAINING[0], "sample", tmp_path / "job")
     empty = tmp_path / "empty"

@@ -115,6 +115,21 @@ def test_a_folder_goes_along_whole(folder: Path) -> None:
     assert beside(job) == {"files/tok/a.json", "files/tok/deep/b.txt"}
 
 
+def test_a_pattern_goes_along_as_a_pattern(folder: Path) -> None:
+    job = package(folder, "data: raw/*.jsonl\n", **{"raw/1.jsonl": "{}", "raw/2.jsonl": "{}"})
+    assert values(job)["data"] == "files/recipe/raw/*.jsonl"
+    assert beside(job) == {"files/recipe/raw/1.jsonl", "files/recipe/raw/2.jsonl"}
+
+
+def test_a_link_keeps_its_own_place(folder: Path, tmp_path: Path) -> None:
+    write(tmp_path, {"far/away.txt": "x"})
+    (folder / "recipe").mkdir(exist_ok=True)
+    (folder / "recipe" / "near.txt").symlink_to(tmp_path / "far" / "away.txt")
+    job = package(folder, "words: near.txt\n")
+    assert beside(job) == {"files/recipe/near.txt"}
+    assert job.files[0].read_text() == "x"
+
+
 def test_what_a_named_file_names_goes_along_and_keeps_its_place(folder: Path) -> None:
     blend = json.dumps({"datasets": [{"path": "../raw/*.jsonl"}, {"path": "hf://datasets/a/b"}]})
     files = {"../blends/b.json": blend, "../raw/1.jsonl": "{}", "../raw/2.jsonl": "{}"}

@@ -191,6 +191,7 @@ def test_package_data_that_is_too_large(folder: Path) -> None:
         ({"train.py": "import lib", "lib/__init__.py": "\n\nfrom .no import x"}, r"__init__\.py:3"),
         ({"train.py": "def f():\n    import absent"}, r"train\.py:2"),
         ({"train.py": "try:\n    import absent\nexcept ValueError:\n    pass"}, r"train\.py:2"),
+        ({"train.py": "import os\nfrom ns import absent", "ns/a.py": ""}, r"train\.py:2"),
         ({"train.py": "from .helper import x", "helper.py": ""}, r"train\.py:1"),
         ({"train.py": "import lib.a", "lib/a.py": "from .... import x"}, r"lib/a\.py:1"),
     ],
@@ -294,6 +295,23 @@ def test_the_runspec_may_name_packages(folder: Path, elsewhere: Path) -> None:
     more = '# [tool.runspec.run]\n# packages = ["theirs.*"]\n'
     job = package(folder, HEADER.format(dependencies="", more=more) + "import theirs", {})
     assert inside(job) == {"theirs", "theirs.a", "theirs.b"}
+
+
+def test_a_folder_of_data_with_the_name_of_a_library_is_no_package(
+    folder: Path, elsewhere: Path
+) -> None:
+    job = package(folder, "import theirs.a", {"theirs/notes.txt": "", "theirs/old.py": ""})
+    assert inside(job) == set()
+
+
+def test_data_in_a_folder_without_init_is_read(folder: Path) -> None:
+    read = """
+from importlib import resources
+import words.reader
+print((resources.files("words") / "list.txt").read_text())
+"""
+    job = package(folder, read, {"words/reader.py": "", "words/list.txt": "one"})
+    assert run(job) == "one\n"
 
 
 def test_a_package_that_is_named_and_nowhere(folder: Path) -> None:

@@ -48,6 +48,9 @@ COMPLETIONS = {
     "nemotron demo sft run.d": "run.data=",
     "nemotron demo sft run.data=demo-data:g": "golden",
     "nemotron demo sft -c sa": "sample",
+    "nemotron package demo/data": "demo/data/prep/sft",
+    "nemotron package demo/data/prep/sft -c sa": "sample",
+    "nemotron package demo/data/prep/sft --pa": "--package",
     "nemotron unheard of": "",
     "nemotron completion z": "zsh",
 }

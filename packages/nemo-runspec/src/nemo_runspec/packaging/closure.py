@@ -154,6 +154,8 @@ class _Walk:
             self.through_alias((bound, inner), site, found)
         else:
             self.exported(module, {name}, site)
+            if self.is_namespace(module):
+                self.missing(inner, site)
 
     def through_alias(self, alias: tuple[str, str], site: _Site, found: Scan) -> None:
         bound, module = alias
@@ -175,6 +177,10 @@ class _Walk:
         if path not in self.scans:
             self.scans[path] = scan(path)
         return self.scans[path]
+
+    def is_namespace(self, module: str) -> bool:
+        place = self.places.module(module)
+        return place is not None and place.is_namespace
 
     def table(self, module: str) -> dict[str, str] | None:
         place = self.places.module(module)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from glob import glob
 from pathlib import Path
@@ -114,6 +115,9 @@ class _Gathering:
         for base in self.bases:
             if (base / path).exists():
                 return self.copy(base / path)
+            found = _matches(text, base)
+            if found:
+                return self.copy_all(found, base / path)
         if path.suffix.lower() in _SUFFIXES:
             raise self.missing(text, keys)
         return text
@@ -129,20 +133,26 @@ class _Gathering:
         )
 
     def copy(self, path: Path) -> str:
-        resolved = path.resolve()
-        target = f"{FOLDER}/{self.placed(resolved)}"
-        if resolved.is_dir():
-            for file in sorted(resolved.rglob("*")):
+        # By its name, not by what links lead to: so do those who look for neighbours of a file.
+        named = Path(os.path.normpath(path.absolute()))
+        target = self.placed(named)
+        if named.is_dir():
+            for file in sorted(named.rglob("*")):
                 if file.is_file():
-                    self.take(f"{target}/{file.relative_to(resolved).as_posix()}", file)
+                    self.take(f"{target}/{file.relative_to(named).as_posix()}", file)
         else:
-            self.take(target, resolved)
+            self.take(target, named)
         return target
+
+    def copy_all(self, paths: Iterable[Path], pattern: Path) -> str:
+        for path in paths:
+            self.copy(path)
+        return self.placed(Path(os.path.normpath(pattern.absolute())))
 
     def placed(self, path: Path) -> str:
         if path.is_relative_to(self.places.workspace):
-            return path.relative_to(self.places.workspace).as_posix()
-        return f"outside{path.as_posix()}"
+            return f"{FOLDER}/{path.relative_to(self.places.workspace).as_posix()}"
+        return f"{FOLDER}/outside{path.as_posix()}"
 
     def take(self, target: str, file: Path) -> None:
         if target in self.files:
@@ -157,12 +167,9 @@ class _Gathering:
     def named_inside(self, text: str, folder: Path) -> None:
         if _OTHERS.search(text) or text.startswith("/"):
             return
-        # Path.glob refuses patterns that go up.
-        matches = glob(text, root_dir=folder, recursive=True)  # noqa: PTH207
-        names = [text, *sorted(matches)]
-        for name in names:
-            if (folder / name).is_file():
-                self.copy(folder / name)
+        for path in [folder / text, *_matches(text, folder)]:
+            if path.is_file():
+                self.copy(path)
 
     def check(self) -> None:
         secret = [
@@ -180,6 +187,14 @@ class _Gathering:
                 where=str(largest),
                 hint="Name data by an absolute path or URL that the target sees.",
             )
+
+
+def _matches(pattern: str, folder: Path) -> list[Path]:
+    if not any(mark in pattern for mark in "*?["):
+        return []
+    # Path.glob refuses patterns that go up.
+    names = glob(pattern, root_dir=folder, recursive=True)  # noqa: PTH207
+    return [folder / name for name in sorted(names)]
 
 
 def _head(file: Path) -> bytes:

@@ -67,7 +67,13 @@ class Places:
 
     @cached_property
     def workspace(self) -> Path:
-        """The outermost folder around the recipe that is a workspace or a checkout."""
+        """The outermost folder around the recipe that is a workspace or a checkout.
+
+        Of a recipe that was installed with its package, the folder that packages are installed in.
+        """
+        installed = [folder for folder in self.folder.parents if folder.name in _INSTALLED]
+        if installed:
+            return installed[0]
         root = self.folder
         for folder in (self.folder, *self.folder.parents):
             if (folder / _PROJECT).is_file() or (folder / ".git").exists():
@@ -101,10 +107,9 @@ class Places:
     def pseudo_path(self, path: Path, root: Path) -> str:
         """Spell a path as it is shown everywhere: relative to the workspace."""
         for base in (self.workspace, root):
-            if path.is_relative_to(base) and not _INSTALLED.intersection(
-                path.relative_to(base).parts
-            ):
-                return path.relative_to(base).as_posix()
+            inside = path.relative_to(base).parts if path.is_relative_to(base) else _INSTALLED
+            if not _INSTALLED.intersection(inside):
+                return "/".join(inside)
         return path.name
 
     def refuse_namesake(self, name: str) -> None:
@@ -143,11 +148,18 @@ class Places:
         if name in sys.stdlib_module_names or name in sys.builtin_module_names:
             self.refuse_namesake(name)
             return "standard"
-        for root in (self.folder, *self.roots):
+        beside = _in_folder(self.folder, name, name, self.folder)
+        if beside is not None and (not beside.is_namespace or self._is_meant(beside)):
+            return beside
+        for root in self.roots:
             found = _in_folder(root, name, name, root)
-            if found is not None and not (found.is_namespace and self._installed(name)):
+            if found is not None and not found.is_namespace:
                 return found
         return self._elsewhere(name)
+
+    def _is_meant(self, folder: Module) -> bool:
+        """Whether a folder beside the recipe is a package, and not data of a library's name."""
+        return any(folder.path.rglob("*.py")) and self._installed(folder.name) is None
 
     def _elsewhere(self, name: str) -> Module | Kind:
         origin = self._installed(name)
@@ -160,7 +172,7 @@ class Places:
         return _in_folder(root, name, name, root) or "third-party"
 
     def _in_workspace(self, origin: Path) -> bool:
-        if not origin.is_relative_to(self.workspace):
+        if self.workspace.name in _INSTALLED or not origin.is_relative_to(self.workspace):
             return False
         return not _INSTALLED.intersection(origin.relative_to(self.workspace).parts)
 

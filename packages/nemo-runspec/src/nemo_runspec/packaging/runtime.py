@@ -285,7 +285,8 @@ class EmbeddedFinder:
         if file is None:
             return self._ray(path, target) if name == "ray" else None
         if file.endswith("/"):
-            spec = ModuleSpec(name, EmbeddedNamespace(file, self.contents), is_package=True)
+            nothing: Any = EmbeddedNamespace(file, self.contents)
+            spec = ModuleSpec(name, nothing, is_package=True)
             spec.submodule_search_locations = [file.rstrip("/")]
             return spec
         loader = EmbeddedLoader(name, file, self.contents)

@@ -80,7 +80,8 @@ def _complete_recipe(
 def _complete_config(
     ctx: click.Context, _param: click.Parameter, incomplete: str
 ) -> list[CompletionItem[str]]:
-    chosen = ctx.params.get("recipe")
+    # Click gives up on a line that ends with an option without its value: what came before is left.
+    chosen = ctx.params.get("recipe") or next(iter(ctx.args), None)
     names = [
         config.name
         for recipe in _recipes(ctx)

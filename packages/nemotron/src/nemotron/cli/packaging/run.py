@@ -17,6 +17,8 @@ from nemotron.cli.app import App, output_mode
 from nemotron.cli.panels import Panel
 from nemotron.cli.values import show_size
 
+_MOST_SHOWN = 10
+
 
 def run_package(app: App, values: Mapping[str, Any]) -> None:
     """Package a recipe.
@@ -69,6 +71,13 @@ def _config(recipe: Runspec | None, values: Mapping[str, Any]) -> DictConfig | N
     return apply_hydra_overrides(load_omegaconf_yaml(values["config"]), overrides)
 
 
+def _file_rows(job: PackagedJob) -> list[tuple[str, str]]:
+    names = [file.relative_to(job.main.parent).as_posix() for file in job.files]
+    rows = [("with:", name) for name in names[:_MOST_SHOWN]]
+    more = len(names) - len(rows)
+    return [*rows, ("", f"and {more:,} more (see --json)")] if more else rows
+
+
 def _report(
     app: App, recipe: Runspec | None, script: Path, job: PackagedJob, values: Mapping[str, Any]
 ) -> None:
@@ -93,7 +102,7 @@ def _report(
         ("Recipe:", str(script) if recipe is None else recipe.name),
         ("Folder:", str(job.main.parent)),
         ("main.py:", show_size(job.main.stat().st_size)),
-        *(("with:", file.relative_to(job.main.parent).as_posix()) for file in job.files),
+        *_file_rows(job),
         ("Run it:", command),
     ]
     app.panel(Panel("Packaged", rows, fill=False))

@@ -1,0 +1,111 @@
+"""``nemotron package``: what it finds, writes, says and refuses."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+def test_a_recipe_is_packaged_with_its_configuration(workplace: Path, nemotron: Callable) -> None:
+    overrides = ("pack_size=7", "output_dir=made")
+    done = nemotron("package", "demo/data/prep/sft", "-c", "sample", "-o", "job", *overrides)
+    assert done.code == 0
+    assert "Packaged" in done.out
+    assert "demo/data/prep/sft" in done.out
+    command = [sys.executable, "main.py", "--config", "config.yaml"]
+    job = workplace / "job"
+    subprocess.run(command, check=True, capture_output=True, cwd=job)
+    assert (job / "made" / "data.txt").read_text() == "hello"
+    assert "pack_size: 7" in (job / "config.yaml").read_text()
+
+
+@pytest.mark.parametrize("given", ["demo/data/prep/sft", "demo data prep sft", "recipes/prep.py"])
+def test_the_ways_to_name_a_recipe(workplace: Path, nemotron: Callable, given: str) -> None:
+    (script,) = workplace.rglob("prep.py")
+    given = str(script) if given.endswith(".py") else given
+    done = nemotron("package", given, "-c", "sample", "-o", "job", "--json")
+    document = json.loads(done.out)
+    assert document["recipe"] == "demo/data/prep/sft"
+    assert document["script"] == str(script)
+    assert document["main"] == str(workplace / "job" / "main.py")
+    assert document["config"] == str(workplace / "job" / "config.yaml")
+    assert document["files"] == []
+    assert document["size_bytes"] == (workplace / "job" / "main.py").stat().st_size
+
+
+def test_any_script_is_packaged(workplace: Path, nemotron: Callable) -> None:
+    (workplace / "hello.py").write_text("print('hello')\n")
+    done = nemotron("package", "hello.py", "-o", "job", "--quiet")
+    assert done.out == f"{workplace / 'job' / 'main.py'}\n"
+    command = [sys.executable, done.out.strip()]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "hello\n"
+    assert not (workplace / "job" / "config.yaml").exists()
+
+
+def test_a_scripts_configuration_is_a_file_that_can_be_overridden(
+    workplace: Path, nemotron: Callable
+) -> None:
+    (workplace / "hello.py").write_text("")
+    (workplace / "hello.yaml").write_text("rate: 1\n")
+    nemotron("package", "hello.py", "-c", "hello.yaml", "-o", "job", "rate=2")
+    assert (workplace / "job" / "config.yaml").read_text() == "rate: 2\n"
+
+
+def test_packages_are_named(workplace: Path, nemotron: Callable) -> None:
+    (workplace / "hello.py").write_text("")
+    done = nemotron("package", "hello.py", "-o", "job", "--package", "absent", "--package", "b")
+    assert done.code == 2
+    assert "The package 'absent' cannot be found." in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["demo/data/prep/sftt", "-o", "job"], "There is no recipe 'demo/data/prep/sftt'."),
+        (["gone.py", "-o", "job"], "There is no such script."),
+        (["hello.py", "-o", "job", "a=1"], "Overrides need a configuration."),
+        (["demo/data/prep/sft"], "Missing option '-o' / '--output'."),
+        (["demo/data/prep/sft", "-c", "none", "-o", "job"], "none"),
+        (["demo/data/prep/sft", "-o", "job", "absent=1"], "absent"),
+        (["demo/data/prep/sft", "-o", "taken"], "'main.py' is there already"),
+    ],
+)
+def test_what_is_refused(
+    workplace: Path, nemotron: Callable, words: list[str], message: str
+) -> None:
+    (workplace / "hello.py").write_text("")
+    (workplace / "taken").mkdir()
+    (workplace / "taken" / "main.py").write_text("mine")
+    done = nemotron("package", *words)
+    assert done.code == 2
+    assert message in done.err
+    assert not (workplace / "job").exists()
+    assert (workplace / "taken" / "main.py").read_text() == "mine"
+
+
+def test_many_files_are_not_all_listed(workplace: Path, nemotron: Callable) -> None:
+    (workplace / "hello.py").write_text("")
+    (workplace / "words").mkdir()
+    for number in range(14):
+        (workplace / "words" / f"{number:02}.txt").write_text("")
+    (workplace / "hello.yaml").write_text("words: ./words\n")
+    done = nemotron("package", "hello.py", "-c", "hello.yaml", "-o", "job")
+    assert "files/words/09.txt" in done.out
+    assert "files/words/10.txt" not in done.out
+    assert "and 4 more (see --json)" in done.out
+
+
+def test_the_command_loads_nothing_heavy_for_its_help() -> None:
+    heavy = ("omegaconf", "pydantic", "fsspec", "yaml", "nemo_runspec.packaging")
+    code = (
+        "import sys; from nemotron.cli.main import main; main(['package', '--help']);"
+        f"print(sorted(set({heavy!r}) & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "nemotron package RECIPE|SCRIPT" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"

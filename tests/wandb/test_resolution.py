@@ -18,7 +18,11 @@ from nemo_runspec.artifacts import (
 )
 from nemo_runspec.errors import ArtifactError, ArtifactNotFoundError
 from nemo_runspec.manifest_tracker import ManifestTracker
-from nemo_runspec.resolvers import clear_artifact_cache, register_resolvers_from_config
+from nemo_runspec.resolvers import (
+    clear_artifact_cache,
+    pin_references,
+    register_resolvers_from_config,
+)
 from nemotron_kit_wandb.calling import WandbUnreachableError
 from nemotron_kit_wandb.credentials import WandbCredentialsError
 from nemotron_kit_wandb.tracker import WandbTracker
@@ -369,6 +373,17 @@ def test_a_server_that_is_down(server):
     server.down()
     with pytest.raises(WandbUnreachableError, match="does not answer, which is needed to look up"):
         resolve("sft-data")
+
+
+def test_a_job_is_submitted_unpinned_while_the_server_is_down(server, caplog):
+    from omegaconf import OmegaConf
+
+    job = OmegaConf.create(config(data="sft-data:latest"))
+    log(data())
+    assert pin_references(job).run.data == "sft-data:v0"
+    server.down()
+    assert pin_references(job).run.data == "sft-data:latest"
+    assert "run.data stays unpinned until the job starts" in caplog.text
 
 
 def test_a_server_that_answers_too_late(server):

@@ -37,12 +37,16 @@ class OwnArtifact(Artifact):
 
     files: list[tuple[str, str]] = Field(default_factory=list)
     references: list[tuple[str, str]] = Field(default_factory=list)
+    aliases: list[str] = Field(default_factory=list)
 
     def get_wandb_files(self):
         return [*super().get_wandb_files(), *self.files]
 
     def get_wandb_references(self):
         return self.references
+
+    def get_wandb_aliases(self):
+        return self.aliases
 
 
 def log(artifact, name="made", lineage=None):
@@ -215,6 +219,17 @@ def test_a_version_of_the_manifest_store_has_its_alias(server):
     assert metadata_file(server, told)["nemotron"]["manifest"] == "made:v2"
 
 
+def test_an_artifact_has_aliases_of_its_own(server):
+    log(OwnArtifact(path=Path("/x"), aliases=["best", "step-20"]))
+    assert the_version(server).aliases == ["best", "latest", "step-20"]
+
+
+def test_an_alias_that_reads_as_a_version(server):
+    with pytest.raises(InvalidReferenceError, match="'v3' cannot be an alias"):
+        log(OwnArtifact(path=Path("/x"), aliases=["v3"]))
+    assert not list(server.state.artifacts())
+
+
 def test_what_was_published_is_published_once(server):
     one = record(Artifact(path=Path("/x")))
     with wandb.init(project="nemotron", entity="team") as run:
@@ -323,6 +338,7 @@ def test_an_offline_run_keeps_the_version(server, caplog):
             logged = tracker.log(Artifact(path=Path("/x")), name="made", lineage=Lineage())
     assert (logged.ref, logged.version) == ("made", None)
     assert f"made is recorded offline: `wandb sync {folder}` uploads it" in caplog.text
+    assert "without edges" not in caplog.text
     assert server.served == []
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from nemo_runspec.artifacts.base import Artifact
 from nemo_runspec.artifacts.paths import local_path
-from nemo_runspec.artifacts.reference import check_artifact_name
+from nemo_runspec.artifacts.reference import check_alias, check_artifact_name
 from nemo_runspec.artifacts.tracker import Lineage
 from nemo_runspec.container_paths import resolve_host_path
 from nemo_runspec.errors import ArtifactError
@@ -102,14 +102,15 @@ def _record(
         references=tuple(references),
         manifest=manifest,
     )
-    aliases = () if manifest is None else (manifest_alias(manifest.rpartition(":")[2]),)
+    aliases = [] if manifest is None else [manifest_alias(manifest.rpartition(":")[2])]
+    aliases += [check_alias(alias) for alias in artifact.get_wandb_aliases()]
     project = destination.project if run is None else run.project
     return WandbRecord(
         run=run,
         project=project or "uncategorized",
         entity=destination.entity if run is None else run.entity,
         artifact=recorded,
-        aliases=aliases,
+        aliases=tuple(dict.fromkeys(aliases)),
         used=tuple(_full_names(lineage.used_artifacts, destination, manifest)),
         id=record_id,
     )

@@ -35,7 +35,7 @@ def describe(found: Artifact, reference: ArtifactReference) -> ResolvedArtifact:
     Raises:
         ArtifactError: Nothing says where its data lies.
     """
-    name = found.source_name.partition(":")[0]
+    name = found.name.partition(":")[0]
     version = int(found.version.removeprefix("v"))
     owner = f"{found.entity}/{found.project}"
     document = _document(found)
@@ -85,7 +85,8 @@ def _path(document: Mapping[str, Any], found: Artifact) -> str:
             return str(document[key])
     referred = _common_place([entry.ref for entry in found.manifest.entries.values() if entry.ref])
     if referred is None:
-        name = f"{found.entity}/{found.project}/{found.source_name}"
+        base = found.name.partition(":")[0]
+        name = f"{found.entity}/{found.project}/{base}:{found.version}"
         raise ArtifactError(
             f"Nothing says where the data of {name} lies.",
             where=_page(found),
@@ -95,7 +96,7 @@ def _path(document: Mapping[str, Any], found: Artifact) -> str:
 
 
 def _page(found: Artifact) -> str:
-    name = found.source_name.partition(":")[0]
+    name = found.name.partition(":")[0]
     return artifact_page(f"{found.entity}/{found.project}", found.type, name, found.version)
 
 

@@ -20,12 +20,10 @@ from nemotron_kit_wandb.destination import Destination
 from nemotron_kit_wandb.lookup import look_up
 from nemotron_kit_wandb.presence import PATIENCE_S, refuse_silent_server
 from nemotron_kit_wandb.resolution import describe
-from nemotron_kit_wandb.runs import active_run, mode_of
+from nemotron_kit_wandb.runs import UNHEARD, active_run, mode_of
 
 if TYPE_CHECKING:
     from wandb import Api, Artifact, Run
-
-ONLINE = "online"
 
 
 class WandbResolver:
@@ -85,7 +83,7 @@ class WandbResolver:
                 hint="Call init_wandb_from_env() before, or resolve with mode='pre_init'.",
             )
         mode = find_mode() if run is None else mode_of(run)
-        if mode != ONLINE:
+        if mode in UNHEARD:
             raise ArtifactError(
                 f"{reference} cannot be looked up: the W&B client is {mode}.",
                 hint="Set WANDB_MODE=online, record manifests too (artifacts.manifest.root=PATH), "

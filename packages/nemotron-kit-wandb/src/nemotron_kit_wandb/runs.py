@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 _STARTS_ITS_OWN: ContextVar[bool] = ContextVar("starts_its_own", default=False)
 
 
+# Modes of the client in which no server hears of anything.
+UNHEARD = frozenset({"offline", "disabled"})
+
+
 def starts_its_own() -> bool:
     """Whether the run that is started now is this package's own, and not one of the job."""
     return _STARTS_ITS_OWN.get()

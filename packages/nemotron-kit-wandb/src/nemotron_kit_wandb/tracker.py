@@ -18,8 +18,8 @@ from nemotron_kit_wandb.presence import refuse_silent_server
 from nemotron_kit_wandb.publishing import Published, WandbPublishError, build_artifact, publish
 from nemotron_kit_wandb.recording import make_record
 from nemotron_kit_wandb.records import RecordedArtifact, RunIdentity, WandbRecord
-from nemotron_kit_wandb.resolver import ONLINE, WandbResolver
-from nemotron_kit_wandb.runs import active_run, mode_of, run_of
+from nemotron_kit_wandb.resolver import WandbResolver
+from nemotron_kit_wandb.runs import UNHEARD, active_run, mode_of, run_of
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ class WandbTracker:
             run=None if run is None else RunIdentity.of(run),
         )
         mode = find_mode() if run is None else mode_of(run)
-        if mode == ONLINE:
+        if mode not in UNHEARD:
             return _receipt(record, self._publish(record))
         self._log_unheard(record, mode)
         return _receipt(record, Published())
@@ -106,8 +106,9 @@ class WandbTracker:
         with run_of(record, timeout_s=self._log_timeout_s) as run:
             run.log_artifact(build_artifact(_artifact(record)), aliases=list(record.aliases))
             logger.warning(
-                "%s is recorded offline: `wandb sync %s` uploads it, and W&B then numbers it.",
+                "%s is recorded offline%s: `wandb sync %s` uploads it, and W&B then numbers it.",
                 record.what,
+                ", without edges from its inputs" if record.used else "",
                 run.settings.sync_dir,
             )
 

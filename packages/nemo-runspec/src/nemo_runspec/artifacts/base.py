@@ -239,6 +239,10 @@ class Artifact(BaseModel):
             return [(f"file://{self.path.resolve()}", self.path.name)]
         return [(str(self.path), self.path.name)]
 
+    def get_wandb_aliases(self) -> list[str]:
+        """Aliases of the version in W&B, beside ``latest``."""
+        return []
+
     def get_input_uris(self) -> list[str]:
         """What this artifact was made from: artifact references and URIs of raw inputs."""
         return []

@@ -109,3 +109,37 @@ def test_the_command_loads_nothing_heavy_for_its_help() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "nemotron package RECIPE|SCRIPT" in done.stdout
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+FACADE_SCRIPT = """
+from dataclasses import dataclass
+
+from nemotron.kit import Artifact, cli
+from nemotron.kit.train_script import load_omegaconf_yaml
+
+
+@dataclass
+class Config:
+    rate: int = 1
+
+
+if __name__ == "__main__":
+    print(cli(Config).rate, Artifact.__module__, callable(load_omegaconf_yaml))
+"""
+
+
+def test_a_script_that_uses_the_facade_takes_the_owners_along(
+    workplace: Path, nemotron: Callable
+) -> None:
+
+    (workplace / "own.py").write_text(FACADE_SCRIPT)
+    (workplace / "own.yaml").write_text("rate: 2\n")
+    nemotron("package", "own.py", "-c", "own.yaml", "-o", "job")
+    text = (workplace / "job" / "main.py").read_text()
+    top = text.partition("import sys")[0]
+    assert "nemotron: kit, kit.train_script" in top
+    assert "click" not in top
+    assert "cli.main" not in top
+    command = [sys.executable, "-I", str(workplace / "job" / "main.py"), "rate=3"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd="/")
+    assert done.stdout == "3 nemo_runspec.artifacts.base True\n"

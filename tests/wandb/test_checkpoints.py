@@ -56,8 +56,8 @@ def manager(monkeypatch, tmp_path):
 
 
 @pytest.fixture(autouse=True)
-def _in_a_container(server, monkeypatch):
-    monkeypatch.setenv("NEMO_RUN_DIR", "/lustre/jobs/7")
+def _in_a_container(server, own_world, monkeypatch):
+    monkeypatch.setenv("NEMO_RUN_DIR", str(own_world / "lustre"))
     monkeypatch.setenv("WANDB_PROJECT", "nemotron")
     monkeypatch.setenv("WANDB_ENTITY", "team")
 
@@ -92,8 +92,9 @@ def test_a_checkpoint_of_megatron_bridge_is_one_artifact(
     assert sorted(seen.artifacts) == ["team/nemotron/model:v0", "team/nemotron/model:v1"]
     told = seen.artifacts["team/nemotron/model:v1"]
     assert told.type == "model"
-    assert told.metadata["path"] == "/lustre/jobs/7/sft"
-    assert told.metadata["absolute_path"] == "/lustre/jobs/7/sft/iter_0000040"
+    host = tmp_path / "lustre" / "sft"
+    assert told.metadata["path"] == str(host)
+    assert told.metadata["absolute_path"] == str(host / "iter_0000040")
     assert (told.metadata["step"], told.metadata["framework"]) == (40, "megatron-bridge")
     assert told.aliases == ({"latest", "manifest-v2"} if backends == "both" else {"latest"})
     assert wandb_utils.writers == [None, None, None]

@@ -63,15 +63,16 @@ def test_another_name_is_taken(wandb_utils, tracking, checkpoint):
     assert len(recorded(tracking, "my-model")) == 1
 
 
-def test_the_host_path_of_a_container_is_recorded(wandb_utils, tracking, monkeypatch):
-    monkeypatch.setenv("NEMO_RUN_DIR", "/lustre/jobs/12345")
+def test_the_host_path_of_a_container_is_recorded(wandb_utils, tracking, monkeypatch, tmp_path):
+    host = tmp_path / "lustre"
+    monkeypatch.setenv("NEMO_RUN_DIR", str(host))
     patch_manifest_checkpoint_logging()
     wandb_utils.on_save_checkpoint_success(
         "/nemo_run/pretrain/iter_0010000", "/nemo_run/pretrain", 10000, None
     )
     (manifest,) = recorded(tracking)
-    assert manifest.path == "/lustre/jobs/12345/pretrain"
-    assert manifest.metadata["absolute_path"] == "/lustre/jobs/12345/pretrain/iter_0010000"
+    assert manifest.path == str(host / "pretrain")
+    assert manifest.metadata["absolute_path"] == str(host / "pretrain" / "iter_0010000")
 
 
 def test_the_hook_keeps_the_tracking_it_was_applied_under(wandb_utils, tracking, checkpoint):

@@ -145,6 +145,19 @@ def test_a_worker_has_one_thread_for_each_of_its_cores(tmp_path: Path) -> None:
     assert "{'loaded': 'numpy', 'threads': 2}" in done.stdout, done.stderr
 
 
+def test_ctrl_c_leaves_a_worker_alone_that_is_still_starting(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(LAB / "interrupted_early.py")],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert "{'interrupts': 'SIG_IGN'}" in done.stdout, done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def with_status(status: int) -> Exception:
     error = RuntimeError("refused")
     error.response = SimpleNamespace(status_code=status)  # type: ignore[attr-defined]

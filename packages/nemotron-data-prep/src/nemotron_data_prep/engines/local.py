@@ -5,8 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
@@ -140,7 +141,8 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self._connection, far = context.Pipe()
         self._process = context.Process(target=serve, args=(far, processes))
-        self._process.start()
+        with _interrupt_held_back():
+            self._process.start()
         far.close()
         self.send(bytes(ForkingPickler.dumps(warm_up)))
 
@@ -174,6 +176,17 @@ class _Worker:
         self._process.join()
         self._process.close()
         self._connection.close()
+
+
+@contextmanager
+def _interrupt_held_back() -> Iterator[None]:
+    """Ctrl-C waits; a process that starts meanwhile inherits that, until it ignores Ctrl-C."""
+    resource_tracker.ensure_running()  # its own start would let Ctrl-C through
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _how_it_ended(code: int | None) -> str:

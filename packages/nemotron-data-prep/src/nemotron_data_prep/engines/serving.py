@@ -30,6 +30,7 @@ def serve(connection: Connection, processes: int) -> None:
         processes: How many work beside each other on this machine.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run is interrupted, and ends its workers
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     share_cores(processes)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     from nemotron_data_prep.engines.work import Failed, carry_out, is_passing, portable

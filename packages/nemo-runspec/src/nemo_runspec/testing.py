@@ -131,6 +131,19 @@ class TrackerConformance:
         assert resolved.value("type") == "dataset"
         assert resolved.path == "/data/sft"
 
+    def test_what_it_was_made_from_is_taken_by_every_spelling_of_an_owner(
+        self, tracker: Tracker
+    ) -> None:
+        first = self.log(tracker, 10)
+        made_from = Lineage(
+            inputs=["hf://datasets/org/name"],
+            input_revisions={"hf://datasets/org/name": "abc"},
+            used_artifacts=[first, "another-team/their-project/data:v3"],
+        )
+        artifact = ModelArtifact(path=Path("/checkpoints/run"), step=20)
+        ref = tracker.log(artifact, name="nano3-rl-model", lineage=made_from).ref
+        assert tracker.resolve(ArtifactReference.parse(ref)).value("step") == 20
+
     def test_a_uri_is_kept_to_the_letter(self, tracker: Tracker) -> None:
         artifact = Artifact.model_validate({"path": "s3://bucket//odd/./key"})
         tracker.log(artifact, name="remote", lineage=Lineage())

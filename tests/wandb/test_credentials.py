@@ -133,7 +133,7 @@ def test_a_slow_server_is_not_waited_for(server, caplog):
     server.faults.plan(hold, "Viewer")
     with caplog.at_level(logging.WARNING):
         check_wandb_access(CONFIG, timeout_s=0.2)
-    assert "cannot be asked (TimeoutError)" in caplog.text
+    assert "cannot be asked (no answer in time)" in caplog.text
     hold.release()
 
 

@@ -77,7 +77,7 @@ def test_a_server_that_is_down_is_said_and_the_variables_are_there(server):
 def test_a_slow_server_is_not_waited_for(server):
     hold = faults.Hold()
     server.faults.plan(hold, "Viewer")
-    assert "cannot be asked (TimeoutError)" in preflight(SETTINGS, timeout_s=0.2).unreachable
+    assert "cannot be asked (no answer in time)" in preflight(SETTINGS, timeout_s=0.2).unreachable
     hold.release()
 
 

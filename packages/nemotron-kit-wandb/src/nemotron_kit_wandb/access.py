@@ -5,17 +5,16 @@ from __future__ import annotations
 import base64
 import json
 import logging
-import threading
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPException
-from typing import Any, TypeVar
+from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from nemo_runspec.suggest import did_you_mean
+from nemotron_kit_wandb.calling import WandbUnreachableError, within
 from nemotron_kit_wandb.config import WandbConfig
 from nemotron_kit_wandb.credentials import ApiKey, WandbCredentialsError, find_api_key, wandb_env
 
@@ -25,8 +24,6 @@ logger = logging.getLogger(__name__)
 _QUERY = "query Viewer { viewer { username entity teams { edges { node { name } } } } }"
 
 _NO_ANSWER = (OSError, HTTPException, ValueError, LookupError, TypeError)
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -83,12 +80,13 @@ def examine_wandb_access(
     if key is None:
         return Access()
     try:
-        viewer = _within(timeout_s, lambda: _viewer(key, timeout_s))
+        # A socket's own limit holds for each of its steps, this one for all of them.
+        viewer = within(timeout_s, lambda: _viewer(key, timeout_s), what="answer")
     except HTTPError as error:
         error.close()
         problem = f"W&B at {key.server} answers {error.code}; the key is not checked."
         return Access(problem=problem)
-    except _NO_ANSWER as error:
+    except (*_NO_ANSWER, WandbUnreachableError) as error:
         return Access(problem=f"W&B at {key.server} cannot be asked ({_reason(error)}).")
     return Access(_entity(config, key, viewer))
 
@@ -159,22 +157,10 @@ def _parsed(viewer: Mapping[str, Any]) -> _Viewer:
     return _Viewer(username, default, entities)
 
 
-def _within(timeout_s: float, ask: Callable[[], T]) -> T:
-    """Wait so long and no longer; a socket's own limit holds for each of its steps."""
-    asked: Future[T] = Future()
-
-    def work() -> None:
-        try:
-            asked.set_result(ask())
-        except _NO_ANSWER as error:
-            asked.set_exception(error)
-
-    threading.Thread(target=work, name="wandb-access", daemon=True).start()
-    return asked.result(timeout_s)
-
-
 def _reason(error: BaseException) -> str:
     cause = error.reason if isinstance(error, URLError) else error
+    if isinstance(cause, WandbUnreachableError | TimeoutError):
+        return "no answer in time"
     if isinstance(cause, OSError) and cause.strerror:
         return cause.strerror
     return type(cause).__name__

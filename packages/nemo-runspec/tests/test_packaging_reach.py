@@ -331,3 +331,48 @@ def test_members_of_the_workspace_are_ours_installed_or_not(folder: Path) -> Non
     job = package_script(folder / "recipes/demo/run.py", folder.parent / "job")
     assert run(job) == "3.2 packages/one/src/one/__init__.py\n"
     assert "Inside, of one-of-us 3.2:" in job.main.read_text()
+
+
+EXTRA = """
+[project]
+name = "one"
+version = "1"
+[project.optional-dependencies]
+fast = ["absent-accelerator>=2"]
+"""
+
+
+@pytest.mark.parametrize(("extra", "needed"), [("one", False), ("one[fast]", True)])
+def test_what_an_extra_provides_is_needed_where_the_extra_is(
+    folder: Path,
+    extra: str,
+    needed: bool,  # noqa: FBT001
+) -> None:
+    module = "def faster():\n    import absent_accelerator"
+    files = {
+        "pyproject.toml": '[tool.uv.workspace]\nmembers = ["one"]\n',
+        "one/pyproject.toml": EXTRA,
+        "one/src/one.py": module,
+    }
+    header = HEADER.format(dependencies=f'"{extra}"', more="")
+    text = package(folder, f"{header}import one", files).main.read_text()
+    assert ('#     "absent-accelerator>=2",' in text) is needed
+    assert ("Imports only when wanted: absent_accelerator." in text) is not needed
+
+
+def test_what_a_package_imports_and_does_not_declare_must_be_there(folder: Path) -> None:
+    files = {
+        "pyproject.toml": '[tool.uv.workspace]\nmembers = ["one"]\n',
+        "one/pyproject.toml": EXTRA,
+        "one/src/one.py": "def f():\n    import absent_other",
+    }
+    with pytest.raises(PackagingError, match=r"one\.py:2: The module 'absent_other' is imported"):
+        package(folder, "import one", files)
+
+
+def test_extras_of_ours_need_not_be_installed_where_one_packages(folder: Path) -> None:
+    script = HEADER.format(dependencies='"nemo-runspec"', more="")
+    job = package(folder, f"{script}import nemo_runspec.manifest_tracker", {})
+    assert "nemo_runspec.manifest_tracker.files.hub_client" in inside(job)
+    assert '#     "huggingface' not in job.main.read_text()
+    run(job)

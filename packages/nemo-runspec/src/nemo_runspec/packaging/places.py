@@ -149,17 +149,17 @@ class Places:
             self.refuse_namesake(name)
             return "standard"
         beside = _in_folder(self.folder, name, name, self.folder)
-        if beside is not None and (not beside.is_namespace or self._is_meant(beside)):
+        if beside is not None and not beside.is_namespace:
             return beside
         for root in self.roots:
             found = _in_folder(root, name, name, root)
             if found is not None and not found.is_namespace:
                 return found
-        return self._elsewhere(name)
-
-    def _is_meant(self, folder: Module) -> bool:
-        """Whether a folder beside the recipe is a package, and not data of a library's name."""
-        return any(folder.path.rglob("*.py")) and self._installed(folder.name) is None
+        elsewhere = self._elsewhere(name)
+        # A folder without __init__.py is what Python takes last; one without code is data.
+        if elsewhere == "missing" and beside is not None and any(beside.path.rglob("*.py")):
+            return beside
+        return elsewhere
 
     def _elsewhere(self, name: str) -> Module | Kind:
         origin = self._installed(name)

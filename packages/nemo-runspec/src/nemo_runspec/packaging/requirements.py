@@ -195,8 +195,8 @@ def _rest(
             continue
         top = _top(use)
         distribution = by_module.get(top) if top is not None else None
-        doubtful = distribution is not None and normal_name(distribution.name) not in certain
-        if use.need is Need.OPTIONAL or doubtful:
+        spared = distribution is not None and _can_do_without(use, distribution, certain)
+        if spared or use.need is Need.OPTIONAL:
             optional.add(use.top)
         elif not use.installed:
             if image is None:
@@ -210,6 +210,17 @@ def _rest(
     needs.requirements += [Requirement(top, top, (), (top,)) for top in sorted(undeclared)]
     needs.in_image = sorted(in_image)
     needs.optional = sorted(optional - in_image - undeclared)
+
+
+def _can_do_without(use: Use, distribution: Distribution, certain: set[str]) -> bool:
+    """Whether a distribution is known to go on without a module that it imports."""
+    if normal_name(distribution.name) not in certain:
+        return True
+    if any(_provides(text, {use.top}) for texts in distribution.extras.values() for text in texts):
+        return True
+    # What is ours asks for its extras, and says how to get them, before it imports them.
+    ours = normal_name(distribution.name) in OWN_DISTRIBUTIONS.values()
+    return ours and use.need is Need.LATER and not use.installed
 
 
 def _brought_along(needs: Needs) -> set[str]:

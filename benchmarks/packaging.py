@@ -16,6 +16,8 @@ RECIPES = Path(__file__).parents[1] / "recipes"
 ROUNDS = 15
 PACKAGING_LIMIT_MS = 100.0
 START_LIMIT = 1.3
+INSTALLED = "installed"
+FIRST, LATER = "`main.py` for the first time", "`main.py` again"
 CONFIG = Path("config", "data_prep", "sample.yaml")
 IMPORTS = "import runpy, sys; runpy.run_path(sys.argv[1], run_name='imported')"
 
@@ -54,20 +56,25 @@ def seconds_to_package(script: Path, output: Path) -> float:
 
 def start_times_ms(script: Path, place: Path) -> dict[str, dict[str, float]]:
     """Start the script and its ``main.py`` in turns: imports alone, and a dry run."""
-    single = packaged(script, place / "started")
-    dry_run = ("--config", str(single.with_name("config.yaml")), "--dry-run")
-    python = sys.executable
-    commands = {
-        "imports, installed": (python, "-c", IMPORTS, str(script)),
-        "imports, main.py": (python, "-c", IMPORTS, str(single)),
-        "dry run, installed": (python, str(script), *dry_run),
-        "dry run, main.py": (python, str(single), *dry_run),
+    new = packaged(script, place / "new")
+    known = packaged(script, place / "known")
+    dry_run = ("--config", "config.yaml", "--dry-run")
+    # A start that writes no bytecode is the first one every time.
+    forms = {
+        INSTALLED: ((sys.executable,), script),
+        FIRST: ((sys.executable, "-B"), new),
+        LATER: ((sys.executable,), known),
     }
-    times = wall_times_s(commands, rounds=ROUNDS, cwd=single.parent)
-    medians = {label: median_ms(values) for label, values in times.items()}
+    commands = {
+        "imports": {form: (*how, "-c", IMPORTS, str(what)) for form, (how, what) in forms.items()},
+        "dry run": {form: (*how, str(what), *dry_run) for form, (how, what) in forms.items()},
+    }
     return {
-        what: {form: medians[f"{what}, {form}"] for form in ("installed", "main.py")}
-        for what in ("imports", "dry run")
+        what: {
+            form: median_ms(times)
+            for form, times in wall_times_s(by_form, rounds=ROUNDS, cwd=known.parent).items()
+        }
+        for what, by_form in commands.items()
     }
 
 
@@ -76,31 +83,35 @@ def result(
 ) -> Result:
     """Compare with the installed package, and with the promises."""
     name = script.relative_to(RECIPES.parent).as_posix()
-    ratios = {what: round(ms["main.py"] / ms["installed"], 2) for what, ms in starts.items()}
+    ratios = {
+        (what, form): round(ms[form] / ms[INSTALLED], 2)
+        for what, ms in starts.items()
+        for form in ms
+    }
     rows: list[dict[str, str | float]] = [
-        {"what": "packaging", "wall_ms": packaging_ms, "installed wall_ms": "", "times": ""}
+        {"what": "packaging", "wall_ms": packaging_ms, "times the installed": ""}
     ]
     rows += [
         {
-            "what": f"start: {what}",
-            "wall_ms": ms["main.py"],
-            "installed wall_ms": ms["installed"],
-            "times": ratios[what],
+            "what": f"{what}, {form}",
+            "wall_ms": starts[what][form],
+            "times the installed": ratio,
         }
-        for what, ms in starts.items()
+        for (what, form), ratio in ratios.items()
     ]
     return Result(
         name="packaging",
         title="A recipe in one file",
-        setting=f"`{name}`, the recipe whose `main.py` is the largest: {size:,} bytes. Median of "
-        f"{ROUNDS} turns, warm file cache; the installed package has its bytecode, `main.py` "
-        "compiles what it uses.",
+        setting=f"`{name}`, the recipe whose `main.py` is the largest: {size:,} bytes. Medians of "
+        f"{ROUNDS} turns, warm file cache. The installed package has its bytecode; the first "
+        "start of a `main.py` compiles what it uses, later ones find that done.",
         rows=rows,
         checks=[
             Check("packaging, milliseconds once imported", packaging_ms, PACKAGING_LIMIT_MS),
             *(
-                Check(f"start of `main.py`, {what}, times the installed", ratio, START_LIMIT)
-                for what, ratio in ratios.items()
+                Check(f"{what}, {form}, times the installed", ratio, START_LIMIT)
+                for (what, form), ratio in ratios.items()
+                if form != INSTALLED
             ),
         ],
     )

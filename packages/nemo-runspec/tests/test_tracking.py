@@ -18,6 +18,7 @@ from nemo_runspec.artifacts import (
     ModelArtifact,
     PretrainBlendsArtifact,
     SFTDataArtifact,
+    backends,
     current_tracking,
     log_artifact,
     log_artifact_once,
@@ -89,7 +90,13 @@ def test_without_a_backend_a_name_says_how_to_turn_tracking_on() -> None:
 
 
 @pytest.mark.parametrize("manifests", [True, False])
-def test_wandb_without_its_adapter(root: Path, manifests: bool) -> None:  # noqa: FBT001
+def test_wandb_without_its_adapter(
+    root: Path,
+    manifests: bool,  # noqa: FBT001
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # As if nobody had installed one: in the workspace's own environment it is there.
+    monkeypatch.setattr(backends, "entry_points", lambda **_: [])
     config = config_for(root if manifests else None)
     config.artifacts.wandb = True
     with pytest.raises(

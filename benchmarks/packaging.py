@@ -65,9 +65,10 @@ def start_times_ms(script: Path, place: Path) -> dict[str, dict[str, float]]:
         FIRST: ((sys.executable, "-B"), new),
         LATER: ((sys.executable,), known),
     }
+    # The dry runs leave the bytecode that the imports then find.
     commands = {
-        "imports": {form: (*how, "-c", IMPORTS, str(what)) for form, (how, what) in forms.items()},
         "dry run": {form: (*how, str(what), *dry_run) for form, (how, what) in forms.items()},
+        "imports": {form: (*how, "-c", IMPORTS, str(what)) for form, (how, what) in forms.items()},
     }
     return {
         what: {

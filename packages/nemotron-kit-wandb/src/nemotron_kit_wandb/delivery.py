@@ -77,6 +77,8 @@ class Courier:
         self._wake, self._settled = threading.Event(), threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._ends = threading.Event()
+        self._ending: tuple[Attendance, dict[str, object]] = (Attendance(), {})
 
     def beside(self, manifest_root: str | None) -> None:
         """Say which manifest store the records stand beside."""
@@ -123,6 +125,8 @@ class Courier:
             self._outbox.note_run(known)
         except OSError as error:
             logger.warning("The W&B run %s is not noted: %s", run.id, error)
+        # Started now: not every Python starts a thread while it exits.
+        threading.Thread(target=self._watch_end, args=(run.id,), daemon=True).start()
         # Registered after the client's own hook, and therefore called before it.
         atexit.register(self._at_exit, run.id)
 
@@ -219,13 +223,13 @@ class Courier:
         if mode_of(run) == "offline":
             self.ended(run_id)
             return
-        how = how_it_ended(run, None)
-        watcher = threading.Thread(target=self._watch_end, args=(run_id, attendance, how))
-        watcher.daemon = True
-        watcher.start()
+        self._ending = attendance, how_it_ended(run, None)
+        self._ends.set()
 
-    def _watch_end(self, run_id: str, attendance: Attendance, how: dict[str, object]) -> None:
+    def _watch_end(self, run_id: str) -> None:
         """End the client where the server is silent; its own hook would wait without end."""
+        self._ends.wait()
+        attendance, how = self._ending
         if not attendance.wait(threading.Event()):
             self.ended(run_id, how)
             end_core()

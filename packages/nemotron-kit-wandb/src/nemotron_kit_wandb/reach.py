@@ -42,6 +42,8 @@ def answers(server: str | None = None, *, timeout_s: float = ASK_S) -> bool:
         return within(timeout_s, lambda: _ask(address, timeout_s), what="answer")
     except WandbUnreachableError:
         return False
+    except RuntimeError:  # Python 3.12.1 starts no thread while it exits
+        return _ask(address, timeout_s)
 
 
 def _ask(server: str, timeout_s: float) -> bool:

@@ -139,7 +139,8 @@ class _Gathering:
         if named.is_dir():
             for file in sorted(named.rglob("*")):
                 if file.is_file():
-                    self.take(f"{target}/{file.relative_to(named).as_posix()}", file)
+                    # A folder is whole in itself: a tokenizer names nothing beside it.
+                    self.files.setdefault(f"{target}/{file.relative_to(named).as_posix()}", file)
         else:
             self.take(target, named)
         return target

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -206,6 +207,80 @@ def test_data_that_is_too_large(folder: Path) -> None:
         PackagingError, match=r"corpus\.jsonl: .* 68,157,440 bytes .* absolute path"
     ):
         package(folder, "data: corpus.jsonl\n")
+
+
+def test_a_folder_behind_a_link_goes_along(folder: Path) -> None:
+    write(folder, {"far/deep/b.txt": "b", "tok/a.txt": "a"})
+    (folder / "tok" / "sub").symlink_to(folder / "far" / "deep")
+    (folder / "tok" / "back").symlink_to(folder / "tok")
+    job = package(folder, "tokenizer: ../tok\n")
+    assert beside(job) == {"files/tok/a.txt", "files/tok/sub/b.txt"}
+
+
+def test_a_toml_file_that_is_named_names_files_too(folder: Path) -> None:
+    job = package(
+        folder, "blend: b.toml\n", **{"b.toml": 'path = "raw/1.jsonl"\n', "raw/1.jsonl": "{}"}
+    )
+    assert beside(job) == {"files/recipe/b.toml", "files/recipe/raw/1.jsonl"}
+
+
+@pytest.mark.parametrize("named", ["b.json", "../../shared/b.json"])
+def test_a_file_may_not_send_others_from_outside_of_the_workspace(
+    folder: Path, tmp_path: Path, named: str
+) -> None:
+    write(tmp_path, {"private/diary.txt": "x"})
+    upwards = [{"path": "../../private/diary.txt"}, {"path": "../private/diary.txt"}]
+    write(folder / "recipe", {named: json.dumps(upwards)})
+    with pytest.raises(PackagingError, match=r"b\.json: The file names '.*/private/diary\.txt', "):
+        package(folder, f"blend: {named}\n")
+    assert not (tmp_path / "job").exists()
+
+
+@pytest.mark.parametrize("value", ["./", "../", "../../", "../recipe"])
+def test_folders_around_the_recipe_are_not_copied(folder: Path, value: str) -> None:
+    job = package(folder, f"place: {value}\n")
+    assert values(job)["place"] == value
+    assert job.files == ()
+
+
+@pytest.mark.parametrize("value", ["a/" + "y" * 5000, "/" + "y" * 5000, "a/\\0b"])
+def test_a_text_that_no_file_can_be_named_like_is_a_text(folder: Path, value: str) -> None:
+    job = package(folder, f'a: "{value}"\n')
+    assert job.files == ()
+
+
+def test_a_pipe_is_no_file(folder: Path) -> None:
+    (folder / "recipe").mkdir(exist_ok=True)
+    os.mkfifo(folder / "recipe" / "pipe.txt")
+    with pytest.raises(PackagingError, match=r"names 'pipe\.txt', and there is no such file"):
+        package(folder, "a: pipe.txt\n")
+
+
+def test_a_file_that_nests_too_deeply_is_copied_all_the_same(folder: Path) -> None:
+    job = package(folder, "a: deep.json\n", **{"deep.json": "[" * 200_000 + "]" * 200_000})
+    assert beside(job) == {"files/recipe/deep.json"}
+
+
+def test_credentials_behind_a_harmless_name(folder: Path) -> None:
+    write(folder, {"env.toml": "[wandb]\n", "recipe/train.py": READS})
+    (folder / "recipe" / "words.txt").symlink_to(folder / "env.toml")
+    with pytest.raises(PackagingError, match=r"files/recipe/words\.txt' holds credentials"):
+        package(folder, "words: words.txt\n")
+
+
+def test_what_the_environment_keeps_secret_is_in_no_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", "0123456789abcdef")
+    with pytest.raises(PackagingError, match=r"files/recipe/notes\.txt' holds credentials"):
+        package(folder, "notes: notes.txt\n", **{"notes.txt": "key 0123456789abcdef."})
+    with pytest.raises(PackagingError, match=r"recipe/helper\.py' holds credentials"):
+        package(
+            folder,
+            "a: 1\n",
+            **{"helper.py": "KEY = '0123456789abcdef'", "train.py": "import helper"},
+        )
+    assert not (folder.parent / "job").exists()
 
 
 RECIPE = """# /// script

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.machinery
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -173,6 +174,14 @@ def read():
 def test_data_that_nothing_reads_stays_behind(folder: Path) -> None:
     files = {"lib/__init__.py": "", "lib/secret.txt": "do not send"}
     assert "do not send" not in package(folder, "import lib", files).main.read_text()
+
+
+@pytest.mark.parametrize("name", [".env", "key.pem", "notes.txt"])
+def test_package_data_with_credentials(folder: Path, name: str) -> None:
+    opening = "-----BEGIN " + "RSA PRIVATE KEY-----"
+    files = {"lib/__init__.py": "from importlib import resources", f"lib/data/{name}": opening}
+    with pytest.raises(PackagingError, match=rf"'lib/data/{re.escape(name)}' holds credentials"):
+        package(folder, "import lib\nprint(lib.resources.files('lib'))", files)
 
 
 def test_package_data_that_is_too_large(folder: Path) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+import tomllib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from glob import glob
 from pathlib import Path
@@ -17,8 +18,15 @@ from omegaconf import DictConfig, OmegaConf
 from nemo_runspec.config.locate import key_line
 from nemo_runspec.config.secrets import find_secrets
 from nemo_runspec.errors import PackagingError
-from nemo_runspec.packaging.code.secret_files import is_private_key, is_secret_name, refuse_secrets
+from nemo_runspec.packaging.code.secret_files import (
+    KEPT_OUT,
+    holds,
+    is_private_key,
+    is_secret_name,
+    refuse_secrets,
+)
 from nemo_runspec.packaging.places import Places
+from nemo_runspec.redaction import known_secrets
 
 FOLDER = "files"
 _NOT_FILES = frozenset({"run", "artifacts"})
@@ -34,7 +42,12 @@ _SUFFIXES = frozenset(
     )
 )
 _ENDINGS = tuple(sorted(_SUFFIXES))
-_READABLE = frozenset({".json", ".yaml", ".yml", ".toml"})
+_PARSERS: dict[str, Callable[[str], Any]] = {
+    ".json": json.loads,
+    ".yaml": yaml.safe_load,
+    ".yml": yaml.safe_load,
+    ".toml": tomllib.loads,
+}
 _LARGEST_ABSOLUTE_BYTES = 16 << 20
 _LARGEST_TOTAL_BYTES = 64 << 20
 
@@ -66,8 +79,8 @@ def gather(config: DictConfig, places: Places, source: Path | None) -> ConfigFil
         source: The configuration's own file, for messages.
 
     Raises:
-        PackagingError: A named file is missing, holds credentials, or all are too large; or the
-            configuration holds a secret.
+        PackagingError: A named file is missing, cannot be read or holds credentials, names one
+            outside of the workspace, or all are too large; or the configuration holds a secret.
     """
     secrets = ", ".join(f"'{item.key}'" for item in find_secrets(config))
     if secrets:
@@ -78,11 +91,17 @@ def gather(config: DictConfig, places: Places, source: Path | None) -> ConfigFil
         )
     content: Any = OmegaConf.to_container(config, resolve=False)
     gathering = _Gathering(places, source)
-    moved = {
-        key: value if key in _NOT_FILES else gathering.value(value, (str(key),))
-        for key, value in content.items()
-    }
-    gathering.check()
+    try:
+        moved = {
+            key: value if key in _NOT_FILES else gathering.value(value, (str(key),))
+            for key, value in content.items()
+        }
+        gathering.check()
+    except OSError as error:
+        raise PackagingError(
+            f"A file that the configuration names cannot be read: {error.strerror}.",
+            where=str(error.filename),
+        ) from error
     return ConfigFiles(moved, gathering.files)
 
 
@@ -108,12 +127,12 @@ class _Gathering:
             return text
         path = Path(text)
         if path.is_absolute():
-            small = path.is_file() and path.stat().st_size <= _LARGEST_ABSOLUTE_BYTES
+            small = _is_file(path) and path.stat().st_size <= _LARGEST_ABSOLUTE_BYTES
             return self.copy(path) if small else text
-        if text in {".", ".."} or not ("/" in text or path.suffix in _SUFFIXES):
+        if not ("/" in text or path.suffix in _SUFFIXES) or self.is_around_the_recipe(path):
             return text
         for base in self.bases:
-            if (base / path).exists():
+            if _is_file(base / path) or _is_folder(base / path):
                 return self.copy(base / path)
             found = _matches(text, base)
             if found:
@@ -132,15 +151,19 @@ class _Gathering:
             "absolute path for one that only the target has.",
         )
 
+    def is_around_the_recipe(self, path: Path) -> bool:
+        """Such a folder, as ``../`` is, is a place to work in and nothing to copy."""
+        found = [os.path.normpath(base / path) for base in self.bases]
+        return any(self.places.folder.is_relative_to(folder) for folder in found)
+
     def copy(self, path: Path) -> str:
         # By its name, not by what links lead to: so do those who look for neighbours of a file.
         named = Path(os.path.normpath(path.absolute()))
         target = self.placed(named)
         if named.is_dir():
-            for file in sorted(named.rglob("*")):
-                if file.is_file():
-                    # A folder is whole in itself: a tokenizer names nothing beside it.
-                    self.files.setdefault(f"{target}/{file.relative_to(named).as_posix()}", file)
+            for file in sorted(_files_below(named)):
+                # A folder is whole in itself: a tokenizer names nothing beside it.
+                self.files.setdefault(f"{target}/{file.relative_to(named).as_posix()}", file)
         else:
             self.take(target, named)
         return target
@@ -159,26 +182,39 @@ class _Gathering:
         if target in self.files:
             return
         self.files[target] = file
-        if file.suffix.lower() in _READABLE and file.stat().st_size <= _LARGEST_ABSOLUTE_BYTES:
+        if file.suffix.lower() in _PARSERS and file.stat().st_size <= _LARGEST_ABSOLUTE_BYTES:
             folder = file.parent
             for text in _texts(_parsed(file)):
                 if "/" in text or text.endswith(_ENDINGS):
-                    self.named_inside(text, folder)
+                    self.named_inside(text, folder, file)
 
-    def named_inside(self, text: str, folder: Path) -> None:
+    def named_inside(self, text: str, folder: Path, naming: Path) -> None:
         if _OTHERS.search(text) or text.startswith("/"):
             return
         for path in [folder / text, *_matches(text, folder)]:
-            if path.is_file():
+            if _is_file(path):
+                self.refuse_far(path, folder, naming)
                 self.copy(path)
+
+    def refuse_far(self, path: Path, folder: Path, naming: Path) -> None:
+        """A file that came from somewhere must not say which of this machine's files travel."""
+        named = os.path.normpath(path.absolute())
+        if not any(Path(named).is_relative_to(base) for base in (self.places.workspace, folder)):
+            raise PackagingError(
+                f"The file names {named!r}, outside of the workspace and of its own folder.",
+                where=str(naming),
+                hint="If that is meant to be sent along, name it in the configuration itself.",
+            )
 
     def check(self) -> None:
         secret = [
             target
             for target, file in self.files.items()
-            if is_secret_name(target) or is_private_key(_head(file))
+            if is_secret_name(target)
+            or is_secret_name(file.resolve().as_posix().lstrip("/"))
+            or is_private_key(_head(file))
         ]
-        refuse_secrets(secret, self.places.folder)
+        refuse_secrets(secret, self.places.folder, KEPT_OUT)
         total_bytes = sum(file.stat().st_size for file in self.files.values())
         if total_bytes > _LARGEST_TOTAL_BYTES:
             largest = max(self.files.values(), key=lambda file: file.stat().st_size)
@@ -188,6 +224,28 @@ class _Gathering:
                 where=str(largest),
                 hint="Name data by an absolute path or URL that the target sees.",
             )
+        known = known_secrets()
+        files = self.files.items() if known else ()
+        telling = [target for target, file in files if holds(file.read_bytes(), known)]
+        refuse_secrets(telling, self.places.folder, KEPT_OUT)
+
+
+def _is_file(path: Path) -> bool:
+    # Unlike pathlib's, these say no of a text that no file can be named like.
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def _is_folder(path: Path) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Yield all files, those behind links included; a link that leads back up is not followed."""
+    for place, folders, names in os.walk(folder, followlinks=True):
+        here = Path(place)
+        real = here.resolve()
+        folders[:] = [each for each in folders if not real.is_relative_to((here / each).resolve())]
+        yield from (here / name for name in names if _is_file(here / name))
 
 
 def _matches(pattern: str, folder: Path) -> list[Path]:
@@ -206,9 +264,8 @@ def _head(file: Path) -> bytes:
 def _parsed(file: Path) -> Any:
     """The content of a file that may name others; nothing where it cannot be read."""
     try:
-        text = file.read_text(encoding="utf-8")
-        return json.loads(text) if file.suffix == ".json" else yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError):
+        return _PARSERS[file.suffix.lower()](file.read_text(encoding="utf-8"))
+    except (ValueError, yaml.YAMLError, RecursionError):
         return None
 
 

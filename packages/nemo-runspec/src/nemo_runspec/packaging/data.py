@@ -7,6 +7,12 @@ from pathlib import Path
 
 from nemo_runspec.errors import PackagingError
 from nemo_runspec.packaging.closure import Closure
+from nemo_runspec.packaging.code.secret_files import (
+    KEPT_OUT,
+    is_private_key,
+    is_secret_name,
+    refuse_secrets,
+)
 
 _NOT_DATA = frozenset({".py", ".pyc", ".pyo", ".pyi", ".so", ".pyd", ".dylib"})
 _LARGEST_BYTES = 16 << 20
@@ -22,7 +28,7 @@ def find_data(closure: Closure) -> dict[Path, Path]:
         The files, each with the folder that its package's top-level name lies in.
 
     Raises:
-        PackagingError: A file is too large to be put into ``main.py``.
+        PackagingError: A file holds credentials, or is too large to be put into ``main.py``.
     """
     found: dict[Path, Path] = {}
     for name in sorted(closure.readers):
@@ -30,8 +36,9 @@ def find_data(closure: Closure) -> dict[Path, Path]:
         if package is not None and package.is_package:
             for file in _files(package.folder):
                 found[file] = package.root
-    for file in found:
+    for file, root in found.items():
         _refuse_large(file)
+        _refuse_secret(file, root)
     return found
 
 
@@ -50,3 +57,9 @@ def _refuse_large(file: Path) -> None:
             where=str(file),
             hint='Use the code packager: packager = "code".',
         )
+
+
+def _refuse_secret(file: Path, root: Path) -> None:
+    path = file.relative_to(root).as_posix()
+    if is_secret_name(path) or is_private_key(file.read_bytes()):
+        refuse_secrets([path], root, KEPT_OUT)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from nemo_runspec.config import load_omegaconf_yaml
 from nemo_runspec.errors import PackagingError
 from nemo_runspec.packaging.backends import find_backends
 from nemo_runspec.packaging.closure import Closure, find_closure
+from nemo_runspec.packaging.code.secret_files import KEPT_OUT, holds, refuse_secrets
 from nemo_runspec.packaging.config_files import ConfigFiles, gather
 from nemo_runspec.packaging.data import find_data
 from nemo_runspec.packaging.origin import Origin, find_origin
@@ -21,6 +22,7 @@ from nemo_runspec.packaging.rendering import Parts, render
 from nemo_runspec.packaging.requirements import find_needs
 from nemo_runspec.packaging.scan import read_source
 from nemo_runspec.packaging.writing import write_folder
+from nemo_runspec.redaction import known_secrets
 from nemo_runspec.runspec import Runspec, parse
 from nemo_runspec.runspec.header import read_header
 from nemo_runspec.toml_text import TomlSyntaxError, parse_toml
@@ -107,6 +109,8 @@ class SelfContainedPackager:
         )
         data = find_data(closure)
         sources = [module.path for module in closure.modules.values() if not module.is_namespace]
+        files = _files(places, closure, data)
+        _refuse_known_secrets(files, places.workspace)
         origin = find_origin(places.workspace, [places.script, *sources, *data])
         return render(
             Parts(
@@ -117,7 +121,7 @@ class SelfContainedPackager:
                 needs=needs,
                 provenance=_provenance(spec, origin),
                 modules=_modules(places, closure),
-                files=_files(places, closure, data),
+                files=files,
             )
         )
 
@@ -202,6 +206,13 @@ def _files(places: Places, closure: Closure, data: dict[Path, Path]) -> dict[str
     for path, root in data.items():
         found[places.pseudo_path(path, root)] = _text_or_bytes(path.read_bytes())
     return found
+
+
+def _refuse_known_secrets(files: Mapping[str, str | bytes], workspace: Path) -> None:
+    """What this machine's environment keeps secret stands in no file that is sent."""
+    known = known_secrets()
+    telling = [path for path, content in files.items() if holds(content, known)]
+    refuse_secrets(telling, workspace, KEPT_OUT)
 
 
 def _text_or_bytes(content: bytes) -> str | bytes:

@@ -26,6 +26,11 @@ _CODE = (".py", ".pyi", ".md", ".rst")
 _KEY_OPENING = b"-----BEGIN "
 _KEY_WORDS = b"PRIVATE KEY"
 _LISTED = 5
+_IGNORED = (
+    "Ignore or remove them with .gitignore and `git rm --cached`, or name them in 'exclude'; jobs "
+    "get secrets as environment variables."
+)
+KEPT_OUT = "Take the secret out of what is packaged; jobs get secrets as environment variables."
 
 
 def is_secret_name(path: str) -> bool:
@@ -53,6 +58,18 @@ def is_private_key(head: bytes) -> bool:
     return first.startswith(_KEY_OPENING) and _KEY_WORDS in first
 
 
+def holds(content: str | bytes, secrets: Iterable[str]) -> bool:
+    """Tell whether a file's content has one of the secrets in it.
+
+    Args:
+        content: Its text or bytes.
+        secrets: See :func:`nemo_runspec.redaction.known_secrets`.
+    """
+    if isinstance(content, str):
+        return any(secret in content for secret in secrets)
+    return any(secret.encode() in content for secret in secrets)
+
+
 def warn_of_secrets(paths: Iterable[str]) -> None:
     """Warn of files that look like credentials, where what is sent was named file by file.
 
@@ -64,12 +81,13 @@ def warn_of_secrets(paths: Iterable[str]) -> None:
         _logger.warning("%s may hold credentials and is sent along.", ", ".join(found[:_LISTED]))
 
 
-def refuse_secrets(paths: Sequence[str], root: Path) -> None:
+def refuse_secrets(paths: Sequence[str], root: Path, hint: str = _IGNORED) -> None:
     """Raise one error that names the files which may not be sent.
 
     Args:
         paths: What was found; nothing happens where it is empty.
         root: The folder that the paths are relative to.
+        hint: What to do.
 
     Raises:
         PackagingError: There are some.
@@ -82,6 +100,5 @@ def refuse_secrets(paths: Sequence[str], root: Path) -> None:
     raise PackagingError(
         f"{shown}{more} {verb} credentials and would be sent along with the code.",
         where=str(root),
-        hint="Ignore or remove them with .gitignore and `git rm --cached`, or name them in "
-        "'exclude'; jobs get secrets as environment variables.",
+        hint=hint,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import wandb
 from wandb_server import picture
+from wandb_server.fixtures import add_text
 
 from nemo_runspec.artifacts import Artifact, log_artifact, setup_artifact_tracking
 from nemo_runspec.errors import InvalidReferenceError, UsageError
@@ -26,8 +27,7 @@ def inputs(server):
     with wandb.init(project="nemotron", entity="team") as run:
         for name in ("data", "model"):
             made = wandb.Artifact(name, "dataset")
-            with made.new_file("content.txt") as file:
-                file.write(name)
+            add_text(made, "content.txt", name)
             run.log_artifact(made).wait(60)
     return server
 

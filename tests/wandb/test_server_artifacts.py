@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import wandb
 from wandb.sdk.artifacts.artifact_manifest_entry import ArtifactManifestEntry
+from wandb_server.fixtures import add_text
 
 
 def artifact(name="data", kind="dataset", content="one", **given):
     """An artifact with one small file."""
     made = wandb.Artifact(name, kind, **given)
-    with made.new_file("content.txt") as file:
-        file.write(content)
+    add_text(made, "content.txt", content)
     return made
 
 
@@ -104,8 +104,7 @@ def test_files_come_back(server, tmp_path):
 
 def test_one_file_comes_back_without_the_others(server, tmp_path):
     made = artifact()
-    with made.new_file("metadata.json") as file:
-        file.write("{}")
+    add_text(made, "metadata.json", "{}")
     with wandb.init(project="nemotron") as run:
         run.log_artifact(made).wait(60)
     found = wandb.Api().artifact("team/nemotron/data:v0")

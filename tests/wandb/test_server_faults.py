@@ -13,13 +13,12 @@ import pytest
 import wandb
 from wandb.sdk.artifacts.exceptions import WaitTimeoutError
 from wandb_server import faults, picture
-from wandb_server.fixtures import in_own_process
+from wandb_server.fixtures import add_text, in_own_process
 
 
 def artifact(content="x" * 1000):
     made = wandb.Artifact("data", "dataset")
-    with made.new_file("content.txt") as file:
-        file.write(content)
+    add_text(made, "content.txt", content)
     return made
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import wandb
 from wandb_server import picture
+from wandb_server.fixtures import add_text
 
 
 def log(run, name, kind, content):
     made = wandb.Artifact(name, kind)
-    with made.new_file("content.txt") as file:
-        file.write(content)
+    add_text(made, "content.txt", content)
     return run.log_artifact(made).wait(60)
 
 

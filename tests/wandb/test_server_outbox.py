@@ -9,7 +9,7 @@ import pytest
 import wandb
 from wandb.sdk.artifacts.exceptions import ArtifactNotLoggedError
 from wandb_server import picture
-from wandb_server.fixtures import end_client, in_own_process, sync
+from wandb_server.fixtures import add_text, end_client, in_own_process, sync
 
 LEAVES_THE_RUN_ALONE = {"x_update_finish_state": False, "x_disable_stats": True}
 
@@ -17,8 +17,7 @@ LEAVES_THE_RUN_ALONE = {"x_update_finish_state": False, "x_disable_stats": True}
 def artifact(step, file=None):
     made = wandb.Artifact("model", "model", metadata={"step": step})
     if file is None:
-        with made.new_file("content.txt") as staged:
-            staged.write(f"step {step}")
+        add_text(made, "content.txt", f"step {step}")
     else:
         made.add_file(str(file), name="content.txt", policy="immutable")
     return made

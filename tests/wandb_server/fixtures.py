@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from .server import KEY, WandbServer, running
+
+if TYPE_CHECKING:
+    from wandb import Artifact
 
 _FOLDERS = ("WANDB_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR", "WANDB_CONFIG_DIR")
 _PATIENCE = {
@@ -78,6 +83,14 @@ def join_left_behind(timeout_s: float = 60) -> None:
     for thread in threading.enumerate():
         if thread.name == "nemotron-wandb":
             thread.join(timeout_s)
+
+
+def add_text(artifact: Artifact, name: str, text: str) -> None:
+    """Add a small file to an artifact; the client's own way leaves a folder to the collector."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "content"
+        file.write_text(text, encoding="utf-8")
+        artifact.add_file(str(file), name=name)
 
 
 def in_own_process(

@@ -39,6 +39,12 @@ def forget_core() -> None:
     os.environ.pop("WANDB_SERVICE", None)
 
 
+def leave_parents_core() -> None:
+    """Have the client start a process of its own, where it would take that of a parent."""
+    if _core() is None:
+        os.environ.pop("WANDB_SERVICE", None)
+
+
 def _core() -> subprocess.Popen[bytes] | None:
     setup = sys.modules.get("wandb.sdk.wandb_setup")
     found: Any = setup

@@ -17,11 +17,11 @@ from nemo_runspec.errors import NemotronError
 from nemo_runspec.json_values import json_value
 from nemotron_kit_wandb.calling import WandbUnreachableError
 from nemotron_kit_wandb.client import end_core
-from nemotron_kit_wandb.outbox import Entry, KnownRun, Outbox, own_outbox, process_name
+from nemotron_kit_wandb.outbox import Entry, Outbox, own_outbox
 from nemotron_kit_wandb.publishing import WandbPublishError, publish
 from nemotron_kit_wandb.reach import Attendance, answers
-from nemotron_kit_wandb.records import RunIdentity, WandbRecord
-from nemotron_kit_wandb.runs import active_run, mode_of
+from nemotron_kit_wandb.records import WandbRecord
+from nemotron_kit_wandb.runs import active_run, known_run, mode_of
 
 if TYPE_CHECKING:
     from wandb import Run
@@ -114,15 +114,8 @@ class Courier:
             if run.id in self._known:
                 return
             self._known.add(run.id)
-        known = KnownRun(
-            identity=RunIdentity.of(run),
-            folder=str(Path(run.settings.sync_dir).absolute()),
-            offline=mode_of(run) == "offline",
-            url=run.url or None,
-            process=process_name(),
-        )
         try:
-            self._outbox.note_run(known)
+            self._outbox.note_run(known_run(run))
         except OSError as error:
             logger.warning("The W&B run %s is not noted: %s", run.id, error)
         # Started now: not every Python starts a thread while it exits.

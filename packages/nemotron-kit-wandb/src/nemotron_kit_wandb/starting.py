@@ -15,7 +15,7 @@ from nemotron_kit_wandb.deferred import beside_manifests
 from nemotron_kit_wandb.delivery import courier_of, how_it_ended
 from nemotron_kit_wandb.outbox import own_outbox
 from nemotron_kit_wandb.reach import Attendance, answers, attended
-from nemotron_kit_wandb.runs import mode_of
+from nemotron_kit_wandb.runs import announce_run, mode_of
 
 if TYPE_CHECKING:
     from wandb import Run
@@ -67,6 +67,7 @@ def _start_alone(init: Callable[..., Any], args: tuple[Any, ...], arguments: dic
             where=f"{entity or '(default entity)'}/{project}",
             hint="Check `wandb login`, or set WANDB_MODE=offline to track without a server.",
         ) from error
+    announce_run(run)
     return run
 
 

@@ -19,7 +19,7 @@ from nemotron_kit_wandb.publishing import Published, WandbPublishError, build_ar
 from nemotron_kit_wandb.recording import make_record
 from nemotron_kit_wandb.records import RecordedArtifact, RunIdentity, WandbRecord
 from nemotron_kit_wandb.resolver import WandbResolver
-from nemotron_kit_wandb.runs import UNHEARD, active_run, mode_of, run_of
+from nemotron_kit_wandb.runs import UNHEARD, active_run, announced_run, mode_of, run_of
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +30,9 @@ LOG_TIMEOUT_S = 300.0
 class WandbTracker:
     """Artifacts in W&B.
 
-    An artifact is recorded in the active run; where there is none, in a run of its own. When
-    :meth:`log` returns, the server has said that it has the version.
+    An artifact is recorded in the active run; where this process has none, in the one that another
+    process of the job started, and without any in a run of its own. When :meth:`log` returns, the
+    server has said that it has the version.
 
     Args:
         project: The project; by default the one of ``[wandb]`` in env.toml, else the run's.
@@ -75,14 +76,14 @@ class WandbTracker:
         """
         check_artifact_name(name)
         run = active_run()
+        mode = find_mode() if run is None else mode_of(run)
         record = make_record(
             artifact,
             name=name,
             lineage=lineage,
             destination=self._destination,
-            run=None if run is None else RunIdentity.of(run),
+            run=_run_of_job(mode) if run is None else RunIdentity.of(run),
         )
-        mode = find_mode() if run is None else mode_of(run)
         if mode not in UNHEARD:
             return _receipt(record, self._publish(record))
         self._log_unheard(record, mode)
@@ -118,6 +119,11 @@ def _configured(entity: str | None) -> Destination:
     if configured is None:
         return Destination(None, entity)
     return Destination(configured.project, entity or configured.entity)
+
+
+def _run_of_job(mode: str) -> RunIdentity | None:
+    # What is offline here cannot go on with a run that the server has.
+    return None if mode in UNHEARD else announced_run()
 
 
 def _publish(record: WandbRecord, timeout_s: float) -> Published:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+WORDS = ["demo", "data", "prep", "sft"]
+
 
 def test_a_recipe_is_packaged_with_its_configuration(workplace: Path, nemotron: Callable) -> None:
     overrides = ("pack_size=7", "output_dir=made")
@@ -24,11 +26,13 @@ def test_a_recipe_is_packaged_with_its_configuration(workplace: Path, nemotron: 
     assert "pack_size: 7" in (job / "config.yaml").read_text()
 
 
-@pytest.mark.parametrize("given", ["demo/data/prep/sft", "demo data prep sft", "recipes/prep.py"])
-def test_the_ways_to_name_a_recipe(workplace: Path, nemotron: Callable, given: str) -> None:
+@pytest.mark.parametrize(
+    "given", [["demo/data/prep/sft"], ["demo data prep sft"], WORDS, ["recipes/prep.py"]]
+)
+def test_the_ways_to_name_a_recipe(workplace: Path, nemotron: Callable, given: list[str]) -> None:
     (script,) = workplace.rglob("prep.py")
-    given = str(script) if given.endswith(".py") else given
-    done = nemotron("package", given, "-c", "sample", "-o", "job", "--json")
+    given = [str(script)] if given[0].endswith(".py") else given
+    done = nemotron("package", *given, "-c", "sample", "-o", "job", "--json")
     document = json.loads(done.out)
     assert document["recipe"] == "demo/data/prep/sft"
     assert document["script"] == str(script)
@@ -36,6 +40,13 @@ def test_the_ways_to_name_a_recipe(workplace: Path, nemotron: Callable, given: s
     assert document["config"] == str(workplace / "job" / "config.yaml")
     assert document["files"] == []
     assert document["size_bytes"] == (workplace / "job" / "main.py").stat().st_size
+
+
+def test_overrides_follow_the_words_of_a_recipe(workplace: Path, nemotron: Callable) -> None:
+    nemotron("package", *WORDS, "pack_size=7", "-o", "job", "+added=1", "~broken")
+    lines = (workplace / "job" / "config.yaml").read_text().splitlines()
+    assert {"pack_size: 7", "added: 1"} <= set(lines)
+    assert not any(line.startswith("broken") for line in lines)
 
 
 def test_any_script_is_packaged(workplace: Path, nemotron: Callable) -> None:
@@ -67,6 +78,8 @@ def test_packages_are_named(workplace: Path, nemotron: Callable) -> None:
     ("words", "message"),
     [
         (["demo/data/prep/sftt", "-o", "job"], "There is no recipe 'demo/data/prep/sftt'."),
+        (["demo", "data", "prep", "sftt", "-o", "job"], "Did you mean 'demo/data/prep/sft'?"),
+        (["demo/data/prep/sft", "sample", "-o", "job"], "no recipe 'demo/data/prep/sft sample'"),
         (["gone.py", "-o", "job"], "There is no such script."),
         (["hello.py", "-o", "job", "a=1"], "Overrides need a configuration."),
         (["demo/data/prep/sft"], "Missing option '-o' / '--output'."),

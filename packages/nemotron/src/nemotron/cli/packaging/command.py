@@ -56,7 +56,7 @@ def _params() -> list[click.Parameter]:
         JSON,
         QUIET,
         DEBUG,
-        click.Argument(["overrides"], nargs=-1, metavar="KEY=VALUE"),
+        click.Argument(["overrides"], nargs=-1, metavar="KEY=VALUE", shell_complete=_complete_word),
     ]
 
 
@@ -77,15 +77,31 @@ def _complete_recipe(
     return [CompletionItem(incomplete, type="file")]
 
 
+def _complete_word(
+    ctx: click.Context, _param: click.Parameter, incomplete: str
+) -> list[CompletionItem[str]]:
+    """Complete what follows the first word of a recipe's command."""
+    words = _words(ctx)
+    begun = (each.words for each in _recipes(ctx) if each.words[: len(words)] == words)
+    following = {found[len(words)] for found in begun if len(found) > len(words)}
+    return [CompletionItem(word) for word in sorted(following) if word.startswith(incomplete)]
+
+
+def _words(ctx: click.Context) -> tuple[str, ...]:
+    # Click gives up on a line that ends with an option without its value: what came before is left.
+    given = [ctx.params.get("recipe"), *(ctx.params.get("overrides") or ())]
+    words = [word for word in given if word] or [word for word in ctx.args if word]
+    return tuple(part for word in words if "=" not in word for part in word.split("/"))
+
+
 def _complete_config(
     ctx: click.Context, _param: click.Parameter, incomplete: str
 ) -> list[CompletionItem[str]]:
-    # Click gives up on a line that ends with an option without its value: what came before is left.
-    chosen = ctx.params.get("recipe") or next(iter(ctx.args), None)
+    words = _words(ctx)
     names = [
         config.name
         for recipe in _recipes(ctx)
-        if recipe.name == chosen and "/" not in incomplete
+        if recipe.words == words and "/" not in incomplete
         for config in list_configs(recipe.config.dir)
     ]
     if not names:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,30 @@ def run_package(app: App, values: Mapping[str, Any]) -> None:
         UsageError: There is no such recipe, or it cannot be packaged as it is.
         ConfigError: Its configuration cannot be used.
     """
-    recipe, script = _find(app, values["recipe"])
+    given, overrides = words_of_recipe(values["recipe"], values["overrides"])
+    recipe, script = _find(app, given)
     job = SelfContainedPackager(values["packages"]).package(
-        script, app.cwd / values["output"], config=_config(recipe, values)
+        script, app.cwd / values["output"], config=_config(recipe, values["config"], overrides)
     )
     _report(app, recipe, script, job, values)
+
+
+def words_of_recipe(first: str, others: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """Tell the words of a recipe's command from the overrides after them.
+
+    Args:
+        first: A recipe's name or its command's first word; or a script, which has no more words.
+        others: What follows; an override has an equals sign, or starts with ``~`` or ``+``.
+
+    Returns:
+        The recipe's words, and the overrides.
+    """
+    words = [] if first.endswith(".py") else list(takewhile(_is_word, others))
+    return " ".join((first, *words)), tuple(others[len(words) :])
+
+
+def _is_word(text: str) -> bool:
+    return "=" not in text and not text.startswith(("~", "+"))
 
 
 def _find(app: App, given: str) -> tuple[Runspec | None, Path]:
@@ -60,15 +80,16 @@ def _runspec(script: Path) -> Runspec | None:
     return parse(script) if b"[tool.runspec]" in script.read_bytes() else None
 
 
-def _config(recipe: Runspec | None, values: Mapping[str, Any]) -> DictConfig | None:
-    overrides = values["overrides"]
+def _config(
+    recipe: Runspec | None, config: str | None, overrides: Sequence[str]
+) -> DictConfig | None:
     if recipe is not None:
-        return compose_for_package(recipe, config=values["config"], overrides=overrides)
-    if values["config"] is None:
+        return compose_for_package(recipe, config=config, overrides=overrides)
+    if config is None:
         if overrides:
             raise UsageError("Overrides need a configuration.", hint="Add --config PATH.")
         return None
-    return apply_hydra_overrides(load_omegaconf_yaml(values["config"]), overrides)
+    return apply_hydra_overrides(load_omegaconf_yaml(config), overrides)
 
 
 def _file_rows(job: PackagedJob) -> list[tuple[str, str]]:

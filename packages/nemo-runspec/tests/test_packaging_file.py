@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from nemo_runspec.errors import PackagingError
-from nemo_runspec.packaging import package_script
+from nemo_runspec.packaging import PackagedJob, package_script
 
 WORKSPACE = {
     "pyproject.toml": '[tool.uv.workspace]\nmembers = ["packages/*"]\n',
@@ -291,6 +292,77 @@ def test_packaging_again_replaces_what_was_packaged_and_nothing_else(
     assert not words.exists()
     assert not (tmp_path / "job" / "config.yaml").exists()
     assert (tmp_path / "job" / "results" / "kept.txt").read_text() == "kept"
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from nemo_runspec.packaging import package_script
+script, output, config, left = sys.argv[1:]
+def replace(self, target, real=Path.replace):
+    global left
+    if not int(left):
+        os._exit(9)
+    left = int(left) - 1
+    return real(self, target)
+Path.replace = replace
+package_script(script, output, config=config)
+"""
+
+
+@pytest.mark.parametrize("replaced", range(5))
+def test_packaging_that_was_killed_is_made_up_for_by_the_next(
+    workspace: Path, tmp_path: Path, replaced: int
+) -> None:
+    script = workspace / "recipes/train.py"
+    config = write(tmp_path, {"c.yaml": "words: w.txt\n", "w.txt": "one"}) / "c.yaml"
+    job = package_script(script, tmp_path / "job", config=config)
+    (workspace / "packages/one/src/one/__init__.py").write_text("import yaml, omegaconf\n")
+    write(tmp_path, {"c.yaml": "words: x.txt\n", "x.txt": "two"})
+    words = (str(script), str(job.main.parent), str(config), str(replaced))
+    killed = subprocess.run([sys.executable, "-c", KILLED, *words], check=False, cwd=tmp_path)
+    assert killed.returncode == 9
+
+    (tmp_path / "w.txt").rename(tmp_path / "y.txt")
+    config.write_text("words: y.txt\n")
+    again = package_script(script, tmp_path / "job", config=config)
+    fresh = package_script(script, tmp_path / "fresh", config=config)
+    assert relative(again) == relative(fresh)
+    here, there = tmp_path / "job", tmp_path / "fresh"
+    assert {file.relative_to(here): file.read_bytes() for file in here.rglob("*.*")} == {
+        file.relative_to(there): file.read_bytes() for file in there.rglob("*.*")
+    }
+
+
+def relative(job: PackagedJob) -> list[str]:
+    return [str(file.relative_to(job.main.parent)) for file in job.files]
+
+
+def test_a_listing_cannot_have_files_elsewhere_removed(workspace: Path, tmp_path: Path) -> None:
+    victim = write(tmp_path, {"kept.txt": "kept"}) / "kept.txt"
+    digest = hashlib.sha256(b"kept").hexdigest()
+    listing = json.dumps({"files": {"../kept.txt": digest, str(victim): digest}})
+    write(tmp_path / "job", {".nemotron-package.json": listing})
+    package_script(workspace / "recipes/train.py", tmp_path / "job")
+    assert victim.read_text() == "kept"
+
+
+def test_links_in_the_folder_are_neither_followed_nor_replaced(
+    workspace: Path, tmp_path: Path
+) -> None:
+    write(tmp_path, {"c.yaml": "words: w.txt\n", "w.txt": "one"})
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "job").mkdir()
+    for name, to in (("main.py", "nowhere.py"), ("files", "../elsewhere")):
+        link = tmp_path / "job" / name
+        link.symlink_to(to)
+        with pytest.raises(PackagingError, match=rf"'{name}.*' is there already, and was not"):
+            package_script(
+                workspace / "recipes/train.py", tmp_path / "job", config=tmp_path / "c.yaml"
+            )
+        assert link.is_symlink()
+        link.unlink()
+    assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
 def test_a_failure_leaves_nothing_behind(

@@ -18,6 +18,9 @@ LISTING = ".nemotron-package.json"
 def write_folder(folder: Path, contents: Mapping[str, bytes | Path]) -> dict[str, Path]:
     """Write files, all or none.
 
+    In a folder that was written before, one file after the other takes its place: if this is killed
+    in the midst of it, the next time makes up for it.
+
     Args:
         folder: Where they go; created where missing. Files that were written there before are
             replaced, and removed where they are no longer wanted; others are left alone.
@@ -58,42 +61,77 @@ def _stage(staged: Path, contents: Mapping[str, bytes | Path]) -> None:
     (staged / LISTING).write_text(text, encoding="utf-8")
 
 
-def _publish(staged: Path, target: Path, before: Mapping[str, str]) -> None:
+def _publish(staged: Path, target: Path, before: Mapping[str, set[str]]) -> None:
     if not target.exists():
         staged.rename(target)
         return
     files = [file.relative_to(staged) for file in sorted(staged.rglob("*")) if file.is_file()]
+    _announce(staged, target, before)
     for file in files:
-        (target / file).parent.mkdir(parents=True, exist_ok=True)
-        (staged / file).replace(target / file)
+        if file.name != LISTING:
+            (target / file).parent.mkdir(parents=True, exist_ok=True)
+            (staged / file).replace(target / file)
     for name in before.keys() - {file.as_posix() for file in files}:
         (target / name).unlink(missing_ok=True)
+    (staged / LISTING).replace(target / LISTING)
 
 
-def _listing(folder: Path) -> dict[str, str]:
+def _announce(staged: Path, target: Path, before: Mapping[str, set[str]]) -> None:
+    """List what is going to be there beside what is, so that either is known as ours."""
+    document = json.loads((staged / LISTING).read_text(encoding="utf-8"))
+    document["replaced"] = {name: sorted(digests) for name, digests in sorted(before.items())}
+    interim = staged / f"{LISTING}.interim"
+    interim.write_text(json.dumps(document), encoding="utf-8")
+    interim.replace(target / LISTING)
+
+
+def _listing(folder: Path) -> dict[str, set[str]]:
+    """The digests that each file which was packaged here may have."""
     try:
         document: Any = json.loads((folder / LISTING).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    files = document.get("files") if isinstance(document, dict) else None
-    return files if isinstance(files, dict) else {}
+    found: dict[str, set[str]] = {}
+    for part in ("files", "replaced") if isinstance(document, dict) else ():
+        names = document.get(part)
+        for name, digests in names.items() if isinstance(names, dict) else ():
+            if _is_inside(name):
+                known = digests if isinstance(digests, list) else [digests]
+                found.setdefault(name, set()).update(map(str, known))
+    return found
+
+
+def _is_inside(name: str) -> bool:
+    return not name.startswith("/") and ".." not in name.split("/")
 
 
 def _refuse_strangers(
-    folder: Path, contents: Mapping[str, bytes | Path], before: Mapping[str, str]
+    folder: Path, contents: Mapping[str, bytes | Path], before: Mapping[str, set[str]]
 ) -> None:
     if folder.exists() and not folder.is_dir():
         raise PackagingError("The output is a file, not a folder.", where=str(folder))
     for name in sorted({*contents, *before}):
         file = folder / name
-        if not file.exists():
+        link = _first_link(folder, name)
+        if link is None and not file.exists():
             continue
-        if name not in before:
+        if link is not None or name not in before:
             what = "is there already, and was not packaged there"
-        elif not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != before[name]:
+        elif (
+            not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() not in before[name]
+        ):
             what = "was changed since it was packaged"
         else:
             continue
         raise PackagingError(
-            f"'{name}' {what}.", where=str(folder), hint="Remove it, or choose another folder."
+            f"'{link or name}' {what}.",
+            where=str(folder),
+            hint="Remove it, or choose another folder.",
         )
+
+
+def _first_link(folder: Path, name: str) -> str | None:
+    """The outermost symbolic link on the way to a file: packaging makes none."""
+    parts = name.split("/")
+    ways = ["/".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
+    return next((way for way in ways if (folder / way).is_symlink()), None)

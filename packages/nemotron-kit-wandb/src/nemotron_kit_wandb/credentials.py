@@ -83,6 +83,22 @@ def find_api_key(environ: Mapping[str, str] | None = None) -> ApiKey | None:
     return None
 
 
+def require_api_key(environ: Mapping[str, str] | None = None) -> ApiKey:
+    """Find the API key as the client would.
+
+    Args:
+        environ: The environment; by default the process's own.
+
+    Raises:
+        WandbCredentialsError: There is none, or it cannot be one.
+    """
+    key = find_api_key(environ)
+    if key is None:
+        server = find_server(environ)
+        raise WandbCredentialsError(f"No W&B API key was found for {server}.", hint=_CURE)
+    return key
+
+
 def find_server(environ: Mapping[str, str] | None = None) -> str:
     """Find the address of the W&B server as the client would.
 
@@ -123,25 +139,23 @@ def wandb_env(
         WandbCredentialsError: The configuration asks for tracking and there is no key, or no
             project; or the key cannot be one.
     """
-    key = find_api_key(environ)
     if config is not None and not config.enabled:
         raise WandbCredentialsError(
             "The project is missing.",
             where="env.toml [wandb]",
             hint='Add `project = "NAME"`, or remove the section to track nothing.',
         )
+    if config is not None:
+        return _variables(config, require_api_key(environ))
+    key = find_api_key(environ)
     if key is None:
-        if config is not None:
-            server = find_server(environ)
-            raise WandbCredentialsError(f"No W&B API key was found for {server}.", hint=_CURE)
         return WandbEnvironment()
-    if config is None:
-        logger.warning(
-            "A W&B API key was found (%s), but env.toml has no [wandb] section: nothing is "
-            'tracked there. Add `[wandb]` with `project = "NAME"` to track this job.',
-            key.source,
-        )
-    return _variables(config or WandbConfig(), key)
+    logger.warning(
+        "A W&B API key was found (%s), but env.toml has no [wandb] section: nothing is "
+        'tracked there. Add `[wandb]` with `project = "NAME"` to track this job.',
+        key.source,
+    )
+    return _variables(WandbConfig(), key)
 
 
 def _variables(config: WandbConfig, key: ApiKey) -> WandbEnvironment:

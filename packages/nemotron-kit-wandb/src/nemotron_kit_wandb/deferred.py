@@ -11,7 +11,6 @@ from nemo_runspec.artifacts.reference import ArtifactReference
 from nemo_runspec.artifacts.settings import environment_settings
 from nemo_runspec.artifacts.tracker import Lineage, LoggedArtifact, ResolvedArtifact
 from nemotron_kit_wandb.calling import WandbUnreachableError
-from nemotron_kit_wandb.config import load_wandb_config
 from nemotron_kit_wandb.credentials import find_server
 from nemotron_kit_wandb.delivery import courier_of
 from nemotron_kit_wandb.destination import Destination
@@ -38,7 +37,9 @@ class DeferredTracker:
     backend = "wandb"
 
     def __init__(self, setup: BackendSetup) -> None:
-        self._destination = destination_of(setup)
+        self._destination = Destination.configured(
+            setup.settings.get("project"), setup.settings.get("entity")
+        )
         self._courier = courier_of(setup.run_dir)
         self._courier.beside(setup.manifest_root)
         self._resolver = WandbResolver(self._destination, mode=setup.mode, timeout_s=_RESOLVE_S)
@@ -98,15 +99,6 @@ def hand_over(record: WandbRecord, run_dir: Path | None = None) -> None:
         run_dir: Where it waits; by default the job's run directory.
     """
     courier_of(run_dir).hand_over(record)
-
-
-def destination_of(setup: BackendSetup) -> Destination:
-    """Where artifacts go: what the configuration says, else ``[wandb]`` in env.toml."""
-    project, entity = setup.settings.get("project"), setup.settings.get("entity")
-    configured = None if project else load_wandb_config()
-    if configured is None:
-        return Destination(project, entity)
-    return Destination(configured.project, entity or configured.entity)
 
 
 def beside_manifests() -> bool:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from nemo_runspec.artifacts.reference import ArtifactReference
+from nemotron_kit_wandb.config import load_wandb_config
 
 if TYPE_CHECKING:
     from wandb import Run
 
-MANIFEST_ALIAS = "manifest-"
+_MANIFEST_ALIAS = "manifest-"
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,22 @@ class Destination:
 
     project: str | None = None
     entity: str | None = None
+
+    @classmethod
+    def configured(cls, project: str | None, entity: str | None) -> Self:
+        """What is named; where no project is, that of ``[wandb]`` in env.toml.
+
+        Args:
+            project: A project's name.
+            entity: The team or user, of either.
+
+        Raises:
+            ConfigError: The section cannot be used.
+        """
+        section = None if project else load_wandb_config()
+        if section is None:
+            return cls(project or None, entity)
+        return cls(section.project, entity or section.entity)
 
     def within(self, run: Run) -> Destination:
         """This project; where none is named, that of a run."""
@@ -72,4 +89,14 @@ def manifest_alias(version: int | str) -> str:
     Args:
         version: Its number, or ``v2``.
     """
-    return f"{MANIFEST_ALIAS}v{str(version).removeprefix('v')}"
+    return f"{_MANIFEST_ALIAS}v{str(version).removeprefix('v')}"
+
+
+def manifest_reference(full_name: str) -> str | None:
+    """The version of the manifest store that a name in W&B stands for; None where it is W&B's own.
+
+    Args:
+        full_name: Such as ``team/nemotron/data:manifest-v2``, which stands for ``data:v2``.
+    """
+    owner_and_name, alias, version = full_name.partition(f":{_MANIFEST_ALIAS}")
+    return f"{owner_and_name.rpartition('/')[2]}:{version}" if alias else None

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from nemotron_kit_wandb.calling import WandbUnreachableError, within
 from nemotron_kit_wandb.client import end_core, forget_core
+from nemotron_kit_wandb.client_errors import first_line
 from nemotron_kit_wandb.credentials import find_server
 from nemotron_kit_wandb.outbox import KnownRun
 from nemotron_kit_wandb.publishing import WandbPublishError
@@ -152,7 +153,7 @@ class Later:
         except (wandb.Error, ValueError) as error:
             if _is_absence(error):
                 return None
-            raise WandbPublishError(f"W&B does not {what} ({_first_line(error)}).") from error
+            raise WandbPublishError(f"W&B does not {what} ({first_line(error)}).") from error
 
     def _resume(self, identity: RunIdentity, *, exists: bool, ends: bool = False) -> Run:
         import wandb
@@ -203,7 +204,7 @@ def confirm(record: WandbRecord, run: Run) -> None:
         within(_ASK_S, lambda: wandb.Api(timeout=_ASK_S).artifact(name), what=f"find {name}")
     except (wandb.Error, ValueError) as error:
         raise WandbPublishError(
-            f"W&B said that it has {name}, and does not find it ({_first_line(error)})."
+            f"W&B said that it has {name}, and does not find it ({first_line(error)})."
         ) from error
 
 
@@ -262,7 +263,7 @@ def _attended(call: Callable[[], T], what: str) -> T:
             forget_core()
             raise _silent() from error
         if isinstance(error, wandb.Error | ValueError | OSError):
-            raise WandbPublishError(f"W&B does not {what} ({_first_line(error)}).") from error
+            raise WandbPublishError(f"W&B does not {what} ({first_line(error)}).") from error
         raise
 
 
@@ -289,7 +290,3 @@ def _is_absence(error: Exception) -> bool:
     # The words around these are others in each version of the client.
     text = str(error).lower()
     return "not found" in text or "could not find" in text
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0].rstrip(".") or type(error).__name__

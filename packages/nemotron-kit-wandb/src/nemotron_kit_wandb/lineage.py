@@ -17,7 +17,7 @@ from nemotron_kit_wandb.calling import within
 from nemotron_kit_wandb.deferred import beside_manifests, hand_over
 from nemotron_kit_wandb.publishing import publish
 from nemotron_kit_wandb.records import RunIdentity, WandbRecord
-from nemotron_kit_wandb.runs import active_run, starts_its_own
+from nemotron_kit_wandb.runs import active_run, add_tags, starts_its_own
 from nemotron_kit_wandb.starting import WandbRunError, end_run, start_run
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class Registrations:
                 logger.exception("The inputs of the W&B run %s are not registered.", run.id)
 
     def _apply(self, wanted: Registration, run: Run) -> None:
-        _tag(run, wanted.tags)
+        add_tags(run, wanted.tags)
         with self._lock:
             names = [name for name in wanted.inputs() if (run.id, name) not in self._done]
             self._done.update((run.id, name) for name in names)
@@ -205,10 +205,3 @@ def _register(wanted: Registration, names: tuple[str, ...], run: Run) -> None:
             where=f"{run.entity}/{run.project}/{run.id}",
             hint="Check the names, and that `wandb login` is the user who may read them.",
         )
-
-
-def _tag(run: Run, tags: tuple[str, ...]) -> None:
-    before = tuple(run.tags or ())
-    after = tuple(dict.fromkeys((*before, *tags)))
-    if after != before:
-        run.tags = after

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from nemo_runspec.artifacts.reference import ArtifactReference
 from nemo_runspec.errors import ArtifactError, ArtifactNotFoundError
 from nemotron_kit_wandb.calling import WandbUnreachableError
+from nemotron_kit_wandb.client_errors import first_line
 from nemotron_kit_wandb.destination import Destination
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def look_up(
         return ask(name)
     except AuthenticationError as error:
         raise ArtifactError(
-            f"W&B lets nobody in to look up {name} ({_sentence(error)}).",
+            f"W&B lets nobody in to look up {name} ({first_line(error)}).",
             hint="Run `wandb login`, or set WANDB_API_KEY.",
         ) from error
     except (wandb.Error, ValueError) as error:
@@ -54,12 +55,12 @@ def look_up(
         if "not found" in str(error):
             raise _missing(api(), reference, destination) from error
         raise ArtifactError(
-            f"W&B does not give {name} ({_sentence(error)}).",
+            f"W&B does not give {name} ({first_line(error)}).",
             hint="Check `wandb login`, and that you may read that project.",
         ) from error
     except OSError as error:
         raise WandbUnreachableError(
-            f"W&B cannot be asked for {name} ({_sentence(error)}).",
+            f"W&B cannot be asked for {name} ({first_line(error)}).",
             hint="Check that its server can be reached from here, then try again.",
         ) from error
 
@@ -128,7 +129,3 @@ def _client_errors() -> tuple[type[Exception], ...]:
     import wandb
 
     return (wandb.Error, ValueError, OSError)
-
-
-def _sentence(error: Exception) -> str:
-    return str(error).partition("\n")[0].rstrip(".") or type(error).__name__

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from nemo_runspec.errors import ArtifactError
 from nemo_runspec.json_values import json_text
+from nemotron_kit_wandb.client_errors import first_line
 from nemotron_kit_wandb.pages import artifact_page, run_page
 from nemotron_kit_wandb.records import METADATA_FILE, RecordedArtifact, WandbRecord
 
@@ -132,8 +133,9 @@ def _log(record: WandbRecord, artifact: RecordedArtifact, run: Run, deadline: fl
         except (wandb.Error, ValueError) as error:
             problem = error
             logger.info("W&B did not take %s at once: %s", record.what, error)
+    reason = "no time was left" if problem is None else first_line(problem)
     raise WandbPublishError(
-        f"W&B did not take {record.what} ({_sentence(problem)}).",
+        f"W&B did not take {record.what} ({reason}).",
         where=f"{run.entity}/{run.project}",
         hint="Check that W&B can be reached and that you may write there; then record it again.",
     ) from problem
@@ -145,7 +147,7 @@ def _use(run: Run, name: str) -> bool:
     try:
         run.use_artifact(name)
     except (wandb.Error, ValueError, TypeError) as error:
-        logger.warning("W&B shows no edge from %s: %s", name, _sentence(error))
+        logger.warning("W&B shows no edge from %s: %s", name, first_line(error))
         return False
     return True
 
@@ -162,9 +164,3 @@ def _page_metadata(artifact: RecordedArtifact) -> dict[str, Any]:
     known = {"manifest": artifact.manifest, **artifact.document}
     plain = {key: value for key, value in known.items() if isinstance(value, _SCALARS)}
     return dict(list(plain.items())[:_MOST_KEYS])
-
-
-def _sentence(error: Exception | None) -> str:
-    if error is None:
-        return "no time was left"
-    return str(error).partition("\n")[0].rstrip(".") or type(error).__name__

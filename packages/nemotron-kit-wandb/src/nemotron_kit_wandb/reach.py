@@ -19,6 +19,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from nemotron_kit_wandb.calling import WandbUnreachableError, within
+from nemotron_kit_wandb.client import end_core
 from nemotron_kit_wandb.credentials import find_server
 
 logger = logging.getLogger(__name__)
@@ -112,14 +113,12 @@ class Attendance:
 def attended(attendance: Attendance, give_up: threading.Event | None = None) -> Iterator[None]:
     """End the client's own process where the server is silent, so that a call to it returns.
 
+    A call that the body makes then raises an error of the client's.
+
     Args:
         attendance: Watches the server.
         give_up: Set when the client was ended.
-
-    A call that the body makes then raises an error of the client's.
     """
-    from nemotron_kit_wandb.client import end_core
-
     done = threading.Event()
 
     def watch() -> None:

@@ -19,6 +19,7 @@ from nemo_runspec.provenance import producer_id
 from nemo_runspec.redaction import redact_values
 from nemotron_kit_wandb.destination import Destination, manifest_alias
 from nemotron_kit_wandb.records import (
+    DEFAULT_PROJECT,
     METADATA_FILE,
     OWN_SECTION,
     RecordedArtifact,
@@ -107,7 +108,7 @@ def _record(
     project = destination.project if run is None else run.project
     return WandbRecord(
         run=run,
-        project=project or "uncategorized",
+        project=project or DEFAULT_PROJECT,
         entity=destination.entity if run is None else run.entity,
         artifact=recorded,
         aliases=tuple(dict.fromkeys(aliases)),

@@ -19,6 +19,9 @@ METADATA_FILE = "metadata.json"
 # The part of a document that says where it comes from, apart from the artifact's own fields.
 OWN_SECTION = "nemotron"
 
+# Where W&B puts runs that name no project.
+DEFAULT_PROJECT = "uncategorized"
+
 _FORMAT = 1
 
 
@@ -51,7 +54,7 @@ class RunIdentity:
         """Take down a run that was started, online or not."""
         return cls(
             id=run.id,
-            project=run.project or "uncategorized",
+            project=run.project or DEFAULT_PROJECT,
             entity=run.entity or None,
             name=run.name or None,
             job_type=run.job_type or None,

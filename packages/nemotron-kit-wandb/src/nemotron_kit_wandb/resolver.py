@@ -10,12 +10,7 @@ from nemo_runspec.artifacts.reference import ArtifactReference
 from nemo_runspec.artifacts.tracker import ResolvedArtifact
 from nemo_runspec.errors import ArtifactError
 from nemotron_kit_wandb.calling import within
-from nemotron_kit_wandb.credentials import (
-    WandbCredentialsError,
-    find_api_key,
-    find_mode,
-    find_server,
-)
+from nemotron_kit_wandb.credentials import find_mode, require_api_key
 from nemotron_kit_wandb.destination import Destination
 from nemotron_kit_wandb.lookup import look_up
 from nemotron_kit_wandb.presence import PATIENCE_S, refuse_silent_server
@@ -96,12 +91,7 @@ class WandbResolver:
         return found
 
     def _api(self) -> Api:
-        key = find_api_key()
-        if key is None:
-            raise WandbCredentialsError(
-                f"No W&B API key was found for {find_server()}.",
-                hint="Run `wandb login`, or set WANDB_API_KEY.",
-            )
+        key = require_api_key()
         import wandb
 
         return wandb.Api(api_key=key.value, timeout=max(1, int(self._timeout_s)))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from nemotron_kit_wandb.config import WandbConfig
+from nemotron_kit_wandb.runs import active_run, add_tags
 from nemotron_kit_wandb.starting import end_run, start_run
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def init_wandb_if_configured(
         logger.info("W&B is off: no project is configured.")
         return None
     wanted = tuple(dict.fromkeys((*config.tags, *tags)))
-    active = _active_run()
+    active = active_run()
     if active is not None:
         add_run_tags(wanted)
         return active
@@ -80,9 +80,9 @@ def add_run_tags(tags: Iterable[str]) -> None:
     Args:
         tags: Tags; those that the run has already are not repeated.
     """
-    run = _active_run()
+    run = active_run()
     if run is not None:
-        run.tags = tuple(dict.fromkeys((*(run.tags or ()), *tags)))
+        add_tags(run, tags)
 
 
 def log_wandb_config(config: DictConfig | Mapping[str, Any]) -> None:
@@ -95,7 +95,7 @@ def log_wandb_config(config: DictConfig | Mapping[str, Any]) -> None:
 
     from nemo_runspec.config.secrets import redact
 
-    run = _active_run()
+    run = active_run()
     if run is None:
         return
     whole = config if isinstance(config, DictConfig) else OmegaConf.create(dict(config))
@@ -116,7 +116,7 @@ def finish_run(exit_code: int = 0) -> None:
     Raises:
         WandbRunError: W&B is the only backend, and its server fell silent.
     """
-    run = _active_run()
+    run = active_run()
     if run is not None:
         end_run(run, exit_code)
 
@@ -137,9 +137,3 @@ def _start(config: WandbConfig, job_type: str | None, tags: tuple[str, ...]) -> 
         notes=config.notes,
         job_type=job_type,
     )
-
-
-def _active_run() -> Run | None:
-    # Where nobody imported wandb there is no run, and importing it costs over a second.
-    wandb = sys.modules.get("wandb")
-    return None if wandb is None else wandb.run

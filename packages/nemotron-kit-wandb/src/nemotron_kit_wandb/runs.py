@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -22,7 +22,6 @@ logger = logging.getLogger(__name__)
 
 _STARTS_ITS_OWN: ContextVar[bool] = ContextVar("starts_its_own", default=False)
 
-
 # Modes of the client in which no server hears of anything.
 UNHEARD = frozenset({"offline", "disabled"})
 
@@ -37,6 +36,19 @@ def active_run() -> Run | None:
     # Where nobody imported wandb there is no run, and importing it costs over a second.
     wandb = sys.modules.get("wandb")
     return None if wandb is None else getattr(wandb, "run", None)
+
+
+def add_tags(run: Run, tags: Iterable[str]) -> None:
+    """Add tags to a run; those that it has already are not repeated.
+
+    Args:
+        run: The run.
+        tags: The tags.
+    """
+    before = tuple(run.tags or ())
+    after = tuple(dict.fromkeys((*before, *tags)))
+    if after != before:
+        run.tags = after
 
 
 def mode_of(run: Run) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nemo_runspec.errors import NemotronError
 from nemotron_kit_wandb.client import end_core, forget_core
+from nemotron_kit_wandb.client_errors import first_line
 from nemotron_kit_wandb.credentials import find_mode, find_server
 from nemotron_kit_wandb.deferred import beside_manifests
 from nemotron_kit_wandb.delivery import courier_of, how_it_ended
@@ -63,7 +64,7 @@ def _start_alone(init: Callable[..., Any], args: tuple[Any, ...], arguments: dic
     except wandb.Error as error:
         entity, project = arguments.get("entity"), arguments.get("project")
         raise WandbRunError(
-            f"W&B could not start a run ({_first_line(error)}).",
+            f"W&B could not start a run ({first_line(error)}).",
             where=f"{entity or '(default entity)'}/{project}",
             hint="Check `wandb login`, or set WANDB_MODE=offline to track without a server.",
         ) from error
@@ -82,13 +83,13 @@ def _start_beside_manifests(
         run, problem = _start_online(init, args, arguments)
         if run is not None:
             return run
-    box = own_outbox()
+    outbox = own_outbox()
     logger.warning(
         "The W&B run is started offline, for %s is of no use now (%s). Later, "
         "`nemotron artifacts sync %s` uploads it.",
-        *(find_server(), problem, box.run_dir),
+        *(find_server(), problem, outbox.run_dir),
     )
-    return _start_offline(init, args, arguments, box.folder)
+    return _start_offline(init, args, arguments, outbox.folder)
 
 
 def _start_offline(
@@ -117,7 +118,7 @@ def _start_online(
         logger.debug("W&B did not start the run.", exc_info=True)
         end_core()  # it may hold the run's id
         forget_core()
-        return None, "it fell silent" if cut_off.is_set() else _first_line(error)
+        return None, "it fell silent" if cut_off.is_set() else first_line(error)
 
 
 def end_run(run: Run, exit_code: int | None) -> None:
@@ -170,7 +171,3 @@ def _finish(run: Run, exit_code: int | None, attendance: Attendance) -> bool:
     if cut_off.is_set():
         forget_core()
     return not cut_off.is_set()
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0].rstrip(".") or type(error).__name__

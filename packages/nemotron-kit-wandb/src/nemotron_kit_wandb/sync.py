@@ -11,8 +11,9 @@ from typing import Self
 from nemo_runspec.artifacts.backends import Delivery
 from nemo_runspec.errors import NemotronError
 from nemotron_kit_wandb.calling import WandbUnreachableError
-from nemotron_kit_wandb.credentials import WandbCredentialsError, find_api_key, find_server
+from nemotron_kit_wandb.credentials import find_server, require_api_key
 from nemotron_kit_wandb.delivery import publish_wholly
+from nemotron_kit_wandb.destination import manifest_reference
 from nemotron_kit_wandb.later import (
     Later,
     confirm,
@@ -26,8 +27,6 @@ from nemotron_kit_wandb.rebuilding import rebuild_record
 from nemotron_kit_wandb.records import RunIdentity, WandbRecord
 
 logger = logging.getLogger(__name__)
-
-_ALIAS = ":manifest-"
 
 
 def list_pending(run_dir: Path) -> Sequence[Delivery]:
@@ -175,10 +174,9 @@ class Sync:
 
     def _ensure(self, name: str, near: WandbRecord) -> None:
         """Deliver what a record was made from, where W&B does not have it yet."""
-        if _ALIAS not in name or self._later.has_version(name, near):
+        reference = manifest_reference(name)
+        if reference is None or self._later.has_version(name, near):
             return
-        owner_and_name, _, version = name.partition(_ALIAS)
-        reference = f"{owner_and_name.rpartition('/')[2]}:{version}"
         for outbox in self._others():
             if any(_stands_for(entry, reference) for entry in outbox.entries()):
                 logger.info("%s is delivered first, from %s.", reference, outbox.run_dir)
@@ -211,11 +209,7 @@ def _run_of_job(outbox: Outbox) -> RunIdentity | None:
 
 
 def _require_server() -> None:
-    if find_api_key() is None:
-        raise WandbCredentialsError(
-            f"No W&B API key was found for {find_server()}.",
-            hint="Run `wandb login`, or set WANDB_API_KEY.",
-        )
+    require_api_key()
     if not answers():
         raise WandbUnreachableError(
             f"W&B at {find_server()} does not answer; nothing was delivered, and nothing is lost.",

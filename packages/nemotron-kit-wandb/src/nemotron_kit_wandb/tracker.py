@@ -11,7 +11,6 @@ from nemo_runspec.artifacts.base import Artifact
 from nemo_runspec.artifacts.reference import ArtifactReference, check_artifact_name
 from nemo_runspec.artifacts.tracker import Lineage, LoggedArtifact, ResolvedArtifact
 from nemotron_kit_wandb.calling import within
-from nemotron_kit_wandb.config import load_wandb_config
 from nemotron_kit_wandb.credentials import find_mode
 from nemotron_kit_wandb.destination import Destination
 from nemotron_kit_wandb.presence import refuse_silent_server
@@ -53,7 +52,7 @@ class WandbTracker:
         resolve_timeout_s: float = RESOLVE_TIMEOUT_S,
         log_timeout_s: float = LOG_TIMEOUT_S,
     ) -> None:
-        self._destination = Destination(project, entity) if project else _configured(entity)
+        self._destination = Destination.configured(project, entity)
         self._resolver = WandbResolver(self._destination, mode=mode, timeout_s=resolve_timeout_s)
         self._log_timeout_s = log_timeout_s
 
@@ -112,13 +111,6 @@ class WandbTracker:
                 ", without edges from its inputs" if record.used else "",
                 run.settings.sync_dir,
             )
-
-
-def _configured(entity: str | None) -> Destination:
-    configured = load_wandb_config()
-    if configured is None:
-        return Destination(None, entity)
-    return Destination(configured.project, entity or configured.entity)
 
 
 def _run_of_job(mode: str) -> RunIdentity | None:

@@ -73,6 +73,7 @@ class Courier:
         self._read: dict[Path, Entry] = {}
         self._silent_until = 0.0
         self._known: set[str] = set()
+        self._attended: set[str] = set()
         self._store: str | None = None
         self._wake, self._settled = threading.Event(), threading.Event()
         self._lock = threading.Lock()
@@ -96,6 +97,9 @@ class Courier:
                 *(record.what, error.strerror or error, self._outbox.folder, record.what),
             )
             self._unwritten.append(record)
+        run = active_run()
+        if run is not None:
+            self._attend(run.id)  # the process may end before the other thread sees the run
         self.start()
 
     def start(self) -> None:
@@ -118,10 +122,18 @@ class Courier:
             self._outbox.note_run(known_run(run))
         except OSError as error:
             logger.warning("The W&B run %s is not noted: %s", run.id, error)
+        self._attend(run.id)
+
+    def _attend(self, run_id: str) -> None:
+        """Be there when the process ends with this run."""
+        with self._lock:
+            if run_id in self._attended:
+                return
+            self._attended.add(run_id)
         # Started now: not every Python starts a thread while it exits.
-        threading.Thread(target=self._watch_end, args=(run.id,), daemon=True).start()
+        threading.Thread(target=self._watch_end, args=(run_id,), daemon=True).start()
         # Registered after the client's own hook, and therefore called before it.
-        atexit.register(self._at_exit, run.id)
+        atexit.register(self._at_exit, run_id)
 
     def settle(self, attendance: Attendance) -> None:
         """Wait until all is delivered that can be, for as long as the server answers.

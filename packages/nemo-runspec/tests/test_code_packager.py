@@ -175,6 +175,36 @@ def test_the_configuration_lies_beside_the_launcher(tmp_path: Path) -> None:
     assert caught.value.where == str(tmp_path / "missing.yaml")
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("c.yaml", "hub: {token: hf_0123456789}\n"),
+        ("c.yaml", "note: 0123456789abcdef\n"),
+        ("env.toml", "a: 1\n"),
+        ("c.yaml", "-----BEGIN " + "PRIVATE KEY-----\n"),
+    ],
+)
+def test_a_configuration_with_a_secret_is_not_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str
+) -> None:
+    top = project(tmp_path / "code")
+    config = write(tmp_path, {name: text}) / name
+    monkeypatch.setenv("HF_TOKEN", "0123456789abcdef")
+    packager = CodePackager(script=top / "recipes/demo/train.py", config=config)
+    with pytest.raises(PackagingError, match=rf"{name}' holds credentials"):
+        packager.package(top, tmp_path / "out", "job")
+    assert not list(tmp_path.glob("out/*"))
+
+
+def test_a_configuration_that_names_where_its_secret_is_goes_along(tmp_path: Path) -> None:
+    top = project(tmp_path / "code")
+    text = "hub: {token: '${oc.env:HF_TOKEN}', eos_token: <s>}\nbroken: [\n"
+    config = write(tmp_path, {"c.yaml": text}) / "c.yaml"
+    packager = CodePackager(script=top / "recipes/demo/train.py", config=config)
+    job = unpack(packager.package(top, tmp_path / "out", "job"), tmp_path / "job")
+    assert (job / "config.yaml").read_text() == text
+
+
 def test_a_tree_alone_has_no_launcher(tmp_path: Path) -> None:
     top = write(tmp_path / "code", {"main.py": "mine", "a": ""})
     written = CodePackager().package(top, tmp_path, "tree")

@@ -235,6 +235,18 @@ def test_a_private_key_is_refused_whatever_its_name(tmp_path: Path, kind: str) -
     assert paths(top) == ["a.py", "deploy"]
 
 
+def test_what_the_environment_keeps_secret_is_in_no_file_that_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    top = repository(tmp_path / "code", "a.py", "notes/run.sh")
+    (top / "notes" / "run.sh").write_text("export KEY=0123456789abcdef\n")
+    assert paths(top) == ["a.py", "notes/run.sh"]
+    monkeypatch.setenv("WANDB_API_KEY", "0123456789abcdef")
+    with pytest.raises(PackagingError, match=r"'notes/run\.sh' holds credentials.*exclude"):
+        CodePackager().read(top)
+    assert paths(top, exclude=("notes",)) == ["a.py"]
+
+
 def test_credentials_of_every_kind_make_one_sentence(tmp_path: Path) -> None:
     top = repository(tmp_path / "code", "a.py")
     write(top, *SECRETS)

@@ -7,14 +7,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+import yaml
+
 from nemo_runspec.errors import PackagingError
 from nemo_runspec.packaging.code.archive import Member, tree_members, write_archive
 from nemo_runspec.packaging.code.globs import matcher
 from nemo_runspec.packaging.code.launcher import CODE_FOLDER, import_roots, launcher_source
 from nemo_runspec.packaging.code.listing import list_tree, tree_top
+from nemo_runspec.packaging.code.secret_files import (
+    KEPT_OUT,
+    holds,
+    is_private_key,
+    is_secret_name,
+    refuse_secrets,
+)
 from nemo_runspec.packaging.code.ssh.sending import SentCode, Transfer
 from nemo_runspec.packaging.code.ssh.target import SshTarget
 from nemo_runspec.packaging.code.tree import CodeTree, read_tree
+from nemo_runspec.redaction import known_secrets, redact_values
 
 _logger = logging.getLogger(__name__)
 
@@ -158,11 +168,25 @@ def _place_in(tree: CodeTree, script: Path) -> str:
 
 def _read_config(config: Path) -> bytes:
     try:
-        return config.read_bytes()
+        content = config.read_bytes()
     except OSError as error:
         raise PackagingError(
             f"The configuration cannot be read: {error.strerror}.", where=str(config)
         ) from error
+    if is_secret_name(config.name) or is_private_key(content) or _has_secret_values(content):
+        refuse_secrets([config.name], config.absolute().parent, KEPT_OUT)
+    return content
+
+
+def _has_secret_values(content: bytes) -> bool:
+    if holds(content, known_secrets()):
+        return True
+    try:
+        values = yaml.safe_load(content)
+    except (yaml.YAMLError, UnicodeDecodeError):
+        # Whoever reads it will say what is wrong.
+        return False
+    return bool(redact_values(values) != values)
 
 
 def _warn_of_size(tree: CodeTree) -> None:

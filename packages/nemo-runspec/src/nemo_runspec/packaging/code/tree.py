@@ -13,7 +13,13 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from nemo_runspec.errors import PackagingError
-from nemo_runspec.packaging.code.secret_files import is_private_key, is_secret_name, refuse_secrets
+from nemo_runspec.packaging.code.secret_files import (
+    holds,
+    is_private_key,
+    is_secret_name,
+    refuse_secrets,
+)
+from nemo_runspec.redaction import known_secrets
 
 Kind = Literal["file", "executable", "link"]
 _FORMAT = b"nemotron code tree 1\n"
@@ -95,8 +101,10 @@ def read_tree(top: Path, paths: Iterable[str]) -> CodeTree:
     """
     present = _without_linked_folders(top, list(paths))
     refuse_secrets([path for path in present if is_secret_name(path)], top)
-    read = [_read_entry(top, f"{top}/{path}", path) for path in present]
-    refuse_secrets([path for path, found in zip(present, read, strict=True) if found == "key"], top)
+    known = known_secrets()
+    read = [_read_entry(top, f"{top}/{path}", path, known) for path in present]
+    secret = [path for path, found in zip(present, read, strict=True) if found == "secret"]
+    refuse_secrets(secret, top)
     entries = tuple(found for found in read if isinstance(found, TreeEntry))
     if not entries:
         raise PackagingError(
@@ -125,7 +133,9 @@ def _without_linked_folders(top: Path, paths: Sequence[str]) -> list[str]:
     ]
 
 
-def _read_entry(top: Path, file: str, path: str) -> TreeEntry | Literal["key"] | None:
+def _read_entry(
+    top: Path, file: str, path: str, known: Sequence[str]
+) -> TreeEntry | Literal["secret"] | None:
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
@@ -140,8 +150,9 @@ def _read_entry(top: Path, file: str, path: str) -> TreeEntry | Literal["key"] |
         return None
     with os.fdopen(descriptor, "rb") as stream:
         head = stream.read(_CHUNK)
-        if is_private_key(head):
-            return "key"
+        # What people write by hand is no larger than this.
+        if is_private_key(head) or holds(head, known):
+            return "secret"
         digest = hashlib.sha256(head)
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import os
@@ -226,6 +227,22 @@ def test_code_of_any_form_is_taken_as_it_is(tmp_path: Path) -> None:
     write(tmp_path, {"code/odd.py": awkward})
     done = run(package_script(tmp_path / "code/go.py", tmp_path / "job").main)
     assert done.stdout == awkward + "\n", done.stderr
+
+
+@pytest.mark.parametrize("name", ['a"""b', "a\\", "a\nimport nothing\n", "täb\tünï'''"])
+def test_names_of_folders_and_data_are_no_code(tmp_path: Path, name: str) -> None:
+    reads = "from importlib.resources import files\n\nnames = lambda at: files(at).iterdir()\n"
+    files = {
+        "pyproject.toml": "",
+        f"{name}/go.py": "import lib, lib.r\nprint([ascii(x.name) for x in lib.r.names(lib)][1:2])",
+        f"{name}/lib/__init__.py": "",
+        f"{name}/lib/r.py": reads,
+        f"{name}/lib/b{name}.txt": "x",
+    }
+    write(tmp_path / "code", files)
+    done = run(package_script(tmp_path / "code" / name / "go.py", tmp_path / "job").main)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert ast.literal_eval(done.stdout) == [ascii(f"b{name}.txt")]
 
 
 def test_an_old_python_is_told_so(tmp_path: Path) -> None:

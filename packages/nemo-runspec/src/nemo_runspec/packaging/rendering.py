@@ -103,7 +103,14 @@ def _header(parts: Parts) -> Iterator[str]:
         yield f"#     {json.dumps(requirement.text)},"
     yield "# ]"
     yield "# ///"
-    yield 'r"""' + parts.title.replace('"""', "'''")
+    # Titles and paths are anybody's, and must not end the text.
+    yield 'r"""' + "\n".join(_description(parts)).replace('"""', "'''")
+    yield '"""'
+    yield ""
+
+
+def _description(parts: Parts) -> Iterator[str]:
+    yield parts.title
     yield ""
     yield "One file made by `nemotron package`: change its sources and package them again."
     yield f"The recipe is {parts.recipe}; {parts.origin}."
@@ -112,8 +119,6 @@ def _header(parts: Parts) -> Iterator[str]:
     yield ""
     yield from _inside(parts)
     yield from _needed(parts.needs)
-    yield '"""'
-    yield ""
 
 
 def _inside(parts: Parts) -> Iterator[str]:

@@ -207,21 +207,20 @@ def test_a_run_that_somebody_else_started_gets_what_was_recorded_last(server, tm
 TWO_PROCESSES = (
     START
     + """
-import multiprocessing
-if __name__ == "__main__":
-    track()
-    run = init_wandb_from_env(job_type="training")
-    worker = multiprocessing.get_context("fork").Process(target=record, args=("model", 1))
-    worker.start()
-    worker.join()
-    note("recorded")
-    wait()
-    finish_run()
+import subprocess
+track()
+run = init_wandb_from_env(job_type="training")
+subprocess.run([sys.executable, "worker.py"], check=True)
+note("recorded")
+wait()
+finish_run()
 """
 )
+WORKER = START + '\ntrack()\nrecord("model", 1)\n'
 
 
 def test_a_record_of_a_process_without_a_run_belongs_to_the_jobs(server, tmp_path):
+    (tmp_path / "worker.py").write_text(WORKER, "utf-8")
     job = Job(TWO_PROCESSES, tmp_path / "run", WANDB_RUN_ID="job")
     job.until("recorded")
     arrived(server, 1)

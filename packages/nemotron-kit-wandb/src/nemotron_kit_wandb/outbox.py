@@ -17,26 +17,22 @@ import fcntl
 import json
 import logging
 import os
-import secrets
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from nemo_runspec.artifacts.backends import Delivery
 from nemo_runspec.atomic import publish_once, write_atomically
-from nemo_runspec.distributed.folders import run_directory
+from nemo_runspec.distributed.folders import propose_run_directory, run_directory, start_time
 from nemo_runspec.errors import ArtifactError
 from nemo_runspec.json_values import json_text
 from nemotron_kit_wandb.records import RunIdentity, WandbRecord
 
 logger = logging.getLogger(__name__)
-
-RUNS_FOLDER = Path(".nemotron", "runs")
 
 _OUTBOX = "wandb-outbox"
 _RECORDS, _DELIVERED, _RUNS = "records", "delivered", "runs"
@@ -212,12 +208,7 @@ def process_name(process_id: int | None = None) -> str:
         process_id: Its number; by default that of this process.
     """
     number = process_id or os.getpid()
-    try:
-        status = Path(f"/proc/{number}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        status = ""
-    began = status.rpartition(")")[2].split()
-    return f"{os.uname().nodename}:{number}:{began[19] if began else ''}"
+    return f"{os.uname().nodename}:{number}:{start_time(number)}"
 
 
 def still_runs(process: str | None) -> bool:
@@ -241,9 +232,7 @@ class _OwnFolder:
     def folder(self) -> Path:
         if self._found is None or self._found[0] != os.getpid():
             script = Path(getattr(sys.modules.get("__main__"), "__file__", None) or "python").stem
-            started = datetime.now(tz=UTC).strftime("%Y%m%dT%H%M%SZ")
-            name = f"{started}-{secrets.token_hex(3)}"
-            self._found = os.getpid(), Path.cwd() / RUNS_FOLDER / script / name
+            self._found = os.getpid(), propose_run_directory(Path.cwd(), script)
         return self._found[1]
 
 

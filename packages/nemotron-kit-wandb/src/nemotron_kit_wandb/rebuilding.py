@@ -8,11 +8,12 @@ from pathlib import Path
 from nemo_runspec.artifacts.base import Artifact
 from nemo_runspec.artifacts.settings import EMBEDDED_ROOT, environment_settings
 from nemo_runspec.artifacts.tracker import Lineage
+from nemo_runspec.distributed.folders import RUNS_FOLDER
 from nemo_runspec.errors import ArtifactNotFoundError
 from nemo_runspec.manifest_tracker import ManifestTracker
 from nemotron_kit_wandb.config import load_wandb_config
 from nemotron_kit_wandb.destination import Destination
-from nemotron_kit_wandb.outbox import RUNS_FOLDER, Outbox
+from nemotron_kit_wandb.outbox import Outbox
 from nemotron_kit_wandb.publishing import WandbPublishError
 from nemotron_kit_wandb.recording import make_manifest_record
 from nemotron_kit_wandb.records import OWN_SECTION, RunIdentity, WandbRecord

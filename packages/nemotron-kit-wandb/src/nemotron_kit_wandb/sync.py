@@ -9,22 +9,18 @@ from pathlib import Path
 from typing import Self
 
 from nemo_runspec.artifacts.backends import Delivery
+from nemo_runspec.distributed.folders import RUNS_FOLDER
 from nemo_runspec.errors import NemotronError
 from nemotron_kit_wandb.calling import WandbUnreachableError
 from nemotron_kit_wandb.credentials import find_server, require_api_key
 from nemotron_kit_wandb.delivery import publish_wholly
 from nemotron_kit_wandb.destination import manifest_reference
-from nemotron_kit_wandb.later import (
-    Later,
-    confirm,
-    path_of,
-    upload_offline_run,
-)
-from nemotron_kit_wandb.outbox import RUNS_FOLDER, Entry, KnownRun, Outbox, still_runs
+from nemotron_kit_wandb.outbox import Entry, KnownRun, Outbox, still_runs
 from nemotron_kit_wandb.publishing import WandbPublishError
 from nemotron_kit_wandb.reach import answers
 from nemotron_kit_wandb.rebuilding import rebuild_record
 from nemotron_kit_wandb.records import RunIdentity, WandbRecord
+from nemotron_kit_wandb.resuming import ResumedRuns, confirm, path_of, upload_offline_run
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +86,7 @@ class Sync:
     def __init__(self) -> None:
         self.told: list[Delivery] = []
         self._places = [Path.cwd() / RUNS_FOLDER]
-        self._later = Later()
+        self._resumed = ResumedRuns()
         self._entered: set[Path] = set()
         self._store: str | None = None
 
@@ -99,9 +95,9 @@ class Sync:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None and not issubclass(kind, Exception):
-            self._later.abandon()  # Ctrl-C is not made to wait for the server
+            self._resumed.abandon()  # Ctrl-C is not made to wait for the server
         else:
-            self._later.close()
+            self._resumed.close()
 
     def outbox(self, outbox: Outbox) -> None:
         """Deliver an outbox."""
@@ -139,10 +135,10 @@ class Sync:
             raise WandbPublishError("Its process still runs; sync again when it has ended.")
         if run.offline:
             upload_offline_run(run)
-            self._later.make_sure_of(run.identity)
+            self._resumed.make_sure_of(run.identity)
         elif run.cut_off is not None:
-            self._later.tell_end(run.identity, run.cut_off)
-        self._later.require_run(run.identity)
+            self._resumed.tell_end(run.identity, run.cut_off)
+        self._resumed.require_run(run.identity)
         outbox.note_run(replace(run, told=True))
 
     def _entry(self, outbox: Outbox, entry: Entry, unheard: set[str]) -> Delivery:
@@ -166,7 +162,7 @@ class Sync:
     def _publish(self, record: WandbRecord, done: Callable[[str | None], None]) -> Delivery:
         for name in record.used:
             self._ensure(name, record)
-        with self._later.run_for(record) as run:
+        with self._resumed.run_for(record) as run:
             url = publish_wholly(record, run)
             confirm(record, run)
         done(url)
@@ -175,13 +171,13 @@ class Sync:
     def _ensure(self, name: str, near: WandbRecord) -> None:
         """Deliver what a record was made from, where W&B does not have it yet."""
         reference = manifest_reference(name)
-        if reference is None or self._later.has_version(name, near):
+        if reference is None or self._resumed.has_version(name, near):
             return
         for outbox in self._others():
             if any(_stands_for(entry, reference) for entry in outbox.entries()):
                 logger.info("%s is delivered first, from %s.", reference, outbox.run_dir)
                 self.outbox(outbox)
-                if self._later.has_version(name, near):
+                if self._resumed.has_version(name, near):
                     return
         self._rebuild(reference, near)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import tempfile
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from nemo_runspec.distributed.rank import Rank
@@ -13,8 +15,12 @@ from nemo_runspec.errors import CoordinationError
 
 JOB_VARIABLES = ("SLURM_JOB_ID", "SLURM_ARRAY_TASK_ID", "RAY_JOB_ID", "TORCHELASTIC_RUN_ID")
 
+# Where jobs have their run directories, below the working directory: NAME/STAMP.
+RUNS_FOLDER = Path(".nemotron", "runs")
+
 _RUN_DIR_VARIABLES = ("NEMOTRON_RUN_DIR", "NEMO_RUN_DIR")
 _FOLDER = ".coordination"
+_STARTED = 19  # of the fields behind the name of the program
 _NO_ID = "none"  # what torchrun calls a job that was given no id
 
 
@@ -71,15 +77,21 @@ def _private_folder() -> Path:
             where=str(base),
             hint="Set NEMOTRON_RUN_DIR to a folder of your own.",
         )
-    return base / digest([str(os.getppid()), _start_time(os.getppid())])
+    return base / digest([str(os.getppid()), start_time(os.getppid())])
 
 
-def _start_time(process_id: int) -> str:
+def start_time(process_id: int) -> str:
+    """When a process of this machine began, in clock ticks since it booted; empty where unknown.
+
+    Args:
+        process_id: Its number, which a later process may have again.
+    """
     try:
         status = Path(f"/proc/{process_id}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
-    return status.rpartition(")")[2].split()[19]
+    fields = status.rpartition(")")[2].split()
+    return fields[_STARTED] if fields else ""
 
 
 def run_directory(environ: Mapping[str, str] | None = None) -> Path | None:
@@ -91,6 +103,17 @@ def run_directory(environ: Mapping[str, str] | None = None) -> Path | None:
     variables = os.environ if environ is None else environ
     named = next((variables[key] for key in _RUN_DIR_VARIABLES if variables.get(key)), None)
     return None if named is None else Path(named)
+
+
+def propose_run_directory(base: Path, name: str) -> Path:
+    """A path for a new run directory; it is not created.
+
+    Args:
+        base: The working directory.
+        name: What runs there.
+    """
+    started = datetime.now(tz=UTC).strftime("%Y%m%dT%H%M%SZ")
+    return base / RUNS_FOLDER / name / f"{started}-{secrets.token_hex(3)}"
 
 
 def digest(parts: Sequence[str]) -> str:

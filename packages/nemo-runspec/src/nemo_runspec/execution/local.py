@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from nemo_runspec.artifacts.backends import Delivery, find_backend
 from nemo_runspec.config import save_configs
+from nemo_runspec.distributed.folders import propose_run_directory
 from nemo_runspec.errors import ExecutionError
 from nemo_runspec.execution.command import require_launcher
 from nemo_runspec.execution.plan import RecipePlan
@@ -19,8 +18,6 @@ from nemo_runspec.execution.process import ChildStreams, run_child
 from nemo_runspec.execution.requirements import require_dependencies
 from nemo_runspec.execution.root_check import root_problem
 from nemo_runspec.run_result import RUN_DIR_VARIABLE, RunResult, read_result
-
-_RUNS = Path(".nemotron", "runs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +147,7 @@ def _prepare(plan: RecipePlan) -> PreparedRun:
 
 
 def _create_run_dir(plan: RecipePlan) -> Path:
-    started = datetime.now(tz=UTC).strftime("%Y%m%dT%H%M%SZ")
-    name = plan.recipe.name.replace("/", "-")
-    run_dir = plan.cwd / _RUNS / name / f"{started}-{secrets.token_hex(3)}"
+    run_dir = propose_run_directory(plan.cwd, plan.recipe.name.replace("/", "-"))
     try:
         run_dir.mkdir(parents=True)
     except OSError as error:

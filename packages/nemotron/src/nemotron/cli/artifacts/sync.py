@@ -13,13 +13,12 @@ from nemo_runspec.artifacts.backends import (
     find_backend,
 )
 from nemo_runspec.artifacts.reference import looks_like_path
+from nemo_runspec.distributed.folders import RUNS_FOLDER
 from nemo_runspec.errors import UsageError
 from nemotron.cli.app import App, output_mode
 from nemotron.cli.artifacts.store import Store
 from nemotron.cli.panels import Panel, Row
 from nemotron.cli.values import show_count
-
-_RUNS = Path(".nemotron", "runs")
 
 
 def run(app: App, values: Mapping[str, Any]) -> int:
@@ -46,7 +45,7 @@ def run(app: App, values: Mapping[str, Any]) -> int:
 def _sorted_out(app: App, places: Sequence[str]) -> tuple[list[Path], list[str]]:
     """Tell run directories from references; without either, every run below ``.nemotron``."""
     if not places:
-        found = (app.cwd / _RUNS).glob("*/*/")
+        found = (app.cwd / RUNS_FOLDER).glob("*/*/")
         return sorted(found, key=lambda folder: folder.name), []
     run_dirs = [app.cwd / place for place in places if (app.cwd / place).is_dir()]
     others = [place for place in places if not (app.cwd / place).is_dir()]

@@ -35,7 +35,7 @@ _LONGEST_S = 3600.0
 _KILLED = 1
 
 
-class Later:
+class ResumedRuns:
     """The W&B runs that a delivery needs, one open at a time."""
 
     def __init__(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -66,6 +67,7 @@ def server(own_world: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WandbSe
         yield server
         server.faults.heal()
         server.up()  # a client that still retries would otherwise not come to its end
+        end_deliveries(own_world)
         end_client()
     assert not server.unexpected, "\n".join(server.unexpected)
 
@@ -76,6 +78,13 @@ def end_client() -> None:
     if wandb is not None:
         wandb.finish()
         wandb.teardown()
+
+
+def end_deliveries(world: Path) -> None:
+    """Leave nothing that a later test's run would be given: records without a run wait for any."""
+    for records in world.rglob("wandb-outbox/records"):
+        shutil.rmtree(records, ignore_errors=True)
+    join_left_behind()
 
 
 def join_left_behind(timeout_s: float = 60) -> None:

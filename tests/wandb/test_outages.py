@@ -152,7 +152,7 @@ def test_a_server_that_falls_silent_while_the_run_starts_is_down(server, tmp_pat
     server.faults.plan(hold, times=None)
     job = prepare(tmp_path)
     assert asked.happened == 1
-    assert "is of no use now (it fell silent)" in job.errors
+    assert "cannot be used now (it fell silent)" in job.errors
     server.faults.heal()
     assert [item.state for item in synced(job)] == ["delivered"] * 2
 

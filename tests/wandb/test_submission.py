@@ -143,7 +143,7 @@ def test_beside_manifests_a_server_that_is_down_is_a_warning(server, submit, mon
     assert "wandb:    enabled, not reached: what is recorded is delivered later\n" in out
     assert err.startswith(
         f"warning: W&B at {server.url} cannot be asked (Connection refused). "
-        "What is recorded waits in the run directory, and is delivered later.\n"
+        "What is recorded waits in the run directory until `nemotron artifacts sync` delivers it.\n"
     )
 
 

@@ -113,7 +113,8 @@ def test_beside_manifests_an_outage_is_a_warning(offer):
     offer(Service(Preflight(unreachable="It is away.", environment={"A": "b"})))
     checked = check_backends(job())
     assert checked.warnings == (
-        "It is away. What is recorded waits in the run directory, and is delivered later.",
+        "It is away. What is recorded waits in the run directory until "
+        "`nemotron artifacts sync` delivers it.",
     )
     assert dict(checked.environment) == {"A": "b"}
 

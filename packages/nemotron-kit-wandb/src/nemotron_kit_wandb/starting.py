@@ -85,7 +85,7 @@ def _start_beside_manifests(
             return run
     outbox = own_outbox()
     logger.warning(
-        "The W&B run is started offline, for %s is of no use now (%s). Later, "
+        "The W&B run is started offline, for %s cannot be used now (%s). Later, "
         "`nemotron artifacts sync %s` uploads it.",
         *(find_server(), problem, outbox.run_dir),
     )

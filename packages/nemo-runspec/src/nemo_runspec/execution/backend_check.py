@@ -11,7 +11,7 @@ from nemo_runspec.artifacts.settings import read_settings
 from nemo_runspec.errors import ExecutionError, MissingDependencyError
 
 _WANDB = "wandb"
-_LATER = "What is recorded waits in the run directory, and is delivered later."
+_LATER = "What is recorded waits in the run directory until `nemotron artifacts sync` delivers it."
 
 
 def check_backends(job: DictConfig) -> Preflight:

@@ -29,6 +29,7 @@ OLDEST, MIDDLE, NEWEST = PYTHONS
 EACH_PACKAGE = nox.parametrize("package", [nox.param(name, id=name) for name in PROJECTS])
 CORES = len(os.sched_getaffinity(0))
 PYTEST = ("pytest", f"--numprocesses={min(4, CORES)}")
+PYTEST_OF_SERVERS = ("pytest", f"--numprocesses={min(4, 2 * CORES)}", "--dist=worksteal")
 # These wait for servers and processes of their own more than they compute.
 SERVERS = "servers"
 # Not a check.
@@ -48,6 +49,8 @@ def show_pyenv_interpreters() -> None:
 
 
 show_pyenv_interpreters()
+# Where a shell forbids bytecode, every process that a test starts would compile its modules anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @nox.session(venv_backend="none", tags=[APART])
@@ -100,7 +103,7 @@ def wandb(session: nox.Session, client: str) -> None:
     sync(session, "--group", "test", "--group", "adapters", "--inexact")
     if client == "oldest":
         session.install(lowest("nemotron-kit-wandb", "wandb"))
-    session.run(*PYTEST, "--dist=worksteal", "tests/wandb", *session.posargs)
+    session.run(*PYTEST_OF_SERVERS, "tests/wandb", *session.posargs)
 
 
 @nox.session(python=OLDEST, tags=[SERVERS])
@@ -132,7 +135,7 @@ def nemo_run(session: nox.Session) -> None:
 def storage(session: nox.Session) -> None:
     """Artifacts on real object stores and a Hub: races, faults, counted requests."""
     sync(session, "--group", "test", "--group", "adapters", "--group", "storage")
-    session.run(*PYTEST, "--dist=worksteal", "tests/storage", *session.posargs)
+    session.run(*PYTEST_OF_SERVERS, "tests/storage", *session.posargs)
 
 
 @nox.session(python=OLDEST, tags=[SERVERS])
@@ -216,8 +219,7 @@ def bench(session: nox.Session) -> None:
     session.install(DATATROVE)
     scripts = [file.stem for file in sorted(ROOT.glob("benchmarks/*.py"))]
     with tempfile.TemporaryDirectory() as results:
-        # Where a shell forbids bytecode, every start would compile its modules again.
-        env = {"BENCH_RESULTS": results, "PYTHONDONTWRITEBYTECODE": None}
+        env = {"BENCH_RESULTS": results}
         for script in session.posargs or scripts:
             session.run("python", "-m", f"benchmarks.{script}", env=env)
         if not session.posargs:

@@ -7,25 +7,28 @@ import json
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
-from nemo_runspec.packaging import runtime
 from nemo_runspec.packaging.distributions import Distribution
 from nemo_runspec.packaging.origin import Origin
 from nemo_runspec.packaging.requirements import Needs
+from nemo_runspec.packaging.runtime import part_sources
 
 _WIDTH = 96
 _START = """\
 import sys
+from types import ModuleType
 
 if sys.version_info < (3, 11):
     sys.exit(f"error: main.py needs Python 3.11 or newer, and this is {sys.version.split()[0]}.")
 
-# The importer: it makes modules out of the texts below, one when it is first imported.
-_importer = {"__name__": "_nemotron_package"}
-exec(compile(%(runtime)s, "nemo_runspec/packaging/runtime.py", "exec"), _importer)
+# The importer, in parts: it makes modules out of the texts below, each when it is first imported.
+_importer = {
+%(importer)s}
+for _name, _text in _importer.items():
+    _part = sys.modules[f"_nemotron_package.{_name}"] = ModuleType(f"_nemotron_package.{_name}")
+    _part.__package__ = "_nemotron_package"
+    exec(compile(_text, f"nemo_runspec/packaging/runtime/{_name}.py", "exec"), vars(_part))
 
 # Where all this comes from, and what it needs.
 _about = %(about)s
@@ -38,7 +41,7 @@ _files = {
 %(files)s}
 
 # The recipe: it runs here, as if it were this file.
-exec(_importer["start"](globals(), _importer["Contents"](_about, %(recipe)s, _modules, _files)))
+exec(_part.start(globals(), _part.Contents(_about, %(recipe)s, _modules, _files)))
 """
 
 
@@ -70,7 +73,7 @@ class Parts:
 def render(parts: Parts) -> str:
     """Write ``main.py``; equal parts give equal bytes."""
     body = _START % {
-        "runtime": literal(_runtime_source()),
+        "importer": "".join(_file(name, text) for name, text in part_sources().items()),
         "about": _pretty(_about(parts)),
         "modules": _pretty(dict(sorted(parts.modules.items()))),
         "files": "".join(_file(path, parts.files[path]) for path in sorted(parts.files)),
@@ -165,7 +168,7 @@ def _about(parts: Parts) -> dict[str, Any]:
             if not item.marker
         ],
     }
-    content = repr([_runtime_source(), about, parts.recipe, sorted(parts.modules.items())])
+    content = repr([part_sources(), about, parts.recipe, sorted(parts.modules.items())])
     digest = hashlib.sha256(content.encode())
     for path in sorted(parts.files):
         data = parts.files[path]
@@ -193,8 +196,3 @@ def _pretty(value: Any, indent: str = "") -> str:
     deeper = f"{indent}    "
     lines = "".join(f"{deeper}{key!r}: {_pretty(item, deeper)},\n" for key, item in value.items())
     return f"{{\n{lines}{indent}}}"
-
-
-@lru_cache(maxsize=1)
-def _runtime_source() -> str:
-    return Path(runtime.__file__).read_text(encoding="utf-8")

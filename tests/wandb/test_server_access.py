@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 
 import pytest
 import wandb
@@ -113,3 +114,12 @@ def test_what_the_server_does_not_know_fails_the_test(server):
     assert "400" in message or "the test server does not know this" in message
     assert server.unexpected == ['ProjectViews: Cannot query field "allViews" on type "Project".']
     server.unexpected.clear()
+
+
+def test_a_client_that_is_ended_in_the_middle_of_a_request_is_no_unknown_one(server):
+    begun = b"POST /graphql HTTP/1.1\r\nHost: here\r\nContent-Length: 10\r\n\r\n{"
+    with socket.create_connection(("127.0.0.1", server.port)) as client:
+        client.sendall(begun)
+        client.shutdown(socket.SHUT_WR)
+        assert client.recv(1) == b""
+    assert not server.unexpected

@@ -243,7 +243,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.owner.note(Served(self._served_as, status))
 
     def _read(self) -> None:
-        self._request.body += self.rfile.read(self._left)
+        body = self.rfile.read(self._left)
+        if len(body) < self._left:
+            raise ConnectionAbortedError("the client was ended in the middle of its request")
+        self._request.body += body
         self._left = 0
 
     def _complain(self, what: str) -> None:

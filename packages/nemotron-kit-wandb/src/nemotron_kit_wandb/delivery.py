@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from nemo_runspec.errors import NemotronError
 from nemo_runspec.json_values import json_value
-from nemotron_kit_wandb.calling import WandbUnreachableError
+from nemotron_kit_wandb.calling import WandbUnreachableError, within
 from nemotron_kit_wandb.client import end_core
 from nemotron_kit_wandb.outbox import Entry, Outbox, own_outbox
 from nemotron_kit_wandb.publishing import WandbPublishError, publish
@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 PUBLISH_S = 120.0
 _LOOK_S = 2.0
+_TELL_S = 3.0
 _SETTLE_S = 30.0
 _LONGEST_EXIT_S = 300.0
 
@@ -248,13 +249,22 @@ def how_it_ended(run: Run, exit_code: int | None) -> dict[str, object]:
         exit_code: The job's exit code; by default what the client knows of it.
     """
     code = _exit_code() if exit_code is None else exit_code
+    return {"exit_code": code, "config": _plain(dict(run.config)), "summary": _summary_of(run)}
+
+
+def _summary_of(run: Run) -> dict[str, Any]:
+    """What the client's own process holds; nothing where the server keeps it too busy to tell."""
+
+    def read() -> dict[str, Any]:
+        return _plain(dict(run.summary))
+
     try:
-        # Both answer from the client's own process.
-        summary = _plain(dict(run.summary))
-        return {"exit_code": code, "summary": summary, "config": _plain(dict(run.config))}
+        return within(_TELL_S, read, what="tell the summary")
+    except RuntimeError:  # not every Python starts a thread while it exits
+        return read()
     except Exception:  # the client's own: the exit code is worth keeping alone
-        logger.debug("The W&B run %s cannot be read.", run.id, exc_info=True)
-        return {"exit_code": code}
+        logger.debug("The summary of the W&B run %s cannot be read.", run.id, exc_info=True)
+        return {}
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

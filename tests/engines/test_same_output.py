@@ -48,7 +48,7 @@ def test_the_address_may_come_from_the_environment(
 def test_a_cluster_of_the_runs_own_listens_on_loopback_and_is_gone_afterwards(
     short_folder: Path, tmp_path: Path
 ) -> None:
-    home, temporary = tmp_path / "home", short_folder / "listening"
+    home, temporary = tmp_path / "home", short_folder / "lo"
     for folder in (home, temporary):
         folder.mkdir()
     environment = {name: text for name, text in os.environ.items() if not name.startswith("RAY_")}

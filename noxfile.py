@@ -91,7 +91,7 @@ def workspace_tests(session: nox.Session) -> None:
     """What the packages do together, and what holds for the repository as a whole."""
     groups = ("test", "adapters", "fast", "readers", "lint")
     sync(session, *(word for group in groups for word in ("--group", group)))
-    apart = ("docs", "engines", "nemo_run", "readers", "storage", "typing", "wandb")
+    apart = ("docs", "engines", "nemo_run", "readers", "slurm", "storage", "typing", "wandb")
     ignored = [f"--ignore=tests/{folder}" for folder in apart]
     session.run(*PYTEST, "tests", *ignored, *session.posargs)
 
@@ -129,6 +129,14 @@ def nemo_run(session: nox.Session) -> None:
     sync(session, "--only-group", "runner")
     # NeMo-Run's dependencies warn: of what they deprecate among themselves.
     session.run("pytest", "tests/nemo_run", "-W", "default", *session.posargs)
+
+
+@nox.session(python=OLDEST, tags=[SERVERS])
+def slurm(session: nox.Session) -> None:
+    """Jobs on a real Slurm of three nodes with accounting: by hand, and by the command."""
+    sync(session, "--only-group", "runner")
+    # One at a time: all share a cluster of two cores. NeMo-Run's dependencies warn, as above.
+    session.run("pytest", "tests/slurm", "-W", "default", *session.posargs)
 
 
 @nox.session(python=OLDEST, tags=[SERVERS])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,7 +50,11 @@ class ArtifactInput:
 
 
 def read_inputs(
-    job: DictConfig, recipe: Runspec, recipes: Iterable[Runspec]
+    job: DictConfig,
+    recipe: Runspec,
+    recipes: Iterable[Runspec],
+    *,
+    visible: Callable[[str], bool] | None = None,
 ) -> tuple[ArtifactInput, ...]:
     """Resolve the references of a job, and check them against the recipe's declaration.
 
@@ -58,13 +62,14 @@ def read_inputs(
         job: The job's configuration.
         recipe: The recipe that will read them.
         recipes: Every recipe that is known, to name the one that makes a missing artifact.
+        visible: Says which references can be looked up from here; by default all.
 
     Raises:
         ArtifactNotFoundError: An artifact does not exist.
         ArtifactError: An artifact has another type than the recipe declares.
     """
     try:
-        references = resolve_run_references(job, declared=recipe.artifacts.reads)
+        references = resolve_run_references(job, declared=recipe.artifacts.reads, visible=visible)
     except ArtifactNotFoundError as error:
         raise _with_producer(error, job, recipe, recipes) from error
     inputs = tuple(_describe(reference, recipe) for reference in references)

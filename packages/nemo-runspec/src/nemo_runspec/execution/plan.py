@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -12,6 +12,7 @@ from nemo_runspec.artifacts.settings import EMBEDDED_ROOT
 from nemo_runspec.config import build_job_config, extract_train_config
 from nemo_runspec.execution.backend_check import check_backends
 from nemo_runspec.execution.command import build_command
+from nemo_runspec.execution.elsewhere import remarks, runs_elsewhere, seen_from_here
 from nemo_runspec.execution.inputs import ArtifactInput, read_inputs
 from nemo_runspec.resolvers.pinning import with_references
 from nemo_runspec.runspec import Runspec
@@ -28,6 +29,7 @@ class RecipeRequest:
         argv: The command line as it was typed, for the record.
         cwd: The working directory; the embedded artifact root and run directories lie in it.
         recipes: Every known recipe, to name the one that makes a missing input.
+        profile: The execution profile of env.toml to run it with; None for this machine.
     """
 
     recipe: Runspec
@@ -36,6 +38,7 @@ class RecipeRequest:
     argv: tuple[str, ...] = ()
     cwd: Path = Path()
     recipes: tuple[Runspec, ...] = ()
+    profile: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ class RecipePlan:
         inputs: The artifacts that it reads.
         cwd: The working directory.
         checked: What the backends say: warnings, and variables that the script needs.
+        profile: The execution profile that it runs with; None for this machine.
     """
 
     recipe: Runspec
@@ -57,6 +61,12 @@ class RecipePlan:
     inputs: tuple[ArtifactInput, ...]
     cwd: Path
     checked: Preflight = field(default_factory=Preflight)
+    profile: str | None = None
+
+    @property
+    def unpinned(self) -> tuple[str, ...]:
+        """The keys of the inputs that only the machine of the job can look up."""
+        return tuple(item.key for item in self.inputs if item.path is None)
 
     @property
     def output(self) -> str:
@@ -101,22 +111,27 @@ def plan_recipe(request: RecipeRequest) -> RecipePlan:
         ArtifactError: An input has another type than the recipe declares.
         NemotronError: A backend would refuse what the job records: a key is missing or wrong.
     """
+    elsewhere = request.profile is not None and runs_elsewhere(request.profile)
     job = build_job_config(
         request.recipe,
         config_name=request.config,
         overrides=request.overrides,
+        profile=request.profile,
         argv=request.argv,
-        default_root=str(request.cwd.absolute() / EMBEDDED_ROOT),
+        default_root=None if elsewhere else str(request.cwd.absolute() / EMBEDDED_ROOT),
     )
     # Before references are looked up: a backend may do that, with the same credentials.
     checked = check_backends(job)
-    inputs = read_inputs(job, request.recipe, request.recipes)
+    visible = seen_from_here(job) if elsewhere else None
+    inputs = read_inputs(job, request.recipe, request.recipes, visible=visible)
     pinned = with_references(job, {item.key: item.pinned for item in inputs})
+    advice = remarks(job, inputs) if elsewhere else ()
     return RecipePlan(
         recipe=request.recipe,
         job=pinned,
         train=extract_train_config(pinned),
         inputs=inputs,
         cwd=request.cwd.absolute(),
-        checked=checked,
+        checked=replace(checked, warnings=(*checked.warnings, *advice)),
+        profile=request.profile,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -43,7 +43,10 @@ class RunReference:
 
 
 def resolve_run_references(
-    job: DictConfig, artifacts_key: str = "run", declared: Collection[str] = ()
+    job: DictConfig,
+    artifacts_key: str = "run",
+    declared: Collection[str] = (),
+    visible: Callable[[str], bool] | None = None,
 ) -> list[RunReference]:
     """Resolve the ``run.*`` references of a job, without making its tracking current.
 
@@ -51,6 +54,8 @@ def resolve_run_references(
         job: The job's configuration.
         artifacts_key: The section that holds the references.
         declared: Keys that the recipe declares to read artifacts from.
+        visible: Says which references can be looked up from here, by default all; the others
+            stay as they are.
 
     Raises:
         ArtifactNotFoundError: A reference means nothing.
@@ -60,6 +65,9 @@ def resolve_run_references(
     found: list[RunReference] = []
     for key, requested in references_of(job, artifacts_key, declared).items():
         if is_direct(key):
+            continue
+        if visible is not None and not visible(requested):
+            found.append(RunReference(key, requested, None))
             continue
         try:
             resolved = tracking.resolve(requested)

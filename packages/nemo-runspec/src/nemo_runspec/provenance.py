@@ -51,7 +51,7 @@ _JOB_ID_VARIABLES = {
 _PRODUCER_KINDS = ("slurm", "ray", "skypilot", "lepton", "kubernetes")
 
 _SCALARS = (str, int, float, bool, type(None))
-_OWN_RECORD = "provenance"
+_NO_SETTINGS = frozenset({"provenance", "aliases"})
 _ARTIFACTS = "artifacts"
 
 
@@ -101,8 +101,8 @@ def config_digest(values: Mapping[Any, Any]) -> str:
     """Digest a configuration: equal for equal content, whatever the order of its keys.
 
     Args:
-        values: A configuration as plain values, interpolations as text; ``run.provenance`` and
-            secrets do not count.
+        values: A configuration as plain values, interpolations as text; ``run.provenance``,
+            ``run.aliases`` and secrets do not count.
 
     Returns:
         ``sha256:`` and 64 hexadecimal digits.
@@ -161,7 +161,7 @@ def _without_own_record(content: dict[Any, Any]) -> dict[Any, Any]:
     run = content.get("run")
     if not isinstance(run, dict):
         return content
-    return {**content, "run": {key: run[key] for key in run if key != _OWN_RECORD}}
+    return {**content, "run": {key: run[key] for key in run if key not in _NO_SETTINGS}}
 
 
 def _sorted(value: Any) -> Any:

@@ -104,7 +104,8 @@ def _record(
         manifest=manifest,
     )
     aliases = [] if manifest is None else [manifest_alias(manifest.rpartition(":")[2])]
-    aliases += [check_alias(alias) for alias in artifact.get_wandb_aliases()]
+    given = (*artifact.get_wandb_aliases(), *artifact.wanted_aliases)
+    aliases += [check_alias(alias) for alias in given]
     project = destination.project if run is None else run.project
     return WandbRecord(
         run=run,

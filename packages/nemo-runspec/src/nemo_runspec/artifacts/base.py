@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import builtins
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -69,6 +69,7 @@ class Artifact(BaseModel):
     metadata: dict[str, Any] = Field(default_factory=dict)
 
     _seen_at: Path | None = PrivateAttr(default=None)
+    _wanted_aliases: tuple[str, ...] = PrivateAttr(default=())
 
     @field_validator("path", mode="before")
     @classmethod
@@ -112,6 +113,15 @@ class Artifact(BaseModel):
     def see_at(self, place: Path) -> None:
         """Say where this process sees the data: a container has its own names for folders."""
         self._seen_at = place
+
+    @property
+    def wanted_aliases(self) -> tuple[str, ...]:
+        """Aliases that its version gets when it is recorded; they move there from earlier ones."""
+        return self._wanted_aliases
+
+    def want_aliases(self, aliases: Sequence[str]) -> None:
+        """Say which aliases the version gets that is recorded next."""
+        self._wanted_aliases = tuple(aliases)
 
     def typed_fields(self) -> dict[str, Any]:
         """The values of the fields that the artifact's own type adds, as JSON values."""

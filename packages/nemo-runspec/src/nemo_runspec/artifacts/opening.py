@@ -9,6 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from nemo_runspec.artifacts.aliases import read_aliases
 from nemo_runspec.artifacts.backends import BackendSetup, ResolutionMode, open_tracker
 from nemo_runspec.artifacts.scope import CURRENT
 from nemo_runspec.artifacts.session import ArtifactTrackingResult
@@ -50,6 +51,7 @@ def open_tracking(
         manifest_tracker=open_manifests(settings),
         wandb_tracker=open_wandb(settings, mode),
         output_name=_text(config, f"{artifacts_key}.output"),
+        aliases=read_aliases(config, artifacts_key),
         provenance=_recorded_provenance(config, artifacts_key),
     )
 
@@ -110,6 +112,7 @@ def join_tracking(environ: Mapping[str, str] | None = None) -> ArtifactTrackingR
         manifest_tracker=open_manifests(settings),
         wandb_tracker=open_wandb(settings),
         output_name=shared.output_name,
+        aliases=shared.aliases,
         provenance=shared.provenance,
     )
     joined.qualified_names = list(shared.qualified_names)

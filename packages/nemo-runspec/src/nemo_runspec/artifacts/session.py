@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -41,6 +41,7 @@ class ArtifactTrackingResult:
         manifest_tracker: The manifest backend, where it is on.
         wandb_tracker: The W&B backend, where it is on.
         output_name: The name that the running recipe records its output under.
+        aliases: Aliases that move to each version it records.
         provenance: Code and configuration of the run; None to look them up when first needed.
 
     Attributes:
@@ -55,12 +56,14 @@ class ArtifactTrackingResult:
         manifest_tracker: ManifestTracker | None = None,
         wandb_tracker: Tracker | None = None,
         output_name: str | None = None,
+        aliases: Sequence[str] = (),
         provenance: Mapping[str, Any] | None = None,
     ) -> None:
         self.settings = settings
         self.manifest_tracker = manifest_tracker
         self.wandb_tracker = wandb_tracker
         self.output_name = output_name
+        self.aliases = tuple(aliases)
         self.qualified_names: list[str] = []
         self.topic = ""
         self._backend = _composed(manifest_tracker, wandb_tracker)
@@ -139,6 +142,7 @@ class ArtifactTrackingResult:
             provenance=self.provenance,
             qualified_names=list(self.qualified_names),
             folder=self._shared_as,
+            aliases=list(self.aliases),
         )
 
     def resolve(self, text: str) -> ResolvedArtifact:
@@ -230,6 +234,7 @@ class ArtifactTrackingResult:
         if self._backend is None:
             return LoggedArtifact(name)
         known = self.lineage_of(artifact) if lineage is None else lineage
+        artifact.want_aliases(self.aliases)
         return self._backend.log(artifact, name=name, lineage=known)
 
     def find_recorded(
@@ -240,6 +245,11 @@ class ArtifactTrackingResult:
             return None
         known = self.lineage_of(artifact) if lineage is None else lineage
         return find_recorded(self.manifest_tracker, artifact, name, known)
+
+    def move_aliases(self, logged: LoggedArtifact) -> None:
+        """Let the job's aliases mean a version of the manifest store that was recorded before."""
+        if self.manifest_tracker is not None and logged.version is not None:
+            self.manifest_tracker.move_aliases(logged.name, logged.version, self.aliases)
 
     def _settle(self, key: str, meant: ResolvedArtifact) -> ResolvedArtifact:
         if meant.ref is not None:

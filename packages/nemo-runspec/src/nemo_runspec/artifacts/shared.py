@@ -53,6 +53,7 @@ class SharedTracking:
         provenance: Code and configuration of the run.
         qualified_names: Full names of what its configuration refers to.
         folder: The folder of its inputs, below the job's.
+        aliases: Aliases that move to each version it records.
     """
 
     settings: Mapping[str, Any]
@@ -60,6 +61,7 @@ class SharedTracking:
     provenance: Mapping[str, Any]
     qualified_names: list[str] = field(default_factory=list)
     folder: str = ""
+    aliases: list[str] = field(default_factory=list)
 
 
 def announce(job_folder: Path, tracking: SharedTracking) -> None:

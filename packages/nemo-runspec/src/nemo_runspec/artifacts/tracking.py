@@ -124,6 +124,7 @@ def log_artifact_once(
     logged = active.find_recorded(artifact, chosen, lineage)
     if logged is None:
         return _log(artifact, active, chosen, lineage)
+    active.move_aliases(logged)
     _learn(artifact, logged)
     _report(artifact, logged, active)
     return logged

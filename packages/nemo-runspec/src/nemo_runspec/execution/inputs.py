@@ -71,7 +71,7 @@ def read_inputs(
     try:
         references = resolve_run_references(job, declared=recipe.artifacts.reads, visible=visible)
     except ArtifactNotFoundError as error:
-        raise _with_producer(error, job, recipe, recipes) from error
+        raise _with_producer(error, job, recipe, recipes, visible) from error
     inputs = tuple(_describe(reference, recipe) for reference in references)
     for item in inputs:
         _check_type(item)
@@ -105,10 +105,14 @@ def _check_type(item: ArtifactInput) -> None:
 
 
 def _with_producer(
-    error: ArtifactNotFoundError, job: DictConfig, recipe: Runspec, recipes: Iterable[Runspec]
+    error: ArtifactNotFoundError,
+    job: DictConfig,
+    recipe: Runspec,
+    recipes: Iterable[Runspec],
+    visible: Callable[[str], bool] | None,
 ) -> ArtifactNotFoundError:
     """Say which command makes the artifact that is missing, where a recipe makes it."""
-    missing = _first_missing(job, recipe)
+    missing = _first_missing(job, recipe, visible)
     if missing is None:
         return error
     key, name = missing
@@ -117,13 +121,15 @@ def _with_producer(
     return ArtifactNotFoundError(f"run.{key}: {error.what}", where=error.where, hint=hint)
 
 
-def _first_missing(job: DictConfig, recipe: Runspec) -> tuple[str, str] | None:
+def _first_missing(
+    job: DictConfig, recipe: Runspec, visible: Callable[[str], bool] | None
+) -> tuple[str, str] | None:
     """Find the first reference whose name has no version at all."""
     tracker = open_tracking(read_settings(job), config=OmegaConf.create({})).manifest_tracker
     if tracker is None:
         return None
     for key, text in references_of(job, "run", recipe.artifacts.reads).items():
-        if not is_reference(text):
+        if not is_reference(text) or (visible is not None and not visible(text)):
             continue
         name = ArtifactReference.parse(text).name
         try:

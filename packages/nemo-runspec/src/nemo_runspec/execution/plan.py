@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -30,6 +31,7 @@ class RecipeRequest:
         cwd: The working directory; the embedded artifact root and run directories lie in it.
         recipes: Every known recipe, to name the one that makes a missing input.
         profile: The execution profile of env.toml to run it with; None for this machine.
+        awaited: References to what jobs before this one record; it looks them up when it starts.
     """
 
     recipe: Runspec
@@ -39,6 +41,7 @@ class RecipeRequest:
     cwd: Path = Path()
     recipes: tuple[Runspec, ...] = ()
     profile: str | None = None
+    awaited: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class RecipePlan:
         cwd: The working directory.
         checked: What the backends say: warnings, and variables that the script needs.
         profile: The execution profile that it runs with; None for this machine.
+        overrides: The dotlist overrides that it was composed with.
     """
 
     recipe: Runspec
@@ -62,6 +66,7 @@ class RecipePlan:
     cwd: Path
     checked: Preflight = field(default_factory=Preflight)
     profile: str | None = None
+    overrides: tuple[str, ...] = ()
 
     @property
     def unpinned(self) -> tuple[str, ...]:
@@ -122,10 +127,11 @@ def plan_recipe(request: RecipeRequest) -> RecipePlan:
     )
     # Before references are looked up: a backend may do that, with the same credentials.
     checked = check_backends(job)
-    visible = seen_from_here(job) if elsewhere else None
+    visible = _known_now(request, seen_from_here(job) if elsewhere else None)
     inputs = read_inputs(job, request.recipe, request.recipes, visible=visible)
     pinned = with_references(job, {item.key: item.pinned for item in inputs})
-    advice = remarks(job, inputs) if elsewhere else ()
+    unexpected = (item for item in inputs if item.requested not in request.awaited)
+    advice = remarks(job, unexpected) if elsewhere else ()
     return RecipePlan(
         recipe=request.recipe,
         job=pinned,
@@ -134,4 +140,14 @@ def plan_recipe(request: RecipeRequest) -> RecipePlan:
         cwd=request.cwd.absolute(),
         checked=replace(checked, warnings=(*checked.warnings, *advice)),
         profile=request.profile,
+        overrides=request.overrides,
     )
+
+
+def _known_now(
+    request: RecipeRequest, visible: Callable[[str], bool] | None
+) -> Callable[[str], bool] | None:
+    """Tell the references that are looked up now from those that the job looks up."""
+    if not request.awaited:
+        return visible
+    return lambda text: text not in request.awaited and (visible is None or visible(text))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from nemo_runspec.artifacts.base import Artifact
@@ -82,7 +83,8 @@ class ManifestTracker:
     def log(self, artifact: Artifact, *, name: str, lineage: Lineage) -> LoggedArtifact:
         """Record a new version of an artifact.
 
-        When this returns, the version is durable and every reader sees it.
+        When this returns, the version is durable, every reader sees it, and the aliases that the
+        artifact wants mean it.
 
         Args:
             artifact: What to record; it is not changed.
@@ -105,6 +107,7 @@ class ManifestTracker:
             claim_id=str(template.claim_id),
         )
         version = claim_version(self._files, name, draft)
+        self.move_aliases(name, version, artifact.wanted_aliases)
         return receipt_of(manifest(version), self.manifest_location(name, version))
 
     def resolve(self, reference: ArtifactReference | str) -> ResolvedArtifact:
@@ -233,6 +236,18 @@ class ManifestTracker:
         check_alias(alias)
         self.read(name, version)
         self._files.replace(alias_path(name, alias), version_text(version))
+
+    def move_aliases(self, name: str, version: int, aliases: Iterable[str]) -> None:
+        """Let aliases mean a version, but for those that mean a later one already.
+
+        What a job records at about the same time may arrive in any order.
+
+        Raises:
+            InvalidReferenceError: An alias reads as a version or has other characters.
+        """
+        for alias in aliases:
+            if self._alias_target(name, check_alias(alias)) <= version:
+                self._files.replace(alias_path(name, alias), version_text(version))
 
     def remove_alias(self, name: str, alias: str) -> None:
         """Remove an alias; the version that it meant stays.

@@ -29,7 +29,7 @@ _FAILURES = (
     _Failure(
         _FULL,
         "The disk of {host} is full: {part}.",
-        "Free some space there, or remove trees that no job uses with prune_trees.",
+        "Free some space there; code that no job uses goes with prune_trees.",
     ),
     _Failure(
         re.compile(r"is your shell clean|protocol version mismatch"),
@@ -80,12 +80,13 @@ def is_disk_full(complaint: str) -> bool:
     return _FULL.search(complaint) is not None
 
 
-def explain(target: SshTarget, complaint: str) -> TransferError:
+def explain(target: SshTarget, complaint: str, *, task: str = "take the code") -> TransferError:
     """Turn what was printed on standard error into an error.
 
     Args:
-        target: Where the code was sent.
+        target: The machine that was asked.
         complaint: All that ssh or rsync printed there.
+        task: What it was asked to do, for a complaint that is not understood.
     """
     for failure in _FAILURES:
         match = failure.pattern.search(complaint)
@@ -95,15 +96,22 @@ def explain(target: SshTarget, complaint: str) -> TransferError:
             return TransferError(what, where=str(target), hint=hint)
     lines = [line.strip() for line in complaint.splitlines() if line.strip()]
     reason = _bare(lines[0]) if lines else "no reason given"
-    return TransferError(f"{target.host} did not take the code: {reason}.", where=str(target))
+    return TransferError(f"{target.host} did not {task}: {reason}.", where=str(target))
 
 
-def too_slow(target: SshTarget, limit_s: float) -> TransferError:
-    """The error for a transfer that took too long."""
+def too_slow(target: SshTarget, limit_s: float, *, task: str = "take the code") -> TransferError:
+    """The error for something that took too long.
+
+    Args:
+        target: The machine that was asked.
+        limit_s: How long it was given.
+        task: What it was asked to do.
+    """
+    hint = "Run it again: what has arrived is kept. Or raise timeout_s."
     return TransferError(
-        f"{target.host} did not take the code within {limit_s:g} s.",
+        f"{target.host} did not {task} within {limit_s:g} s.",
         where=str(target),
-        hint="Run it again: what has arrived is kept. Or raise timeout_s.",
+        hint=hint if task == "take the code" else "Try again when it is less busy.",
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +32,12 @@ class TooSlowError(Exception):
 
 
 def run_bounded(
-    command: Sequence[str], *, timeout_s: float, given: bytes | Path = b"", cwd: Path | None = None
+    command: Sequence[str],
+    *,
+    timeout_s: float,
+    given: bytes | Path = b"",
+    cwd: Path | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Finished:
     """Run a program to its end, or end it and what it started when its time is over.
 
@@ -43,28 +48,32 @@ def run_bounded(
         timeout_s: How long it may take.
         given: What it reads, or a file with that; nothing by default.
         cwd: Where it runs.
+        environment: All of its environment; by default this process's own in the C locale.
 
     Raises:
         TransferError: It is not installed.
         TooSlowError: It took too long.
     """
+    variables = {**os.environ, "LC_ALL": "C"} if environment is None else dict(environment)
     if isinstance(given, Path):
         with given.open("rb") as stream:
-            return _run(command, timeout_s, stream.fileno(), None, cwd)
-    return _run(command, timeout_s, subprocess.PIPE if given else subprocess.DEVNULL, given, cwd)
+            process = _start(command, stream.fileno(), cwd, variables)
+            return _finish(process, timeout_s, None)
+    stdin = subprocess.PIPE if given else subprocess.DEVNULL
+    return _finish(_start(command, stdin, cwd, variables), timeout_s, given)
 
 
-def _run(
-    command: Sequence[str], timeout_s: float, stdin: int, given: bytes | None, cwd: Path | None
-) -> Finished:
+def _start(
+    command: Sequence[str], stdin: int, cwd: Path | None, environment: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
     try:
-        process = subprocess.Popen(  # noqa: S603 - a list, no shell
+        return subprocess.Popen(  # noqa: S603 - a list, no shell
             list(command),
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=cwd,
-            env={**os.environ, "LC_ALL": "C"},
+            env=environment,
             start_new_session=True,
         )
     except FileNotFoundError as error:
@@ -72,6 +81,9 @@ def _run(
             f"{command[0]} is not installed.",
             hint=f"Install {command[0]}, or send the archive that CodePackager.package() writes.",
         ) from error
+
+
+def _finish(process: subprocess.Popen[bytes], timeout_s: float, given: bytes | None) -> Finished:
     with process:
         try:
             stdout, stderr = process.communicate(given or None, timeout=timeout_s)

@@ -124,6 +124,15 @@ class EnvToml:
             )
         return EnvProfile(name, self.path, self._merged(name, ()))
 
+    def table_with(self, name: str, key: str) -> str:
+        """Name the profile that a key of a profile stands in: itself, or one that it extends."""
+        if key in self.profiles[name]:
+            return name
+        parents = reversed(self._parents(name))
+        return next(
+            (self.table_with(item, key) for item in parents if key in self._merged(item, ())), name
+        )
+
     def where(self, *keys: str) -> str:
         """Say in which file, and where possible on which line, a key stands."""
         line = line_of(self.text, keys)

@@ -1,0 +1,74 @@
+"""The keys that each executor's profiles have, read off the models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, get_type_hints
+
+from nemo_runspec.execution.profiles.clouds import (
+    DgxCloudProfile,
+    LeptonProfile,
+    SkypilotProfile,
+)
+from nemo_runspec.execution.profiles.kubernetes import KubeflowProfile, KubeRayProfile
+from nemo_runspec.execution.profiles.local import DockerProfile, LocalProfile
+from nemo_runspec.execution.profiles.model import Profile
+from nemo_runspec.execution.profiles.slurm import SlurmProfile
+
+PROFILES: Mapping[str, type[Profile]] = {
+    cls.executor: cls
+    for cls in (
+        LocalProfile,
+        DockerProfile,
+        SlurmProfile,
+        SkypilotProfile,
+        DgxCloudProfile,
+        LeptonProfile,
+        KubeflowProfile,
+        KubeRayProfile,
+    )
+}
+EXECUTOR = "executor"
+DEFAULT_EXECUTOR = "local"
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileKey:
+    """One key that a profile may have.
+
+    Attributes:
+        name: The key, which is also the attribute of the model.
+        spelled: Other names that it may be written under.
+        annotation: The type of its value.
+        default: What holds where it is not written.
+        says: What it is for.
+    """
+
+    name: str
+    spelled: tuple[str, ...]
+    annotation: Any
+    default: Any
+    says: str
+
+
+def keys_of(model: type[Profile]) -> Mapping[str, ProfileKey]:
+    """List the keys of an executor's profiles by name, in the order of the reference."""
+    types = get_type_hints(model, include_extras=True)
+    return {
+        item.name: ProfileKey(
+            name=item.name,
+            spelled=item.metadata["spelled"],
+            annotation=types[item.name],
+            default={} if item.default is MISSING else item.default,
+            says=item.metadata["says"],
+        )
+        for item in fields(model)
+        if "says" in item.metadata and item.name not in model.lacks
+    }
+
+
+def spellings_of(model: type[Profile]) -> Mapping[str, ProfileKey]:
+    """Map every name that a key may be written under to the key."""
+    found = {name: key for key in keys_of(model).values() for name in key.spelled}
+    return {**found, **keys_of(model)}

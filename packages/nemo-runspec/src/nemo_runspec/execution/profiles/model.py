@@ -1,0 +1,79 @@
+"""What every profile has, and how a profile declares its keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any, ClassVar, Literal
+
+ExecutorName = Literal[
+    "local", "docker", "slurm", "skypilot", "dgxcloud", "lepton", "kubeflow", "kuberay"
+]
+LaunchMode = Literal["run", "batch"]
+# Marks a text that people write as a number where it is one: minutes of a time, a memory of 0.
+NUMBER_TOO = "a number too"
+
+
+def key(says: str, default: Any = None, *, spelled: tuple[str, ...] = ()) -> Any:
+    """Declare a key of a profile.
+
+    Args:
+        says: What it is for, as the reference has it.
+        default: What holds where it is not written.
+        spelled: Other names that it may be written under.
+    """
+    metadata = {"says": says, "spelled": spelled}
+    if isinstance(default, dict):
+        return field(default_factory=lambda: dict(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """Where and with what a job runs; one subclass for each executor.
+
+    Attributes:
+        name: The profile's name in env.toml.
+        told: What the reader of a panel should know: defaults that this executor has no place for.
+    """
+
+    executor: ClassVar[ExecutorName]
+    lacks: ClassVar[frozenset[str]] = frozenset()
+
+    name: str
+    told: tuple[str, ...] = ()
+    container_image: str | None = key(
+        "image that the job runs in; above the recipe's own", spelled=("container", "image")
+    )
+    mounts: tuple[str, ...] = key(
+        "folders that the container sees: `SOURCE:TARGET`, or `PATH` for the same path inside; "
+        "`${auto_mount:git+URL@REF,TARGET}` clones a repository",
+        (),
+        spelled=("container_mounts", "volumes"),
+    )
+    env_vars: Mapping[str, str] = key("environment variables of the job", {})
+    startup_commands: tuple[str, ...] = key("shell commands that run before the script", ())
+    nodes: int = key("machines; by default those of the recipe", 1, spelled=("num_nodes",))
+    gpus_per_node: int = key("GPUs of each machine; by default those of the recipe", 0)
+    ntasks_per_node: int | None = key(
+        "processes on each machine; by default what the recipe's launcher needs"
+    )
+    ray_address: str | None = key("address of a Ray cluster that runs already")
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the job sees none of this machine's files."""
+        return True
+
+    def sees(self, path: PurePath) -> bool:
+        """Tell whether the job finds a path of this machine under the same name."""
+        return not self.elsewhere and (
+            self.container_image is None
+            or any(path.is_relative_to(place) for place in _same_inside(self.mounts))
+        )
+
+
+def _same_inside(mounts: tuple[str, ...]) -> list[str]:
+    parts = [mount.split(":") for mount in mounts if not mount.startswith("git+")]
+    return [words[0] for words in parts if len(words) == 1 or words[0] == words[1]]

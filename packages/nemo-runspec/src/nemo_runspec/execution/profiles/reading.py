@@ -1,0 +1,176 @@
+"""Read a profile: from a job's configuration, or from env.toml alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from nemo_runspec.env_toml import EnvToml, load_env_profile, load_env_toml
+from nemo_runspec.errors import ProfileError
+from nemo_runspec.execution.profiles.keys import (
+    DEFAULT_EXECUTOR,
+    EXECUTOR,
+    PROFILES,
+    keys_of,
+    spellings_of,
+)
+from nemo_runspec.execution.profiles.model import Profile
+from nemo_runspec.execution.profiles.origin import Origin
+from nemo_runspec.execution.profiles.values import WrongValueError, fitted
+from nemo_runspec.redaction import redact_text
+from nemo_runspec.resolvers.registration import register_resolvers
+from nemo_runspec.runspec import Runspec
+from nemo_runspec.suggest import did_you_mean
+
+_SECTION = "run.env"
+_RESOURCES = ("nodes", "gpus_per_node")
+
+
+def read_profile(
+    job: DictConfig, recipe: Runspec, *, name: str, env_file: Path | None = None
+) -> Profile:
+    """Read the profile of a composed job: its ``run.env``, with the recipe's needs as defaults.
+
+    Args:
+        job: The job's configuration, as ``build_job_config(profile=name)`` gives it.
+        recipe: The recipe.
+        name: The profile's name.
+        env_file: The env.toml that the job was composed with, if not the one that is found.
+
+    Raises:
+        ProfileError: A key is unknown, has a value of another type, or is one that this executor
+            has no place for; the error names the file and line, or the command line.
+    """
+    env = load_env_toml(env_file)
+    origin = Origin(name=name, env=env, recipe=recipe, job=job)
+    raw = OmegaConf.to_container(OmegaConf.select(job, _SECTION) or OmegaConf.create({}))
+    values = _resolved(job, dict(raw) if isinstance(raw, Mapping) else {}, origin)
+    profile = _build(values, origin)
+    return _with_needs(profile, values, recipe)
+
+
+def load_profile(name: str, env_file: Path | None = None) -> Profile:
+    """Read a profile as env.toml has it.
+
+    Args:
+        name: The profile's name.
+        env_file: The env.toml; by default the one that is found.
+
+    Raises:
+        ProfileError: There is no such profile, or it is malformed; see :func:`read_profile`.
+    """
+    settings = load_env_profile(name, env_file)
+    env = load_env_toml(settings.path)
+    return profile_of(settings, name=name, env=env)
+
+
+def profile_of(settings: Mapping[str, Any], *, name: str, env: EnvToml | None = None) -> Profile:
+    """Check the settings of a profile.
+
+    Args:
+        settings: Its keys.
+        name: Its name, for messages.
+        env: The env.toml that they stand in, if they do.
+    """
+    origin = Origin(name=name, env=env)
+    job = OmegaConf.create({"run": {"env": dict(settings)}})
+    return _build(_resolved(job, settings, origin), origin)
+
+
+def _resolved(job: DictConfig, raw: Mapping[Any, Any], origin: Origin) -> dict[str, Any]:
+    register_resolvers()
+    section = OmegaConf.select(job, _SECTION)
+    values: dict[str, Any] = {}
+    for key in raw:
+        try:
+            value = section[key]
+            if OmegaConf.is_config(value):
+                value = OmegaConf.to_container(value, resolve=True)
+        except OmegaConfBaseException as error:
+            first = str(error).partition("\n")[0].rstrip(".")
+            raise ProfileError(
+                f"'{origin.shown(key)}' cannot be resolved: {first}.", where=origin.where(key)
+            ) from error
+        if value is not None:
+            values[str(key)] = value
+    return values
+
+
+def _build(values: Mapping[str, Any], origin: Origin) -> Profile:
+    model = _model(values.get(EXECUTOR, DEFAULT_EXECUTOR), origin)
+    known = spellings_of(model)
+    found: dict[str, Any] = {}
+    told: list[str] = []
+    for written, value in values.items():
+        if written == EXECUTOR:
+            continue
+        if written not in known:
+            told += _no_place(written, model, origin)
+            continue
+        key = known[written]
+        if key.name in found:
+            raise ProfileError(
+                f"'{origin.shown(written)}' and another key both set '{key.name}'.",
+                where=origin.where(written),
+                hint=f"Keep one of {', '.join((key.name, *key.spelled))}.",
+            )
+        try:
+            found[key.name] = fitted(value, key.annotation)
+        except WrongValueError as error:
+            raise _wrong(written, error, origin) from error
+    return model(name=origin.name, told=tuple(told), **found)
+
+
+def _model(executor: Any, origin: Origin) -> type[Profile]:
+    model = PROFILES.get(executor) if isinstance(executor, str) else None
+    if model is None:
+        raise ProfileError(
+            f"There is no executor {executor!r}.",
+            where=origin.where(EXECUTOR),
+            hint=did_you_mean(str(executor), PROFILES),
+        )
+    return model
+
+
+def _no_place(written: str, model: type[Profile], origin: Origin) -> list[str]:
+    """Refuse a key that the user wrote; leave out a default that this executor cannot have."""
+    others = [name for name, other in PROFILES.items() if written in spellings_of(other)]
+    if not others:
+        raise ProfileError(
+            f"A profile has no key '{written}'.",
+            where=origin.where(written),
+            hint=did_you_mean(written, {*spellings_of(model), EXECUTOR, "extends"}),
+        )
+    if origin.is_default(written):
+        return [f"{origin.shown(written)} is left out: {model.executor} has no such key."]
+    raise ProfileError(
+        f"The executor {model.executor} has no key '{written}'.",
+        where=origin.where(written),
+        hint=f"Leave it out; it is for {', '.join(others)}.",
+    )
+
+
+def _wrong(written: str, error: WrongValueError, origin: Origin) -> ProfileError:
+    shown = redact_text(repr(error.value))
+    return ProfileError(
+        f"'{'.'.join((origin.shown(written), *error.path))}' is {shown}, "
+        f"but must be {error.wanted}.",
+        where=origin.where(written, *error.path),
+    )
+
+
+def _with_needs(profile: Profile, values: Mapping[str, Any], recipe: Runspec) -> Profile:
+    """Ask for what the recipe needs where nothing else is written."""
+    known = spellings_of(type(profile))
+    written = {known[name].name for name in values if name in known}
+    wanted = {
+        name: getattr(recipe.resources, name)
+        for name in _RESOURCES
+        if name in keys_of(type(profile)) and name not in written
+    }
+    return replace(profile, **wanted)

@@ -1,0 +1,106 @@
+"""Profiles of Slurm clusters: from a login node, or over ssh."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from nemo_runspec.execution.profiles.model import (
+    NUMBER_TOO,
+    ExecutorName,
+    LaunchMode,
+    Profile,
+    key,
+)
+from nemo_runspec.packaging.code import SshTarget
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlurmProfile(Profile):
+    """A Slurm cluster."""
+
+    executor: ClassVar[ExecutorName] = "slurm"
+
+    tunnel: Literal["local", "ssh"] | None = key(
+        "`ssh`, or `local` where this machine has `sbatch`; by default `ssh` where `host` is set"
+    )
+    host: str | None = key("login node, as ssh takes it")
+    user: str | None = key("user there; by default the one that ssh chooses")
+    port: int | None = key("ssh port; by default the one that ssh chooses")
+    identity: str | None = key("file with a private key; by default what ssh chooses")
+    remote_job_dir: str | None = key(
+        "folder on the cluster that every node sees: job folders, code and logs lie there",
+        spelled=("job_dir",),
+    )
+    account: str | None = key("account that is charged")
+    partition: str | None = key("partition, for `--run` and `--batch` alike")
+    run_partition: str | None = key("partition of `--run`")
+    batch_partition: str | None = key("partition of `--batch`")
+    time: Annotated[str, NUMBER_TOO] = key(
+        "longest time that the job may run, as `D-HH:MM:SS` or minutes", "00:10:00"
+    )
+    gpus_per_node: int = key(
+        "GPUs of each machine; by default those of the recipe", 0, spelled=("gpus",)
+    )
+    cpus_per_task: int | None = key("CPUs of each process", spelled=("cpus",))
+    cpus_per_gpu: int | None = key("CPUs for each GPU")
+    gpus_per_task: int | None = key("GPUs of each process")
+    mem: Annotated[str, NUMBER_TOO] | None = key(
+        "memory of each machine, such as `64G`; `0` for all of it"
+    )
+    mem_per_gpu: Annotated[str, NUMBER_TOO] | None = key("memory for each GPU")
+    mem_per_cpu: Annotated[str, NUMBER_TOO] | None = key("memory for each CPU")
+    exclusive: bool | str | None = key("whether machines are shared with nobody; or `user`")
+    qos: str | None = key("quality of service")
+    gres: str | None = key("generic resources, such as `gpu:8`")
+    constraint: str | None = key("features that machines must have")
+    nodelist: str | None = key("machines that the job must get")
+    exclude: str | None = key("machines that the job must not get")
+    reservation: str | None = key("reservation that the job uses")
+    comment: str | None = key("comment of the job")
+    signal: str | None = key("signal before the end, such as `B:USR1@120`")
+    array: str | None = key("indices of a job array, such as `0-3`")
+    segment: int | None = key("machines of one block for topology-aware scheduling")
+    network: str | None = key("network options of Slurm")
+    open_mode: Literal["append", "truncate"] = key("how a requeued job's log continues", "append")
+    requeue: bool | None = key("whether the job is queued again after a failed or preempted node")
+    job_name_prefix: str | None = key("beginning of the job's name; by default the account's")
+    container_env: tuple[str, ...] = key("variables that win over the image's own", ())
+    srun_args: tuple[str, ...] = key("more arguments of `srun`", ())
+    additional_parameters: Mapping[str, Any] = key(
+        "more options of `sbatch`, named with underscores", {}
+    )
+    dependency_type: str = key("when a dependent job starts", "afterok")
+    memory_measure: bool = key("whether the GPU memory that is used is logged", default=False)
+    ray_template: str = key("NeMo-Run's template for its own Ray jobs", "ray.sub.j2")
+    retries: int = key("times that a failed job is started again by NeMo-Run", 0)
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the job sees none of this machine's files."""
+        return self.over_ssh
+
+    @property
+    def over_ssh(self) -> bool:
+        """Whether the cluster is reached through ssh."""
+        return self.tunnel == "ssh" or (self.tunnel is None and self.host is not None)
+
+    def partition_for(self, mode: LaunchMode) -> str | None:
+        """Name the partition of attached or detached jobs."""
+        special = self.run_partition if mode == "run" else self.batch_partition
+        return special or self.partition
+
+    def ssh_target(self) -> SshTarget | None:
+        """Name the login node and the folder there; None where ``sbatch`` is called here."""
+        if not self.over_ssh or self.host is None or self.remote_job_dir is None:
+            return None
+        identity = None if self.identity is None else Path(self.identity).expanduser()
+        return SshTarget(
+            host=self.host,
+            root=self.remote_job_dir,
+            user=self.user,
+            port=self.port,
+            identity=identity,
+        )

@@ -3,7 +3,8 @@
 Adapters emit :class:`CheckpointSaved`; each handler records it somewhere. Handlers fail alone:
 one that raises is logged, the others still run, and training goes on. :func:`record_checkpoint`
 records in every backend of a tracking; it works on any rank, and in any process that has the
-job's ``NEMOTRON_RUN_DIR``. Hooks use it through a :class:`CheckpointRecorder`.
+job's ``NEMOTRON_RUN_DIR``. Hooks use it through a :class:`CheckpointRecorder`, which also hears
+of checkpoints that are deleted, and of the start of training.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 from nemo_runspec.artifacts.opening import active_tracking
+from nemo_runspec.artifacts.removal import RemovedCheckpoints
 from nemo_runspec.artifacts.tracker import LoggedArtifact
 from nemo_runspec.artifacts.tracking import (
     ArtifactTrackingResult,
@@ -112,8 +114,20 @@ def record_checkpoint(
     return log_artifact(artifact, tracking, name=name)
 
 
+@runtime_checkable
+class StartListener(Protocol):
+    """A backend that has something to do when training starts, on the rank that records."""
+
+    def training_started(self, tracking: ArtifactTrackingResult) -> None:
+        """Say in the framework's own run what it uses, for example."""
+        ...
+
+
 class CheckpointRecorder:
     """What a framework's hook holds: it records each checkpoint once, wherever its tracking says.
+
+    Several recorders of one tracking record a checkpoint once together, so that a callback and a
+    patch may both be in place. One that could not be recorded may be told of again.
 
     Args:
         tracking: Where to record; by default the tracking that is current now. A hook may be put
@@ -133,7 +147,7 @@ class CheckpointRecorder:
         self._name = name
         self._expected = tuple(expected)
         self._tracking = active_tracking() if tracking is None else tracking
-        self._dispatcher = CheckpointDispatcher([self._record])
+        self._removed: RemovedCheckpoints | None = None
         if self._tracking is not None:
             self._check(self._tracking)
 
@@ -147,10 +161,66 @@ class CheckpointRecorder:
 
     def emit(self, event: CheckpointSaved) -> None:
         """Record a checkpoint, unless it was recorded before; nothing is raised."""
-        self._dispatcher.emit(event)
+        try:
+            self._record(event)
+        except Exception:  # whatever a tracker raises, training goes on
+            logger.exception("Checkpoint %s was not recorded.", event.path)
+
+    def removed(self, path: Path, *, reason: str) -> None:
+        """Withdraw the versions of a checkpoint that was deleted; nothing is raised.
+
+        Args:
+            path: Its own directory, as the job sees it.
+            reason: Why it is gone, for whoever asks for the version later.
+        """
+        try:
+            self._withdraw(path, reason)
+        except Exception:  # whatever a tracker raises, training goes on
+            logger.exception("The version of the deleted checkpoint %s is still in use.", path)
+
+    def sweep(self, *, reason: str) -> None:
+        """Withdraw the versions of recorded checkpoints that are not there any more."""
+        for path in self.tracking.checkpoints.vanished():
+            self.removed(path, reason=reason)
+
+    def training_started(self) -> None:
+        """Tell the backends that training starts; nothing is raised."""
+        tracking = self.tracking
+        for backend in (tracking.manifest_tracker, tracking.wandb_tracker):
+            if not isinstance(backend, StartListener):
+                continue
+            try:
+                backend.training_started(tracking)
+            except Exception:  # whatever a service raises, training goes on
+                logger.exception("%s did not take the start of training.", backend)
 
     def _record(self, event: CheckpointSaved) -> None:
-        record_checkpoint(event, self.tracking, name=self._name)
+        ledger = self.tracking.checkpoints
+        if not ledger.claim(event.path):
+            return
+        try:
+            logged = record_checkpoint(event, self.tracking, name=self._name)
+        except BaseException:
+            ledger.release(event.path)
+            raise
+        ledger.settle(event.path, logged)
+
+    def _withdraw(self, path: Path, reason: str) -> None:
+        self.tracking.checkpoints.release(path)
+        if self._removed is None:
+            self._removed = self._removals()
+        if self._removed is None:
+            logger.warning("%s is gone, and no manifest says so: %s", path, reason)
+            return
+        for ref in self._removed.withdraw(str(resolve_host_path(path)), reason=reason):
+            logger.info("%s is withdrawn: %s", ref, reason)
+
+    def _removals(self) -> RemovedCheckpoints | None:
+        tracker = self.tracking.manifest_tracker
+        if tracker is None:
+            return None
+        name = self._name or self.tracking.output_name or ModelArtifact.__name__
+        return RemovedCheckpoints(tracker, name)
 
     def _check(self, tracking: ArtifactTrackingResult) -> None:
         active = {"manifest": tracking.manifest, "wandb": tracking.wandb}

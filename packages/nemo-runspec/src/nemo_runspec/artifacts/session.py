@@ -13,6 +13,7 @@ from typing import Any, Self
 from nemo_runspec.artifacts.base import Artifact
 from nemo_runspec.artifacts.composite import CompositeTracker
 from nemo_runspec.artifacts.inputs import TrackedInputs
+from nemo_runspec.artifacts.ledger import CheckpointLedger
 from nemo_runspec.artifacts.local import resolve_path, resolve_untracked
 from nemo_runspec.artifacts.paths import same_place
 from nemo_runspec.artifacts.recording import find_recorded, lineage_of
@@ -47,6 +48,7 @@ class ArtifactTrackingResult:
     Attributes:
         qualified_names: Full names of the artifacts that the configuration refers to.
         topic: What tells it from the other trackings of its job.
+        checkpoints: The checkpoints that this process recorded in it.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class ArtifactTrackingResult:
         self.aliases = tuple(aliases)
         self.qualified_names: list[str] = []
         self.topic = ""
+        self.checkpoints = CheckpointLedger()
         self._backend = _composed(manifest_tracker, wandb_tracker)
         self._provenance = None if provenance is None else dict(provenance)
         self._inputs = TrackedInputs()

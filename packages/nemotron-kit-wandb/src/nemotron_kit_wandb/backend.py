@@ -38,6 +38,14 @@ class WandbBackend:
 
         return advice()
 
+    def job_environment(
+        self, settings: Mapping[str, Any], environ: Mapping[str, str]
+    ) -> Mapping[str, str]:
+        """Collect what lets a job use W&B, without asking the server."""
+        from nemotron_kit_wandb.preflight import job_environment
+
+        return job_environment(settings, environ)
+
     def job_run(self, settings: Mapping[str, Any], job_type: str) -> AbstractContextManager[object]:
         """Start a run, and end it with the block; a run that is active already is left alone."""
         from nemotron_kit_wandb.job_run import job_run

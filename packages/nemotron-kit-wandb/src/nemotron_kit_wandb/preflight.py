@@ -13,9 +13,12 @@ from nemo_runspec.env_toml import load_env_toml
 from nemotron_kit_wandb.access import examine_wandb_access
 from nemotron_kit_wandb.config import WandbConfig
 from nemotron_kit_wandb.credentials import (
+    DEFAULT_SERVER,
     WandbCredentialsError,
+    WandbEnvironment,
     find_api_key,
     find_mode,
+    find_server,
     wandb_env,
 )
 
@@ -85,6 +88,35 @@ def advice(environ: Mapping[str, str] | None = None) -> Sequence[str]:
         "`[artifacts]`, or `wandb = false` there to say that this is meant."
     )
     return (sentence,)
+
+
+def job_environment(settings: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
+    """Collect what lets a job use W&B, whether we track it there or a framework does.
+
+    No server is asked, and what is missing or unusable is left out: only a job that is to be
+    tracked is checked, by :func:`preflight`.
+
+    Args:
+        settings: ``project`` and ``entity``, those that are known.
+        environ: The submitting process's environment.
+    """
+    named = {
+        "WANDB_PROJECT": settings.get("project"),
+        "WANDB_ENTITY": settings.get("entity"),
+        "WANDB_MODE": environ.get("WANDB_MODE"),
+    }
+    known = WandbEnvironment({name: str(value) for name, value in named.items() if value})
+    try:
+        key = find_api_key(environ)
+    except WandbCredentialsError as error:
+        logger.warning("A W&B API key was found that cannot be one: %s", error)
+        return known
+    if key is not None:
+        known["WANDB_API_KEY"] = key.value
+    server = find_server(environ)
+    if server != DEFAULT_SERVER:
+        known["WANDB_BASE_URL"] = server
+    return known
 
 
 def _without_server(config: WandbConfig, variables: Mapping[str, str], mode: str) -> Preflight:

@@ -120,6 +120,22 @@ class AdvisingBackend(Protocol):
 
 
 @runtime_checkable
+class EnvironmentBackend(Protocol):
+    """A backend whose service a job finds through variables, tracked by us or not."""
+
+    def job_environment(
+        self, settings: Mapping[str, Any], environ: Mapping[str, str]
+    ) -> Mapping[str, str]:
+        """Collect what is known, without asking the service; what is missing is left out.
+
+        Args:
+            settings: As for :class:`BackendSetup`.
+            environ: The submitting process's environment.
+        """
+        ...
+
+
+@runtime_checkable
 class RunBackend(Protocol):
     """A backend that shows a job as a run of its own."""
 

@@ -104,6 +104,26 @@ class RecipePlan:
         )
 
 
+def compose_job(request: RecipeRequest) -> DictConfig:
+    """Compose a job's configuration; no store is asked, and references stay as they are.
+
+    Args:
+        request: What the user asks for.
+
+    Raises:
+        ConfigError: The configuration cannot be used.
+    """
+    elsewhere = request.profile is not None and runs_elsewhere(request.profile)
+    return build_job_config(
+        request.recipe,
+        config_name=request.config,
+        overrides=request.overrides,
+        profile=request.profile,
+        argv=request.argv,
+        default_root=None if elsewhere else str(request.cwd.absolute() / EMBEDDED_ROOT),
+    )
+
+
 def plan_recipe(request: RecipeRequest) -> RecipePlan:
     """Compose, pin and check everything that a job needs; nothing is written.
 
@@ -117,14 +137,7 @@ def plan_recipe(request: RecipeRequest) -> RecipePlan:
         NemotronError: A backend would refuse what the job records: a key is missing or wrong.
     """
     elsewhere = request.profile is not None and runs_elsewhere(request.profile)
-    job = build_job_config(
-        request.recipe,
-        config_name=request.config,
-        overrides=request.overrides,
-        profile=request.profile,
-        argv=request.argv,
-        default_root=None if elsewhere else str(request.cwd.absolute() / EMBEDDED_ROOT),
-    )
+    job = compose_job(request)
     # Before references are looked up: a backend may do that, with the same credentials.
     checked = check_backends(job)
     visible = _known_now(request, seen_from_here(job) if elsewhere else None)

@@ -1,0 +1,197 @@
+"""Collect the environment of a job: what is found, what is said, and who wins."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from nemo_runspec.env_toml import EnvProfile, load_env_profile
+from nemo_runspec.errors import ConfigError
+from nemo_runspec.execution.environment.huggingface import find_huggingface
+from nemo_runspec.execution.environment.layers import SECTION, Layer, read_layers
+from nemo_runspec.execution.environment.model import JobEnvironment, JobVariable, Overruled
+from nemo_runspec.execution.environment.names import OWN_NAMES, check_name, check_value
+from nemo_runspec.execution.environment.wandb import as_variables, find_wandb
+from nemo_runspec.execution.plan import RecipePlan
+from nemo_runspec.execution.profiles import Profile
+from nemo_runspec.redaction import is_secret_key, known_secrets, redact_value
+
+_KEY = ".".join(SECTION)
+_FROM_ENVIRONMENT = re.compile(r"\$\{\s*oc\.env\s*:\s*([^,}\s]+)")
+
+
+def collect_environment(
+    plan: RecipePlan, profile: Profile, *, environ: Mapping[str, str] | None = None
+) -> JobEnvironment:
+    """Collect the variables of a job.
+
+    The last word has the command line, then the profile, the config's ``run.env``, the runspec,
+    and what is found: the logins of W&B and of the Hugging Face Hub. A ``null`` takes a variable
+    away. What is set for each job, such as ``NEMOTRON_RUN_DIR``, nobody overrules.
+
+    Args:
+        plan: The job.
+        profile: Where it runs.
+        environ: The environment to find logins in; by default the process's own.
+
+    Raises:
+        ConfigError: A name or value cannot reach a process, or a variable that it refers to is
+            not set.
+    """
+    variables = os.environ if environ is None else environ
+    layers = read_layers(plan, _as_written(plan, profile))
+    found = {item.name: item for item in _found(plan, variables)}
+    said = _said(plan.job, layers, known_secrets(variables))
+    return merge(found, said, layers, known_secrets(variables))
+
+
+def merge(
+    found: Mapping[str, JobVariable],
+    said: Mapping[str, JobVariable | None],
+    layers: Iterable[Layer],
+    known: list[str],
+) -> JobEnvironment:
+    """Let what is said win over what is found, and remember what did not count.
+
+    Args:
+        found: What logins offer.
+        said: What has the last word among the layers; None takes the variable away.
+        layers: All that was said, the highest first.
+        known: Values that are secrets.
+    """
+    kept = {**found, **said}
+    return JobEnvironment(
+        variables=tuple(
+            item
+            for name, item in sorted(kept.items())
+            if item is not None and name not in OWN_NAMES
+        ),
+        overruled=(*_losers(layers, known), *_unused(found, said)),
+        withheld=tuple(
+            (name, _first(layers, name)) for name, item in sorted(said.items()) if item is None
+        ),
+    )
+
+
+def check_variables(table: Mapping[Any, Any], *, key: str = _KEY) -> dict[str, str | None]:
+    """Check a resolved table of variables, and give its values as text.
+
+    Args:
+        table: Name to value; true and false become ``true`` and ``false``, null stays None.
+        key: Where it stands, for messages.
+
+    Raises:
+        ConfigError: A name or value cannot reach a process; the key is named.
+    """
+    checked: dict[str, str | None] = {}
+    for name, value in table.items():
+        where = f"{key}.{name}"
+        check_name(str(name), key=where)
+        checked[str(name)] = _as_text(value, where)
+    return checked
+
+
+def is_secret(name: str, raw: Any, value: str, known: list[str]) -> bool:
+    """Tell whether a variable's value must not be written: by its name, origin or looks.
+
+    Args:
+        name: The variable.
+        raw: Its value as written, interpolations kept.
+        value: Its value.
+        known: Values that are secrets.
+    """
+    origins = _FROM_ENVIRONMENT.findall(raw) if isinstance(raw, str) else []
+    shown: object = redact_value((name,), value, known)
+    return shown != value or any(map(is_secret_key, origins))
+
+
+def _as_written(plan: RecipePlan, profile: Profile) -> EnvProfile | None:
+    return None if plan.profile is None else load_env_profile(profile.name)
+
+
+def _found(plan: RecipePlan, environ: Mapping[str, str]) -> tuple[JobVariable, ...]:
+    settings = OmegaConf.select(plan.job, "run.wandb") or {}
+    return (
+        *find_huggingface(environ),
+        *find_wandb(settings, environ),
+        *as_variables(plan.checked.environment),
+    )
+
+
+def _said(
+    job: DictConfig, layers: tuple[Layer, ...], known: list[str]
+) -> dict[str, JobVariable | None]:
+    section = OmegaConf.select(job, _KEY, throw_on_missing=False)
+    if section is None:
+        return {}
+    if not isinstance(section, DictConfig):
+        raise ConfigError(f"'{_KEY}' must be a table of variables.", where=_KEY)
+    raw = OmegaConf.to_container(section, resolve=False)
+    values = check_variables({name: _resolved(section, name) for name in section})
+    return {
+        name: None
+        if value is None
+        else JobVariable(
+            name,
+            value,
+            secret=is_secret(name, raw[name] if isinstance(raw, dict) else None, value, known),
+            source=_first(layers, name),
+        )
+        for name, value in values.items()
+    }
+
+
+def _resolved(section: DictConfig, name: Any) -> Any:
+    try:
+        return section[name]
+    except OmegaConfBaseException as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise ConfigError(
+            f"The variable has no value: {reason}.",
+            where=f"{_KEY}.{name}",
+            hint="Set what it refers to before you submit, or give it a default: "
+            "${oc.env:NAME,''}.",
+        ) from error
+
+
+def _as_text(value: Any, where: str) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if not isinstance(value, str | int | float):
+        raise ConfigError(
+            "A variable is a text or a number.", where=where, hint="Put it between quotes."
+        )
+    check_value(str(value), key=where)
+    return str(value)
+
+
+def _first(layers: Iterable[Layer], name: str) -> str:
+    return next((layer.source for layer in layers if name in layer.table), "config")
+
+
+def _losers(layers: Iterable[Layer], known: list[str]) -> list[Overruled]:
+    losers: list[Overruled] = []
+    settled: set[str] = set(OWN_NAMES)
+    for layer in layers:
+        losers += [
+            Overruled(name, layer.source, str(redact_value((name,), value, known)))
+            for name, value in layer.table.items()
+            if name in settled
+        ]
+        settled |= set(layer.table)
+    return losers
+
+
+def _unused(
+    found: Mapping[str, JobVariable], said: Mapping[str, JobVariable | None]
+) -> list[Overruled]:
+    return [
+        Overruled(name, found[name].source, found[name].shown) for name in found if name in said
+    ]

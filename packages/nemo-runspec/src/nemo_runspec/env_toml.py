@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date, time
 from pathlib import Path
 from typing import Any
 
 from nemo_runspec.errors import ProfileError
+from nemo_runspec.profile_spellings import EXECUTOR, without_others
 from nemo_runspec.suggest import did_you_mean
 from nemo_runspec.toml_text import TomlSyntaxError, line_of, parse_toml
 
@@ -122,16 +124,18 @@ class EnvToml:
                 where=str(self.path),
                 hint=did_you_mean(name, self.profiles) or f"Add a table [{name}] to that file.",
             )
-        return EnvProfile(name, self.path, self._merged(name, ()))
+        merged = self._merged(name, ())
+        self._refuse_times(name, merged)
+        return EnvProfile(name, self.path, merged)
+
+    def lineage(self, name: str) -> tuple[str, ...]:
+        """Name a profile and all that it extends; what stands first wins."""
+        above = [self.lineage(parent) for parent in reversed(self._parents(name))]
+        return tuple(dict.fromkeys((name, *(item for names in above for item in names))))
 
     def table_with(self, name: str, key: str) -> str:
         """Name the profile that a key of a profile stands in: itself, or one that it extends."""
-        if key in self.profiles[name]:
-            return name
-        parents = reversed(self._parents(name))
-        return next(
-            (self.table_with(item, key) for item in parents if key in self._merged(item, ())), name
-        )
+        return next((item for item in self.lineage(name) if key in self.profiles[item]), name)
 
     def where(self, *keys: str) -> str:
         """Say in which file, and where possible on which line, a key stands."""
@@ -148,9 +152,24 @@ class EnvToml:
             )
         merged: dict[str, Any] = {}
         for parent in self._parents(name):
-            merged = merge_tables(merged, self._merged(parent, chain))
+            merged = self._over(merged, self._merged(parent, chain))
         own = {key: value for key, value in self.profiles[name].items() if key != _EXTENDS}
-        return merge_tables(merged, own)
+        return self._over(merged, own)
+
+    def _refuse_times(self, name: str, settings: Mapping[str, Any]) -> None:
+        """Point at a time that TOML took for one of its own kind of value."""
+        for key, value in settings.items():
+            if isinstance(value, (time, date)):
+                raise ProfileError(
+                    f"'{name}.{key}' is a time of TOML's own kind.",
+                    where=self.where(self.table_with(name, key), key),
+                    hint=f'Put it in quotes: {key} = "{value.isoformat()}".',
+                )
+
+    def _over(self, below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+        """Put a table over another one, whatever names their keys are written under."""
+        executor = above.get(EXECUTOR, below.get(EXECUTOR))
+        return merge_tables(without_others(below, above, executor), above)
 
     def _parents(self, name: str) -> Sequence[str]:
         extends = self.profiles[name].get(_EXTENDS, [])

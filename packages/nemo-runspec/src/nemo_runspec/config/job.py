@@ -10,18 +10,17 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from nemo_runspec.config.compose import compose_with, find_config, merge_values
 from nemo_runspec.config.escaping import escape_values
-from nemo_runspec.config.grammar import parse_override
+from nemo_runspec.config.grammar import Override, parse_override
 from nemo_runspec.config.overrides import apply_overrides
 from nemo_runspec.config.secrets import find_secrets
 from nemo_runspec.env_toml import EnvProfile, EnvToml, load_env_profile, load_env_toml
 from nemo_runspec.errors import ConfigError
 from nemo_runspec.naming import config_stem, output_artifact_name
+from nemo_runspec.profile_spellings import EXECUTOR, IMAGE, one_spelling
 from nemo_runspec.redaction import redact_words
 from nemo_runspec.runspec.model import Runspec
 
 _OFF = {"manifest": {"root": None}, "wandb": False}
-_IMAGE = "container"
-_OTHER_IMAGE_KEYS = ("image", "container_image")
 
 
 def build_job_config(
@@ -66,7 +65,7 @@ def build_job_config(
     run = _section(content, "run", file)
     content["run"] = {
         **run,
-        "env": _environment(runspec, _section(run, "env", file), chosen),
+        "env": _environment(runspec, _section(run, "env", file), chosen, _typed_executor(for_keys)),
         "wandb": _wandb(env, _section(run, "wandb", file)),
         "output": run.get("output") or output_artifact_name(runspec.name, name),
     }
@@ -93,13 +92,21 @@ def config_digest(config: DictConfig) -> str:
 
 
 def _environment(
-    runspec: Runspec, own: Mapping[Any, Any], profile: EnvProfile | None
+    runspec: Runspec, own: Mapping[Any, Any], profile: EnvProfile | None, executor: Any
 ) -> dict[str, Any]:
-    image = {_IMAGE: runspec.image}
-    merged: dict[str, Any] = {}
-    for layer in (image, runspec.env, own, profile or {}):
-        merged = merge_values(merged, _with_image_key(layer))
+    layers: tuple[Mapping[str, Any], ...] = (runspec.env, own, profile or {})
+    if executor is None:
+        executor = next((layer[EXECUTOR] for layer in reversed(layers) if EXECUTOR in layer), None)
+    merged: dict[str, Any] = {IMAGE: runspec.image}
+    for layer in layers:
+        merged = merge_values(merged, one_spelling(layer, executor))
     return merged
+
+
+def _typed_executor(overrides: Sequence[Override]) -> Any:
+    """The executor that the command line names, which decides how keys are spelled."""
+    typed = [item.value for item in overrides if item.key == f"run.env.{EXECUTOR}"]
+    return typed[-1] if typed else None
 
 
 def _wandb(env: EnvToml, own: Mapping[Any, Any]) -> dict[str, Any]:
@@ -117,7 +124,8 @@ def _finish(config: DictConfig, default_root: str | None) -> None:
     """Fill in what may only be decided after the overrides."""
     content = _raw(config)
     run = content.get("run") or {}
-    run["env"] = _with_image_key(run.get("env") or {})
+    env = run.get("env") or {}
+    run["env"] = one_spelling(env, env.get(EXECUTOR))
     artifacts = content.get("artifacts", {})
     manifest = {} if artifacts is None else artifacts.get("manifest", {})
     if artifacts is None:
@@ -141,7 +149,7 @@ def _record(
     """Write down where the configuration comes from."""
     from nemo_runspec.provenance import collect_provenance
 
-    image = _raw(config)["run"]["env"].get(_IMAGE)
+    image = _raw(config)["run"]["env"].get(IMAGE)
     provenance = escape_values(
         {
             "runspec": runspec.name,
@@ -155,18 +163,9 @@ def _record(
     )
     # An image that is computed is referred to, so that a relative reference keeps its meaning.
     computed = isinstance(image, str) and "${" in image
-    provenance["image"] = f"${{run.env.{_IMAGE}}}" if computed else image
+    provenance["image"] = f"${{run.env.{IMAGE}}}" if computed else image
     with open_dict(config):
         config.run.provenance = provenance
-
-
-def _with_image_key(layer: Mapping[str, Any]) -> dict[str, Any]:
-    """Spell the image's key one way, so that the layers override each other."""
-    renamed = {key: value for key, value in layer.items() if key not in _OTHER_IMAGE_KEYS}
-    for key in _OTHER_IMAGE_KEYS:
-        if key in layer:
-            renamed[_IMAGE] = layer[key]
-    return renamed
 
 
 def _section(content: Mapping[Any, Any], key: str, file: Path) -> dict[Any, Any]:

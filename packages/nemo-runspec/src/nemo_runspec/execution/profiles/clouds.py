@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from nemo_runspec.execution.profiles.model import ExecutorName, Profile, key
@@ -27,7 +27,7 @@ class SkypilotProfile(Profile):
     zone: str | tuple[str, ...] | None = key("zone, or several")
     gpus: str | tuple[str, ...] | None = key("kind of GPU, such as `H100`, or several")
     cpus: int | float | str | None = key("CPUs of each machine")
-    memory: int | float | str | None = key("memory of each machine, in GiB", spelled=("mem",))
+    memory: int | float | str | None = key("memory of each machine, in GiB")
     instance_type: str | tuple[str, ...] | None = key("kind of machine, or several")
     use_spot: bool | None = key("whether machines may be taken away")
     disk_size: int | None = key("disk of each machine, in GiB")
@@ -37,6 +37,7 @@ class SkypilotProfile(Profile):
     file_mounts: Mapping[str, str] = key("path on the machine to what is copied there", {})
     storage_mounts: Mapping[str, Any] = key("path on the machine to a bucket", {})
     cluster_name: str | None = key("name of the cluster; one that runs is used again")
+    setup: str | None = key("shell commands that run once, when the machines are new")
     autodown: bool = key("whether the machines go when the job is done", default=False)
     idle_minutes_to_autostop: int | None = key("minutes without a job until they stop")
     retry_until_up: bool = key("whether to wait until there are machines", default=False)
@@ -54,19 +55,11 @@ class DgxCloudProfile(Profile):
     base_url: str | None = key("address of the API")
     kube_apiserver_url: str | None = key("address of the cluster's Kubernetes API")
     client_id: str | None = key("the application's name")
-    client_secret: str | None = field(
-        default=None,
-        repr=False,
-        metadata={"says": "the application's secret: `${oc.env:NAME}`", "spelled": ()},
-    )
+    client_secret: str | None = key("the application's secret, as `${oc.env:NAME}`", shown=False)
     project_name: str | None = key("project")
-    pvc_nemo_run_dir: str | None = key(
-        "folder on a volume, where the job's files go", spelled=("remote_job_dir",)
-    )
+    pvc_nemo_run_dir: str | None = key("folder on a volume, where the job's files go")
     pvcs: tuple[Mapping[str, Any], ...] = key("volumes, each with `name` and `path`", ())
-    gpus_per_node: int = key(
-        "GPUs of each machine; by default those of the recipe", 0, spelled=("gpus",)
-    )
+    gpus_per_node: int = key("GPUs of each machine; by default those of the recipe", 0)
     distributed_framework: str = key("framework of jobs on several machines", "PyTorch")
     launched_from_cluster: bool = key("whether this machine sees the volume itself", default=False)
     custom_spec: Mapping[str, Any] = key("more fields of the workload's `spec`", {})
@@ -80,19 +73,15 @@ class LeptonProfile(Profile):
     executor: ClassVar[ExecutorName] = "lepton"
     lacks: ClassVar[frozenset[str]] = _NO_MOUNTS
 
-    nemo_run_dir: str | None = key(
-        "folder on a mounted storage, where the job's files go", spelled=("remote_job_dir",)
-    )
+    nemo_run_dir: str | None = key("folder on a mounted storage, where the job's files go")
     storage_mounts: tuple[Mapping[str, Any], ...] = key(
-        "storages, each with `path`, `mount_path` and `from`", (), spelled=("mounts",)
+        "storages, each with `path`, `mount_path` and `from`", ()
     )
     node_group: str | None = key("node group")
     node_reservation: str | None = key("reservation of machines")
     resource_shape: str | None = key("kind of machine, such as `gpu.8xh100-80gb`")
     head_resource_shape: str | None = key("kind of machine of a Ray cluster's head")
-    gpus_per_node: int = key(
-        "GPUs of each machine; by default those of the recipe", 0, spelled=("gpus",)
-    )
+    gpus_per_node: int = key("GPUs of each machine; by default those of the recipe", 0)
     shared_memory_size: int = key("shared memory, in MiB", 65536)
     ray_version: str | None = key("version of Ray on a Ray cluster")
     secret_vars: Mapping[str, str] = key("environment variable to the name of a Lepton secret", {})

@@ -15,6 +15,7 @@ from nemo_runspec.execution.profiles.kubernetes import KubeflowProfile, KubeRayP
 from nemo_runspec.execution.profiles.local import DockerProfile, LocalProfile
 from nemo_runspec.execution.profiles.model import Profile
 from nemo_runspec.execution.profiles.slurm import SlurmProfile
+from nemo_runspec.profile_spellings import IMAGE, spellings
 
 PROFILES: Mapping[str, type[Profile]] = {
     cls.executor: cls
@@ -29,8 +30,7 @@ PROFILES: Mapping[str, type[Profile]] = {
         KubeRayProfile,
     )
 }
-EXECUTOR = "executor"
-DEFAULT_EXECUTOR = "local"
+_ATTRIBUTES = {IMAGE: "container_image"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +55,15 @@ class ProfileKey:
 def keys_of(model: type[Profile]) -> Mapping[str, ProfileKey]:
     """List the keys of an executor's profiles by name, in the order of the reference."""
     types = get_type_hints(model, include_extras=True)
+    others: dict[str, list[str]] = {"container_image": [IMAGE]}
+    for written, usual in spellings(model.executor).items():
+        name = _ATTRIBUTES.get(usual, usual)
+        if written != name:
+            others.setdefault(name, []).append(written)
     return {
         item.name: ProfileKey(
             name=item.name,
-            spelled=item.metadata["spelled"],
+            spelled=tuple(sorted(others.get(item.name, ()))),
             annotation=types[item.name],
             default={} if item.default is MISSING else item.default,
             says=item.metadata["says"],

@@ -20,11 +20,9 @@ class KubeflowProfile(Profile):
 
     namespace: str = key("namespace", "default")
     runtime_ref: str = key("`ClusterTrainingRuntime` that the job uses", "torch-distributed")
-    gpus_per_node: int = key(
-        "GPUs of each pod; by default those of the recipe", 0, spelled=("gpus",)
-    )
-    cpu_requests: str | None = key("CPUs of each pod that are asked for", spelled=("cpus",))
-    memory_requests: str | None = key("memory of each pod that is asked for", spelled=("mem",))
+    gpus_per_node: int = key("GPUs of each pod; by default those of the recipe", 0)
+    cpu_requests: str | None = key("CPUs of each pod that are asked for")
+    memory_requests: str | None = key("memory of each pod that is asked for")
     cpu_limits: str | None = key("CPUs that each pod may use")
     memory_limits: str | None = key("memory that each pod may use")
     extra_resource_requests: Mapping[str, str] = key("more resources that are asked for", {})
@@ -34,7 +32,7 @@ class KubeflowProfile(Profile):
         "where they are mounted, as Kubernetes has it", ()
     )
     workdir_pvc: str | None = key("volume claim that the job's files are sent to")
-    workdir_pvc_path: str = key("where it is mounted", "/nemo_run", spelled=("remote_job_dir",))
+    workdir_pvc_path: str = key("where it is mounted", "/nemo_run")
     data_mover_image: str = key("image of the pod that sends them", "alpine:3.19")
     labels: Mapping[str, str] = key("labels of the job", {})
     annotations: Mapping[str, str] = key("annotations of the job", {})
@@ -63,13 +61,11 @@ class KubeRayProfile(Profile):
 
     namespace: str = key("namespace", "default")
     ray_version: str = key("version of Ray in the image", "2.43.0")
-    gpus_per_node: int = key(
-        "GPUs of each worker; by default those of the recipe", 0, spelled=("gpus",)
-    )
+    gpus_per_node: int = key("GPUs of each worker; by default those of the recipe", 0)
     head_cpu: str = key("CPUs of the head", "1")
     head_memory: str = key("memory of the head", "2Gi")
-    cpu_requests: str | None = key("CPUs of each worker", spelled=("cpus",))
-    memory_requests: str | None = key("memory of each worker", spelled=("mem",))
+    cpu_requests: str | None = key("CPUs of each worker")
+    memory_requests: str | None = key("memory of each worker")
     worker_groups: tuple[Mapping[str, Any], ...] = key(
         "groups of workers, each with `group_name`, `replicas`, `gpus_per_worker` …; by default "
         "one with `nodes` workers",

@@ -16,7 +16,7 @@ class LocalProfile(Profile):
     executor: ClassVar[ExecutorName] = "local"
     lacks: ClassVar[frozenset[str]] = frozenset({"container_image", "mounts", "nodes"})
 
-    gpus_per_node: int = key("GPUs that the job uses", 0, spelled=("gpus",))
+    gpus_per_node: int = key("GPUs that the job uses", 0)
     retries: int = key("times that a failed job is started again by NeMo-Run", 0)
 
     @property
@@ -32,9 +32,7 @@ class DockerProfile(Profile):
     executor: ClassVar[ExecutorName] = "docker"
     lacks: ClassVar[frozenset[str]] = frozenset({"nodes"})
 
-    gpus_per_node: int = key(
-        "GPUs that the container gets; -1 for all", 0, spelled=("gpus", "num_gpus")
-    )
+    gpus_per_node: int = key("GPUs that the container gets; -1 for all", 0)
     runtime: str | None = key("container runtime, such as `nvidia`")
     shm_size: str | None = key("shared memory, such as `8g`")
     ulimits: tuple[str, ...] = key("limits, each as `NAME:SOFT[:HARD]`", ())

@@ -15,18 +15,18 @@ LaunchMode = Literal["run", "batch"]
 NUMBER_TOO = "a number too"
 
 
-def key(says: str, default: Any = None, *, spelled: tuple[str, ...] = ()) -> Any:
+def key(says: str, default: Any = None, *, shown: bool = True) -> Any:
     """Declare a key of a profile.
 
     Args:
         says: What it is for, as the reference has it.
         default: What holds where it is not written.
-        spelled: Other names that it may be written under.
+        shown: Whether the model shows its value.
     """
-    metadata = {"says": says, "spelled": spelled}
+    metadata = {"says": says}
     if isinstance(default, dict):
-        return field(default_factory=lambda: dict(default), metadata=metadata)
-    return field(default=default, metadata=metadata)
+        return field(default_factory=lambda: dict(default), repr=shown, metadata=metadata)
+    return field(default=default, repr=shown, metadata=metadata)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,18 +43,15 @@ class Profile:
 
     name: str
     told: tuple[str, ...] = ()
-    container_image: str | None = key(
-        "image that the job runs in; above the recipe's own", spelled=("container", "image")
-    )
+    container_image: str | None = key("image that the job runs in; above the recipe's own")
     mounts: tuple[str, ...] = key(
         "folders that the container sees: `SOURCE:TARGET`, or `PATH` for the same path inside; "
         "`${auto_mount:git+URL@REF,TARGET}` clones a repository",
         (),
-        spelled=("container_mounts", "volumes"),
     )
-    env_vars: Mapping[str, str] = key("environment variables of the job", {})
+    env_vars: Mapping[str, str] = key("environment variables of the job", {}, shown=False)
     startup_commands: tuple[str, ...] = key("shell commands that run before the script", ())
-    nodes: int = key("machines; by default those of the recipe", 1, spelled=("num_nodes",))
+    nodes: int = key("machines; by default those of the recipe", 1)
     gpus_per_node: int = key("GPUs of each machine; by default those of the recipe", 0)
     ntasks_per_node: int | None = key(
         "processes on each machine; by default what the recipe's launcher needs"

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from nemo_runspec.config.locate import key_line
 from nemo_runspec.env_toml import EnvToml
+from nemo_runspec.profile_spellings import EXECUTOR, spellings
 from nemo_runspec.runspec import Runspec
 
 _SECTION = "run.env"
+_COMMAND_LINE = "the command line"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,41 +30,74 @@ class Origin:
     """
 
     name: str
-    env: EnvToml | None
+    env: EnvToml | None = None
     recipe: Runspec | None = None
     job: DictConfig | None = None
 
     def shown(self, key: str) -> str:
         """Spell a key as the user wrote it."""
-        return f"{self.name}.{key}" if self._in_profile(key) else f"{_SECTION}.{key}"
+        typed, written = self._typed(key), self._in_profile(key)
+        if typed is not None:
+            return f"{_SECTION}.{typed}"
+        if written is not None:
+            return f"{self.name}.{written}"
+        return f"{_SECTION}.{key}" if self.job is not None else key
 
     def is_default(self, key: str) -> bool:
         """Tell whether only the recipe or its configuration sets a key."""
-        return self.job is not None and not self._in_profile(key) and not self._typed(key)
+        named = (self._typed(key), self._in_profile(key))
+        return self.job is not None and named == (None, None)
 
     def where(self, key: str, *below: str) -> str | None:
         """Name the file and line of a key, or the command line."""
-        if self._typed(key):
-            return "the command line"
-        if self.env is not None and self._in_profile(key):
-            table = self.env.table_with(self.name, key)
-            return self.env.where(table, key, *below)
+        if self._typed(key) is not None:
+            return _COMMAND_LINE
+        written = self._in_profile(key)
+        if self.env is not None and written is not None:
+            return self.env.where(self.env.table_with(self.name, written), written, *below)
+        if self.recipe is not None and key in self.recipe.env:
+            return str(self.recipe.path)
+        return self._in_config(key, *below)
+
+    def tables(self) -> list[tuple[str, Mapping[str, Any]]]:
+        """List the tables of env.toml that the profile consists of, each with its name."""
+        if self.env is None or self.name not in self.env.profiles:
+            return []
+        return [(name, self.env.profiles[name]) for name in self.env.lineage(self.name)]
+
+    def _in_config(self, key: str, *below: str) -> str | None:
         if self.job is None:
             return None
         file = OmegaConf.select(self.job, "run.provenance.config_file")
-        return None if file is None else str(file)
+        if file is None:
+            return None
+        line = key_line(Path(file), ("run", "env", key, *below))
+        return str(file) if line is None else f"{file}:{line}"
 
-    def _in_profile(self, key: str) -> bool:
+    def _in_profile(self, key: str) -> str | None:
+        """How the profile spells a key; None where it does not write it."""
         if self.env is None or self.name not in self.env.profiles:
-            return self.job is None
-        return key in self.env.profile(self.name)
+            return None
+        settings = self.env.profile(self.name)
+        return next((name for name in self._names(key) if name in settings), None)
 
-    def _typed(self, key: str) -> bool:
-        """Tell whether the command line sets a key."""
+    def _typed(self, key: str) -> str | None:
+        """How the command line spells a key; None where it does not write it."""
         if self.job is None:
-            return False
-        words = OmegaConf.select(self.job, "run.provenance.argv") or ()
-        beginning = f"{_SECTION}.{key}"
-        return any(
-            str(word).lstrip("+~").startswith((f"{beginning}=", f"{beginning}.")) for word in words
-        )
+            return None
+        words = [str(word) for word in OmegaConf.select(self.job, "run.provenance.argv") or ()]
+        return next((name for name in self._names(key) if _is_typed(name, words)), None)
+
+    def _names(self, key: str) -> list[str]:
+        executor = None
+        if self.job is not None:
+            executor = OmegaConf.select(self.job, f"{_SECTION}.{EXECUTOR}")
+        elif self.env is not None and self.name in self.env.profiles:
+            executor = self.env.profile(self.name).get(EXECUTOR)
+        usual = spellings(executor)
+        return [*(name for name, other in usual.items() if other == key), key]
+
+
+def _is_typed(name: str, words: list[str]) -> bool:
+    beginning = f"{_SECTION}.{name}"
+    return any(word.lstrip("+").startswith((f"{beginning}=", f"{beginning}.")) for word in words)

@@ -12,16 +12,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nemo_runspec.env_toml import EnvToml, load_env_profile, load_env_toml
 from nemo_runspec.errors import ProfileError
-from nemo_runspec.execution.profiles.keys import (
-    DEFAULT_EXECUTOR,
-    EXECUTOR,
-    PROFILES,
-    keys_of,
-    spellings_of,
-)
+from nemo_runspec.execution.profiles.keys import PROFILES, keys_of, spellings_of
 from nemo_runspec.execution.profiles.model import Profile
 from nemo_runspec.execution.profiles.origin import Origin
 from nemo_runspec.execution.profiles.values import WrongValueError, fitted
+from nemo_runspec.profile_spellings import DEFAULT_EXECUTOR, EXECUTOR, one_spelling
 from nemo_runspec.redaction import redact_text
 from nemo_runspec.resolvers.registration import register_resolvers
 from nemo_runspec.runspec import Runspec
@@ -78,8 +73,25 @@ def profile_of(settings: Mapping[str, Any], *, name: str, env: EnvToml | None = 
         env: The env.toml that they stand in, if they do.
     """
     origin = Origin(name=name, env=env)
-    job = OmegaConf.create({"run": {"env": dict(settings)}})
-    return _build(_resolved(job, settings, origin), origin)
+    usual = one_spelling(settings, settings.get(EXECUTOR))
+    job = OmegaConf.create({"run": {"env": usual}})
+    return _build(_resolved(job, usual, origin), origin)
+
+
+def _refuse_two_spellings(model: type[Profile], origin: Origin) -> None:
+    """One table may not say the same thing twice."""
+    known = spellings_of(model)
+    for table, settings in origin.tables():
+        found: dict[str, str] = {}
+        for written in settings:
+            name = known[written].name if written in known else written
+            if name in found and origin.env is not None:
+                raise ProfileError(
+                    f"'{table}.{found[name]}' and '{table}.{written}' are the same key.",
+                    where=origin.env.where(table, written),
+                    hint="Remove one of them.",
+                )
+            found[name] = written
 
 
 def _resolved(job: DictConfig, raw: Mapping[Any, Any], origin: Origin) -> dict[str, Any]:
@@ -94,7 +106,8 @@ def _resolved(job: DictConfig, raw: Mapping[Any, Any], origin: Origin) -> dict[s
         except OmegaConfBaseException as error:
             first = str(error).partition("\n")[0].rstrip(".")
             raise ProfileError(
-                f"'{origin.shown(key)}' cannot be resolved: {first}.", where=origin.where(key)
+                f"'{origin.shown(str(key))}' cannot be resolved: {first}.",
+                where=origin.where(str(key)),
             ) from error
         if value is not None:
             values[str(key)] = value
@@ -103,6 +116,7 @@ def _resolved(job: DictConfig, raw: Mapping[Any, Any], origin: Origin) -> dict[s
 
 def _build(values: Mapping[str, Any], origin: Origin) -> Profile:
     model = _model(values.get(EXECUTOR, DEFAULT_EXECUTOR), origin)
+    _refuse_two_spellings(model, origin)
     known = spellings_of(model)
     found: dict[str, Any] = {}
     told: list[str] = []
@@ -113,12 +127,6 @@ def _build(values: Mapping[str, Any], origin: Origin) -> Profile:
             told += _no_place(written, model, origin)
             continue
         key = known[written]
-        if key.name in found:
-            raise ProfileError(
-                f"'{origin.shown(written)}' and another key both set '{key.name}'.",
-                where=origin.where(written),
-                hint=f"Keep one of {', '.join((key.name, *key.spelled))}.",
-            )
         try:
             found[key.name] = fitted(value, key.annotation)
         except WrongValueError as error:

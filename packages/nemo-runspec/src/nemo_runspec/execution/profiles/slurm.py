@@ -31,8 +31,7 @@ class SlurmProfile(Profile):
     port: int | None = key("ssh port; by default the one that ssh chooses")
     identity: str | None = key("file with a private key; by default what ssh chooses")
     remote_job_dir: str | None = key(
-        "folder on the cluster that every node sees: job folders, code and logs lie there",
-        spelled=("job_dir",),
+        "folder on the cluster that every node sees: job folders, code and logs lie there"
     )
     account: str | None = key("account that is charged")
     partition: str | None = key("partition, for `--run` and `--batch` alike")
@@ -41,10 +40,8 @@ class SlurmProfile(Profile):
     time: Annotated[str, NUMBER_TOO] = key(
         "longest time that the job may run, as `D-HH:MM:SS` or minutes", "00:10:00"
     )
-    gpus_per_node: int = key(
-        "GPUs of each machine; by default those of the recipe", 0, spelled=("gpus",)
-    )
-    cpus_per_task: int | None = key("CPUs of each process", spelled=("cpus",))
+    gpus_per_node: int = key("GPUs of each machine; by default those of the recipe", 0)
+    cpus_per_task: int | None = key("CPUs of each process")
     cpus_per_gpu: int | None = key("CPUs for each GPU")
     gpus_per_task: int | None = key("GPUs of each process")
     mem: Annotated[str, NUMBER_TOO] | None = key(

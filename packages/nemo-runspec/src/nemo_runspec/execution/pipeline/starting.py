@@ -1,0 +1,147 @@
+"""Start a chain, or go on with one that was stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from nemo_runspec.errors import ExecutionError, UsageError
+from nemo_runspec.execution.pipeline.addressing import find_stage, split_address
+from nemo_runspec.execution.pipeline.alone import processes_of
+from nemo_runspec.execution.pipeline.chain import build_chain
+from nemo_runspec.execution.pipeline.handover import why_gone
+from nemo_runspec.execution.pipeline.model import Chain, ChainRequest
+from nemo_runspec.execution.pipeline.ordering import following
+from nemo_runspec.execution.pipeline.planning import PlannedPipe, plan_pipe, succeeded
+from nemo_runspec.execution.pipeline.record import (
+    PipeFile,
+    PipeMode,
+    PipeRecord,
+    StageRecord,
+    new_pipe_folder,
+)
+
+
+def start_pipe(request: ChainRequest, mode: PipeMode = "local") -> tuple[PlannedPipe, PipeFile]:
+    """Plan a new chain; nothing is written yet.
+
+    Args:
+        request: What the user asks for.
+        mode: How its stages are run.
+
+    Returns:
+        The chain, and its record, to be created when it runs.
+
+    Raises:
+        NemotronError: A stage cannot be planned, or they make no chain.
+    """
+    chain = build_chain(request)
+    folder = new_pipe_folder(request.cwd, request.family)
+    pipe = plan_pipe(chain, request, pipe_id=folder.name, mode=mode)
+    return pipe, PipeFile(folder, pipe.record)
+
+
+def continue_pipe(
+    file: PipeFile, request: ChainRequest, mode: PipeMode
+) -> tuple[PlannedPipe, tuple[str, ...]]:
+    """Plan the rest of a chain that was stopped; its record on disk is left as it is.
+
+    Args:
+        file: Its record.
+        request: What the user adds: overrides, another profile.
+        mode: How the rest is run.
+
+    Returns:
+        The chain, and sentences on what has to run again.
+
+    Raises:
+        ExecutionError: A stage of it still runs.
+        UsageError: It cannot go on like this: an override is for a stage that has run, a recipe
+            is gone, artifacts would be recorded elsewhere.
+        NemotronError: A stage cannot be planned.
+    """
+    record = file.record
+    _refuse_running(record)
+    whole = replace(
+        request,
+        config=record.config,
+        stage_configs=record.stage_configs,
+        overrides=(*record.overrides, *request.overrides),
+        only=tuple(stage.name for stage in record.stages),
+    )
+    chain = build_chain(whole)
+    _check_same(chain, record)
+    again, told = _to_repeat(chain, record)
+    waiting = replace(record, stages=tuple(_reset(each, again) for each in record.stages))
+    _refuse_late(request.overrides, waiting)
+    pipe = plan_pipe(chain, whole, pipe_id=record.id, mode=mode, earlier=waiting)
+    return pipe, told
+
+
+def _refuse_running(record: PipeRecord) -> None:
+    for stage in record.stages:
+        alive = processes_of(stage.run_dir) if stage.state == "running" and stage.run_dir else []
+        if alive:
+            numbers = " ".join(map(str, alive))
+            raise ExecutionError(
+                f"Stage {stage.name} of this chain still runs, left behind by a command that was "
+                "killed.",
+                where=stage.run_dir,
+                hint=f"Wait for its end, or end it with: kill {numbers}",
+            )
+
+
+def _check_same(chain: Chain, record: PipeRecord) -> None:
+    present = {stage.name for stage in chain.stages}
+    gone = [stage.name for stage in record.stages if stage.name not in present]
+    if gone:
+        raise UsageError(
+            f"The chain has the stage {gone[0]}, whose recipe or configuration is gone.",
+            hint=f"Bring it back, or start a new chain: nemotron {record.family} pipe",
+        )
+    root = chain.stages[0].tracking.root
+    if root != record.root:
+        raise UsageError(
+            f"The chain records in {record.root or 'no manifest store'}, not in {root or 'none'}.",
+            where="artifacts.manifest.root",
+            hint=f"Resume it with --root {record.root}" if record.root else None,
+        )
+
+
+def _to_repeat(chain: Chain, record: PipeRecord) -> tuple[set[str], tuple[str, ...]]:
+    """The stages whose artifacts are gone, and those that read from them."""
+    done = succeeded(record)
+    told: list[str] = []
+    gone: list[str] = []
+    for stage in chain.stages:
+        reason = None
+        if stage.name in done:
+            reason = why_gone(stage.tracking, done[stage.name], record.alias)
+        if reason is not None:
+            gone.append(stage.name)
+            told.append(f"Stage {stage.name} runs again: {done[stage.name].artifact} {reason}.")
+    again = following(gone, chain.stages)
+    later = [name for name in done if name in again and name not in gone]
+    if later:
+        told.append(f"So do those that read from it: {', '.join(later)}.")
+    return again, tuple(told)
+
+
+def _reset(stage: StageRecord, again: set[str]) -> StageRecord:
+    if stage.state == "succeeded" and stage.name not in again:
+        return stage
+    return replace(stage, state="waiting")
+
+
+def _refuse_late(overrides: Sequence[str], record: PipeRecord) -> None:
+    names = [stage.name for stage in record.stages]
+    for text in overrides:
+        written, _ = split_address(text)
+        name = None if written is None else find_stage(written, names)
+        if name in succeeded(record):
+            raise UsageError(
+                f"Stage {name} has run already.",
+                where=text,
+                hint="Leave it out, or start a new chain with it: "
+                f"nemotron {record.family} pipe --from {name} {text}",
+            )

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from nemo_runspec.exports import lazy_exports
 
 if TYPE_CHECKING:
+    from nemotron_kit_megatron.callbacks import checkpoint_callbacks as checkpoint_callbacks
+    from nemotron_kit_megatron.callbacks import training_hooks as training_hooks
     from nemotron_kit_megatron.checkpoints import checkpoint_saved as checkpoint_saved
     from nemotron_kit_megatron.patches import (
         patch_checkpoint_logging_both as patch_checkpoint_logging_both,
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     )
 
 EXPORTS = {
+    "checkpoint_callbacks": "nemotron_kit_megatron.callbacks:checkpoint_callbacks",
     "checkpoint_saved": "nemotron_kit_megatron.checkpoints:checkpoint_saved",
     "patch_checkpoint_logging_both": (
         "nemotron_kit_megatron.patches:patch_checkpoint_logging_both"
@@ -29,6 +32,7 @@ EXPORTS = {
     "patch_wandb_checkpoint_logging": (
         "nemotron_kit_megatron.patches:patch_wandb_checkpoint_logging"
     ),
+    "training_hooks": "nemotron_kit_megatron.callbacks:training_hooks",
 }
 
 __getattr__, __dir__ = lazy_exports(__name__, EXPORTS)

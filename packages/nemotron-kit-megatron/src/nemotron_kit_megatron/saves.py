@@ -1,0 +1,63 @@
+"""What a save directory says of the checkpoints in it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from nemo_runspec.errors import ArtifactError
+
+TRACKER_FILE = "latest_checkpointed_iteration.txt"
+
+# Megatron-Bridge keeps such checkpoints there unless it is told another place.
+_RESTART_FOLDER = "non_persistent"
+_RELEASE = "release"
+
+
+@dataclass(frozen=True)
+class LatestSave:
+    """The checkpoint that a save directory names as its last.
+
+    Attributes:
+        path: The directory of that iteration.
+        iteration: Its step.
+        written_ns: When the directory said so, by its own clock; two saves of one iteration
+            differ in it.
+    """
+
+    path: Path
+    iteration: int
+    written_ns: int
+
+
+def read_latest(save_dir: Path) -> LatestSave | None:
+    """Read which checkpoint was saved last.
+
+    Args:
+        save_dir: The directory that holds all iterations.
+
+    Returns:
+        The checkpoint; None where there is none yet, or only a released model without a step.
+
+    Raises:
+        ArtifactError: The file that names it holds something else.
+    """
+    file = save_dir / TRACKER_FILE
+    try:
+        with file.open(encoding="utf-8", errors="replace") as stream:
+            text = stream.read(64).strip()
+            written_ns = os.fstat(stream.fileno()).st_mtime_ns
+    except FileNotFoundError:
+        return None
+    if text == _RELEASE:
+        return None
+    if not text.isascii() or not text.isdigit():
+        raise ArtifactError(f"It holds {text!r}, which is no iteration.", where=str(file))
+    iteration = int(text)
+    return LatestSave(save_dir / f"iter_{iteration:07d}", iteration, written_ns)
+
+
+def is_for_restart(save_dir: Path) -> bool:
+    """Tell whether checkpoints in this directory are kept only until the next one is there."""
+    return save_dir.name == _RESTART_FOLDER

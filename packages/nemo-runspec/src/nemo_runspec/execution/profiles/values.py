@@ -99,7 +99,8 @@ def _table(value: Any, annotation: Any) -> dict[str, Any]:
         raise WrongValueError((), value, described(Mapping[str, annotation]))
     if annotation is not str:
         return {str(name): item for name, item in value.items()}
-    return {str(name): _at(str(name), _as_text(item), str) for name, item in value.items()}
+    texts = {str(name): _as_text(item) for name, item in value.items() if item is not None}
+    return {name: _at(name, item, str) for name, item in texts.items()}
 
 
 def _at(name: str, value: Any, annotation: Any) -> Any:

@@ -1,0 +1,1 @@
+"""One module for each kind of executor: what NeMo-Run's constructor is given."""

@@ -18,6 +18,7 @@ from nemotron.kit import (
     SplitJsonlDataArtifact,
     add_wandb_tags,
     apply_hydra_overrides,
+    build_executor,
     cli,
     finish_wandb,
     init_wandb_if_configured,
@@ -30,6 +31,7 @@ from nemotron.kit import (
 from nemotron.kit.artifacts import Artifact as ArtifactOfTheList
 from nemotron.kit.artifacts.base import Artifact
 from nemotron.kit.resolvers import clear_artifact_cache, register_resolvers_from_config
+from nemotron.kit.run import build_executor as build_executor_of_run
 from nemotron.kit.run import load_wandb_config
 from nemotron.kit.trackers import ManifestTracker, Tracker, WandbTracker
 from nemotron.kit.train_script import (
@@ -152,6 +154,8 @@ def patches() -> None:
 def profiles_and_stores() -> None:
     profile = load_env_profile("YOUR-CLUSTER")
     executor: Any = profile["executor"]
+    executor = build_executor("YOUR-CLUSTER", mode="batch", nodes=2)
+    executor = build_executor_of_run(profile, env_vars={"HF_HOME": "/lustre/hf"})
     assert_type(ManifestTracker("/lustre/artifacts").names(), list[str])
     trackers: list[Tracker] = [ManifestTracker("/lustre/artifacts"), WandbTracker("nemotron")]
     del trackers

@@ -23,7 +23,7 @@ WANDB = [
 FACADES = {
     "nemotron.kit": [
         *TYPES,
-        *("add_wandb_tags", "apply_hydra_overrides", "cli", "finish_wandb"),
+        *("add_wandb_tags", "apply_hydra_overrides", "build_executor", "cli", "finish_wandb"),
         *("init_wandb_if_configured", "load_env_profile", "load_omegaconf_yaml"),
         *("log_artifact", "setup_artifact_tracking", "wandb_kit"),
     ],
@@ -35,7 +35,7 @@ FACADES = {
         *("omegaconf_to_dataclass", "parse_config_and_overrides", "save_configs"),
     ],
     "nemotron.kit.resolvers": ["clear_artifact_cache", "register_resolvers_from_config"],
-    "nemotron.kit.run": ["load_env_profile", "load_wandb_config"],
+    "nemotron.kit.run": ["build_executor", "load_env_profile", "load_wandb_config"],
     "nemotron.kit.trackers": ["ManifestTracker", "Tracker", "WandbTracker"],
     "nemotron.kit.train_script": [
         "init_wandb_from_env",
@@ -96,5 +96,5 @@ def test_importing_the_facade_loads_nothing_else() -> None:
 
 
 def test_a_name_that_does_not_exist_is_an_attribute_error() -> None:
-    with pytest.raises(ImportError, match="cannot import name 'build_executor'"):
-        from nemotron.kit import build_executor  # noqa: F401
+    with pytest.raises(ImportError, match="cannot import name 'build_trainer'"):
+        from nemotron.kit import build_trainer  # noqa: F401

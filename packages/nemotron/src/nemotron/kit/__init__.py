@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from nemo_runspec.config import cli as cli
     from nemo_runspec.config import load_omegaconf_yaml as load_omegaconf_yaml
     from nemo_runspec.env_toml import load_env_profile as load_env_profile
+    from nemo_runspec.execution import build_executor as build_executor
     from nemotron.kit import wandb_kit as wandb_kit
     from nemotron_kit_wandb.run import add_wandb_tags as add_wandb_tags
     from nemotron_kit_wandb.run import finish_wandb as finish_wandb
@@ -38,6 +39,7 @@ EXPORTS = {
     "SplitJsonlDataArtifact": "nemo_runspec.artifacts:SplitJsonlDataArtifact",
     "add_wandb_tags": "nemotron_kit_wandb.run:add_wandb_tags",
     "apply_hydra_overrides": "nemo_runspec.config:apply_hydra_overrides",
+    "build_executor": "nemo_runspec.execution:build_executor",
     "cli": "nemo_runspec.config:cli",
     "finish_wandb": "nemotron_kit_wandb.run:finish_wandb",
     "init_wandb_if_configured": "nemotron_kit_wandb.run:init_wandb_if_configured",

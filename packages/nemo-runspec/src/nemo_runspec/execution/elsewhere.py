@@ -9,10 +9,8 @@ from omegaconf import DictConfig
 from nemo_runspec.artifacts.paths import local_path
 from nemo_runspec.artifacts.reference import looks_like_path
 from nemo_runspec.artifacts.settings import read_settings
-from nemo_runspec.env_toml import load_env_profile
 from nemo_runspec.execution.inputs import ArtifactInput
-
-_HERE = frozenset({"local", "docker"})
+from nemo_runspec.execution.profiles import load_profile
 
 
 def runs_elsewhere(profile: str) -> bool:
@@ -22,13 +20,9 @@ def runs_elsewhere(profile: str) -> bool:
         profile: Its name in env.toml.
 
     Raises:
-        ProfileError: There is no such profile, or no env.toml.
+        ProfileError: There is no such profile, it is malformed, or there is no env.toml.
     """
-    settings = load_env_profile(profile)
-    executor = settings.get("executor", "local")
-    if executor == "slurm":
-        return bool(settings.get("tunnel", "ssh" if settings.get("host") else "local") == "ssh")
-    return executor not in _HERE
+    return load_profile(profile).elsewhere
 
 
 def seen_from_here(job: DictConfig) -> Callable[[str], bool]:

@@ -13,6 +13,7 @@ from nemo_runspec.config import save_configs
 from nemo_runspec.distributed.folders import propose_run_directory
 from nemo_runspec.errors import ExecutionError
 from nemo_runspec.execution.command import require_launcher
+from nemo_runspec.execution.ending import is_reused, last_manifest, why_no_manifest
 from nemo_runspec.execution.plan import RecipePlan
 from nemo_runspec.execution.process import ChildStreams, run_child
 from nemo_runspec.execution.requirements import require_dependencies
@@ -65,27 +66,22 @@ class RunOutcome:
     @property
     def manifest(self) -> str | None:
         """Where the last manifest lies; None where there is none."""
-        paths = [item.get("manifest_path") for item in self.result.artifacts]
-        return next((str(path) for path in reversed(paths) if path), None)
+        return last_manifest(self.result)
 
     @property
     def reused(self) -> bool:
         """Whether everything that was recorded had been recorded before."""
-        artifacts = self.result.artifacts
-        return bool(artifacts) and all(item.get("reused") for item in artifacts)
+        return is_reused(self.result)
 
     @property
     def missing_manifest(self) -> str | None:
         """Why there is no manifest, in one sentence; None where there is one."""
-        if self.manifest is not None:
-            return None
-        if self.result.manifest_missing:
-            return self.result.manifest_missing
-        if self.run.plan.manifest_root is None:
-            return "off: artifacts.manifest.root is not set"
-        if not self.succeeded:
-            return self.root_problem or "the job failed before it recorded an artifact"
-        return "the recipe recorded no artifact"
+        return why_no_manifest(
+            self.result,
+            root=self.run.plan.manifest_root,
+            succeeded=self.succeeded,
+            problem=self.root_problem,
+        )
 
 
 def run_recipe(
@@ -109,9 +105,7 @@ def run_recipe(
         ExecutionError: torch or Ray is needed and absent, the run directory cannot be written,
             the script cannot be started, or its result cannot be read.
     """
-    require_launcher(plan.recipe, plan.image)
-    require_dependencies(plan.recipe)
-    run = _prepare(plan)
+    run = prepare_run(plan)
     announce(run)
     variables = os.environ if environment is None else environment
     code = run_child(
@@ -135,8 +129,19 @@ def _deliveries(run: PreparedRun) -> tuple[Delivery, ...]:
     return tuple(find_backend("wandb").pending(run.run_dir))
 
 
-def _prepare(plan: RecipePlan) -> PreparedRun:
-    run_dir = _create_run_dir(plan)
+def prepare_run(plan: RecipePlan) -> PreparedRun:
+    """Check that a recipe can start here, and make its run directory.
+
+    Args:
+        plan: The job.
+
+    Raises:
+        MissingDependencyError: A package that the recipe's header names is not installed.
+        ExecutionError: torch or Ray is needed and absent, or the run directory cannot be written.
+    """
+    require_launcher(plan.recipe, plan.image)
+    require_dependencies(plan.recipe)
+    run_dir = create_run_dir(plan)
     try:
         job_config, train_config = save_configs(plan.job, plan.train, run_dir)
         command = tuple(plan.command(train_config))
@@ -146,7 +151,12 @@ def _prepare(plan: RecipePlan) -> PreparedRun:
     return PreparedRun(plan, run_dir, job_config, train_config, command)
 
 
-def _create_run_dir(plan: RecipePlan) -> Path:
+def create_run_dir(plan: RecipePlan) -> Path:
+    """Create a new run directory for a job, below its working directory.
+
+    Raises:
+        ExecutionError: It cannot be created.
+    """
     run_dir = propose_run_directory(plan.cwd, plan.recipe.name.replace("/", "-"))
     try:
         run_dir.mkdir(parents=True)

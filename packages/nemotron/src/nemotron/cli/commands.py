@@ -10,8 +10,14 @@ from nemo_runspec.errors import UsageError
 from nemo_runspec.runspec import Runspec
 from nemotron.cli import help_pages
 from nemotron.cli.app import App
-from nemotron.cli.completion import complete_reference, config_completer, override_completer
+from nemotron.cli.completion import (
+    complete_profile,
+    complete_reference,
+    config_completer,
+    override_completer,
+)
 from nemotron.cli.imports.targets import ImportTarget
+from nemotron.cli.pipeline.targets import PipeTarget
 from nemotron.cli.tree import Branch
 
 DEBUG = click.Option(["--debug"], is_flag=True, help="Show the traceback of an error.")
@@ -25,7 +31,11 @@ ROOT = click.Option(
     help="Where artifacts are recorded: a folder, or an s3://, gs:// or hf:// URL.",
 )
 _HELP = {"help_option_names": ["-h", "--help"]}
-_NOT_YET = ("--run", "--batch", "--stage")
+_MODES = {
+    "--run": "Submit with a profile of env.toml, follow the job, and end as it ends.",
+    "--batch": "Submit with a profile of env.toml, say how to follow the job, and leave.",
+    "--stage": "Put everything where a profile's jobs run, and say how to start it there.",
+}
 
 
 def app_of(context: click.Context) -> App:
@@ -148,11 +158,6 @@ class RecipeCommand(click.Command):
             raise
 
     def _explain(self, option: str) -> None:
-        if option in _NOT_YET:
-            raise UsageError(
-                f"'{option}' is not available in this release: recipes run on this machine.",
-                hint=f"Leave '{option}' out.",
-            )
         if option.startswith("--art."):
             from nemo_runspec.suggest import did_you_mean
 
@@ -166,12 +171,16 @@ class RecipeCommand(click.Command):
             )
 
 
-def command_for(word: str, child: Branch | Runspec | ImportTarget) -> click.Command:
+def command_for(word: str, child: Branch | Runspec | ImportTarget | PipeTarget) -> click.Command:
     """Make the click command of one node of the tree."""
     if isinstance(child, Branch):
         return BranchGroup(word, child)
     if isinstance(child, Runspec):
         return RecipeCommand(word, child)
+    if isinstance(child, PipeTarget):
+        from nemotron.cli.pipeline.command import PipeCommand
+
+        return PipeCommand(word, child)
     from nemotron.cli.imports.command import ImportCommand
 
     return ImportCommand(word, child)
@@ -189,6 +198,10 @@ def _recipe_params(recipe: Runspec) -> list[click.Parameter]:
             metavar="NAME|PATH",
             help=f"Configuration to use, by name or file. [default: {recipe.config.default}]",
             shell_complete=config_completer(recipe),
+        ),
+        *(
+            click.Option([name], metavar="PROFILE", help=text, shell_complete=complete_profile)
+            for name, text in _MODES.items()
         ),
         click.Option(
             ["--dry-run"],

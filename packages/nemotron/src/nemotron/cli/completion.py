@@ -7,13 +7,16 @@ reference is completed.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeAlias
 
 import click
 from click.shell_completion import CompletionItem
 
+from nemo_runspec.env_toml import find_env_toml, load_env_toml
 from nemo_runspec.errors import NemotronError
 from nemo_runspec.runspec import Runspec
+from nemotron.cli.app import App
 from nemotron.cli.config_list import list_configs
 
 COMPLETION_VARIABLE = "_NEMOTRON_COMPLETE"
@@ -26,6 +29,31 @@ def complete_reference(
 ) -> list[CompletionItem[str]]:
     """Complete an artifact's name, then its versions and aliases."""
     return [CompletionItem(text) for text in _references(ctx, incomplete)]
+
+
+def complete_profile(
+    ctx: click.Context, _param: click.Parameter, incomplete: str
+) -> list[CompletionItem[str]]:
+    """Complete the name of an execution profile of env.toml."""
+    try:
+        file = find_env_toml(_cwd(ctx))
+        names = [] if file is None else sorted(load_env_toml(file).profiles)
+    except NemotronError:
+        return []
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+def complete_job(
+    ctx: click.Context, _param: click.Parameter, incomplete: str
+) -> list[CompletionItem[str]]:
+    """Complete the id of a job, the newest first."""
+    from nemo_runspec.execution.jobs import list_records
+
+    try:
+        ids = [record.id for record in reversed(list_records(_cwd(ctx)))]
+    except NemotronError:
+        return []
+    return [CompletionItem(name) for name in ids if name.startswith(incomplete)]
 
 
 def config_completer(recipe: Runspec) -> Completer:
@@ -55,6 +83,11 @@ def override_completer(recipe: Runspec) -> Completer:
         return [CompletionItem(f"{each}=") for each in keys if each.startswith(incomplete)]
 
     return complete
+
+
+def _cwd(ctx: click.Context) -> Path:
+    app = ctx.find_object(App)
+    return Path.cwd() if app is None else app.cwd
 
 
 def _references(ctx: click.Context, incomplete: str) -> list[str]:

@@ -11,6 +11,7 @@ from nemo_runspec.runspec import Runspec
 from nemotron.cli.app import App
 from nemotron.cli.config_list import list_configs
 from nemotron.cli.panels import Panel, Row, draw_panel, wrap
+from nemotron.cli.pipeline.targets import PipeTarget
 from nemotron.cli.tree import Branch
 
 _UNBROKEN_WIDTH = 100
@@ -29,6 +30,7 @@ def root_page(
         "Prepare data, train, and know what every model was made from.",
         [
             Panel("Recipes", _recipe_rows(tree.root.recipes(), 0) or ["No recipes were found."]),
+            Panel("Chains", [(" ".join(each.words), each.docs) for each in tree.root.pipes()]),
             Panel("Imports", _import_rows(tree.root)),
             Panel("Commands", [(name, command.help or "") for name, command in commands.items()]),
             Panel("Options", _option_rows(params)),
@@ -48,6 +50,7 @@ def group_page(app: App, path: str, branch: Branch, params: Sequence[click.Param
         f"Recipes of {'/'.join(branch.words)}.",
         [
             Panel("Recipes", rows),
+            Panel("Chain", [(each.words[-1], each.docs) for each in branch.pipes()]),
             Panel("Imports", imports),
             Panel("Options", _option_rows(params)),
         ],
@@ -68,6 +71,21 @@ def recipe_page(app: App, path: str, recipe: Runspec, params: Sequence[click.Par
             Panel("Run overrides", _RUN_OVERRIDES),
             Panel("Profiles", _profile_rows(app)),
             Panel("Examples", _examples(path, recipe)),
+        ],
+    )
+
+
+def pipe_page(app: App, path: str, target: PipeTarget, params: Sequence[click.Parameter]) -> str:
+    """The page of a command that runs a family's chain."""
+    stages = [("/".join(each.words[1:]), each.docs or "") for each in target.recipes]
+    return _page(
+        app,
+        f"{path} [OPTIONS] [[STAGE:]KEY=VALUE]...",
+        target.docs,
+        [
+            Panel("Options", _option_rows([*params, _HELP])),
+            Panel("Stages", stages),
+            Panel("Examples", _pipe_examples(path, target)),
         ],
     )
 
@@ -174,6 +192,16 @@ def _profile_rows(app: App) -> list[Row]:
         return ["No env.toml here or above; recipes run without one."]
     names = sorted(load_env_toml(file).profiles)
     return [(", ".join(names) or "none", f"of {file}")]
+
+
+def _pipe_examples(path: str, target: PipeTarget) -> list[Row]:
+    last = "/".join(target.recipes[-1].words[1:])
+    return [
+        f"{path} --dry-run",
+        f"{path} --to {last}",
+        f"{path} {last}:KEY=VALUE",
+        f"{path} --resume",
+    ]
 
 
 def _examples(path: str, recipe: Runspec) -> list[Row]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping
 
-from nemo_runspec.execution import ArtifactInput, PreparedRun, RecipePlan, RunOutcome
+from nemo_runspec.execution import ArtifactInput, RecipePlan
+from nemotron.cli.job_end import JobEnd
 from nemotron.cli.panels import UNICODE_BOX, Panel, Row, Screen, Tree
 from nemotron.cli.values import show_count, show_row
 
@@ -13,15 +13,20 @@ _CACHE_KEYS = frozenset({"cache", "cache_hit"})
 
 
 def submission_tree(
-    plan: RecipePlan, configs: Mapping[str, str], mode: str, screen: Screen
+    plan: RecipePlan,
+    configs: Mapping[str, str],
+    mode: str,
+    screen: Screen,
+    job: Mapping[str, str] | None = None,
 ) -> Tree:
     """Show which configurations and artifact stores a job will use.
 
     Args:
         plan: The job.
         configs: Label to path of its two configurations.
-        mode: How it runs: ``local`` or ``dry run``.
+        mode: How it runs: ``local``, ``attached``, ``detached``, ``staged`` or ``dry run``.
         screen: What the tree is drawn on.
+        job: Label to text of what is known of a submitted job.
     """
     check = "✓ " if screen.box is UNICODE_BOX else ""
     return {
@@ -31,6 +36,7 @@ def submission_tree(
             "wandb": _wandb_row(plan, check),
         },
         "output": plan.output,
+        **(job or {}),
         "mode": mode,
     }
 
@@ -56,57 +62,52 @@ def inputs_panel(plan: RecipePlan) -> Panel:
     return Panel("Artifacts", rows or ["This job reads no artifacts."], gap=1, fill=False)
 
 
-def completion_panel(outcome: RunOutcome) -> Panel:
+def completion_panel(end: JobEnd) -> Panel:
     """Show what a job that ended well has made."""
     rows: list[Row] = []
-    paths = [_absolute(str(item["path"]), outcome.run) for item in outcome.result.artifacts]
-    for item, path in zip(outcome.result.artifacts, paths, strict=True):
+    paths = [end.path(str(item["path"])) for item in end.result.artifacts]
+    for item, path in zip(end.result.artifacts, paths, strict=True):
         rows += [("Artifact:", str(item["ref"])), ("Path:", path)]
-    if outcome.reused and not _CACHE_KEYS & outcome.result.summary.keys():
+    if end.reused and not _CACHE_KEYS & end.result.summary.keys():
         rows.append(("Cache:", "hit: nothing changed since this version was recorded"))
-    summary = outcome.result.summary.items()
+    summary = end.result.summary.items()
     rows += [show_row(key, value) for key, value in summary if value not in paths]
-    rows += _closing_rows(outcome)
-    return Panel(f"Step Complete ({_name(outcome.run)})", rows, gap=1, fill=False)
+    rows += _closing_rows(end)
+    return Panel(f"Step Complete ({end.output})", rows, gap=1, fill=False)
 
 
-def failure_panel(outcome: RunOutcome) -> Panel:
+def failure_panel(end: JobEnd) -> Panel:
     """Show how a job failed, and where to look."""
-    rows: list[Row] = [("Exit code:", str(outcome.exit_code)), *_closing_rows(outcome)]
-    rows.append(("Run:", str(outcome.run.run_dir)))
-    return Panel(f"Step Failed ({_name(outcome.run)})", rows, gap=1, fill=False)
+    rows: list[Row] = [("Exit code:", str(end.exit_code))]
+    if end.reason is not None:
+        rows += [("Why:", end.reason), *_told_rows(end)]
+    rows += _closing_rows(end)
+    rows.append(("Run:", end.run))
+    return Panel(f"Step {end.state.title()} ({end.output})", rows, gap=1, fill=False)
 
 
-def _closing_rows(outcome: RunOutcome) -> list[Row]:
-    paths = [item.get("manifest_path") for item in outcome.result.artifacts]
+def _told_rows(end: JobEnd) -> Iterator[Row]:
+    """What the script said of its own failure."""
+    told = end.result.error or {}
+    labels = {"what": "Error:", "where": "Where:", "hint": "Hint:"}
+    yield from ((label, str(told[key])) for key, label in labels.items() if told.get(key))
+
+
+def _closing_rows(end: JobEnd) -> list[Row]:
+    paths = [item.get("manifest_path") for item in end.result.artifacts]
     rows: list[Row] = [("Manifest:", str(path)) for path in paths if path]
     if not rows:
-        rows.append(("Manifest:", f"none: {outcome.missing_manifest}"))
-    return rows + list(_service_rows(outcome))
+        rows.append(("Manifest:", f"none: {end.manifest_missing}"))
+    return rows + list(_service_rows(end))
 
 
-def _service_rows(outcome: RunOutcome) -> Iterator[Row]:
-    alone = (item.get("url") for item in outcome.result.artifacts)
-    pages = [*alone, *(item.where for item in outcome.deliveries)]
+def _service_rows(end: JobEnd) -> Iterator[Row]:
+    alone = (item.get("url") for item in end.result.artifacts)
+    pages = [*alone, *(item.where for item in end.deliveries)]
     yield from (("W&B:", str(page)) for page in pages if page)
-    waiting = [item for item in outcome.deliveries if item.state == "pending"]
-    if waiting:
-        yield "W&B:", f"{show_count(len(waiting), 'record')} pending; deliver with:"
-        yield "", sync_command(outcome)
-
-
-def sync_command(outcome: RunOutcome) -> str:
-    """The command that delivers what a service did not get yet."""
-    run_dir = outcome.run.run_dir.relative_to(outcome.run.plan.cwd)
-    return shlex.join(["nemotron", "artifacts", "sync", str(run_dir)])
-
-
-def _absolute(path: str, run: PreparedRun) -> str:
-    return path if "://" in path else str(run.plan.cwd / path)
-
-
-def _name(run: PreparedRun) -> str:
-    return run.plan.output
+    if end.pending:
+        yield "W&B:", f"{show_count(len(end.pending), 'record')} pending; deliver with:"
+        yield "", end.sync_command
 
 
 def _type_check(item: ArtifactInput) -> str:

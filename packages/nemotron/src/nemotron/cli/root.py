@@ -11,6 +11,7 @@ from nemotron.cli.app import App
 from nemotron.cli.artifacts.group import artifacts_group
 from nemotron.cli.commands import DEBUG, JSON, QUIET, CommandGroup, app_of, command_for
 from nemotron.cli.data.group import data_group
+from nemotron.cli.jobs.group import jobs_group
 from nemotron.cli.packaging.command import PackageCommand
 
 
@@ -29,6 +30,7 @@ class RootGroup(CommandGroup):
         super().__init__("nemotron", params=[version])
         self.add_command(artifacts_group())
         self.add_command(data_group())
+        self.add_command(jobs_group())
         self.add_command(PackageCommand())
         self.add_command(_CompletionCommand())
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nemo_runspec.config.arguments import artifact_override
+from nemo_runspec.errors import UsageError
 from nemo_runspec.execution import (
     RecipeRequest,
     plan_recipe,
@@ -17,6 +18,7 @@ from nemo_runspec.execution import (
 from nemo_runspec.runspec import Runspec
 from nemotron.cli.app import App, output_mode
 from nemotron.cli.commands import artifact_param
+from nemotron.cli.jobs.launch import MODES, Launch
 from nemotron.cli.run_reports import reporter_for
 
 _DEBUG_VARIABLE = "NEMOTRON_DEBUG"
@@ -33,12 +35,17 @@ def run_command(app: App, recipe: Runspec, values: Mapping[str, Any]) -> int:
     Returns:
         The job's exit code; 0 for a dry run.
     """
-    reporter = reporter_for(app, output_mode(values))
-    plan = plan_recipe(_request(app, recipe, values))
+    launch = chosen_launch(values)
+    plan = plan_recipe(_request(app, recipe, values, launch))
     for warning in plan.checked.warnings:
         app.warn(warning)
     debug = {_DEBUG_VARIABLE: "1"} if values["debug"] else {}
     environment = {**os.environ, **debug}
+    if launch is not None:
+        from nemotron.cli.jobs.submitting import launch_recipe
+
+        return launch_recipe(app, plan, launch, values)
+    reporter = reporter_for(app, output_mode(values))
     if values["dry_run"]:
         reporter.planned(plan, preview_config(plan.train))
         reporter.previewed(preview_recipe(plan, environment=environment))
@@ -51,7 +58,28 @@ def run_command(app: App, recipe: Runspec, values: Mapping[str, Any]) -> int:
     return outcome.exit_code
 
 
-def _request(app: App, recipe: Runspec, values: Mapping[str, Any]) -> RecipeRequest:
+def chosen_launch(values: Mapping[str, Any]) -> Launch | None:
+    """What ``--run``, ``--batch`` and ``--stage`` ask for; None where none of them is given.
+
+    Args:
+        values: The parameters of the click command.
+
+    Raises:
+        UsageError: Two of them are given.
+    """
+    asked = [Launch(mode, values[mode]) for mode in MODES if values[mode] is not None]
+    if len(asked) > 1:
+        first, second = asked[:2]
+        raise UsageError(
+            f"'--{first.mode}' and '--{second.mode}' exclude each other.",
+            hint="--run waits for the job, --batch does not, --stage submits none: take one.",
+        )
+    return asked[0] if asked else None
+
+
+def _request(
+    app: App, recipe: Runspec, values: Mapping[str, Any], launch: Launch | None
+) -> RecipeRequest:
     overrides = list(values["overrides"])
     for key in recipe.artifacts.reads:
         reference = values[artifact_param(key)]
@@ -66,4 +94,5 @@ def _request(app: App, recipe: Runspec, values: Mapping[str, Any]) -> RecipeRequ
         argv=("nemotron", *app.argv),
         cwd=app.cwd,
         recipes=tuple(app.recipes.root.recipes()),
+        profile=None if launch is None else launch.profile,
     )

@@ -12,7 +12,7 @@ from typing import IO, Any, Protocol
 
 import yaml
 
-from nemo_runspec.errors import ExecutionError, NemotronError
+from nemo_runspec.errors import ExecutionError
 from nemo_runspec.execution import (
     ChildStreams,
     PreparedRun,
@@ -21,17 +21,17 @@ from nemo_runspec.execution import (
     RunOutcome,
 )
 from nemotron.cli.app import App, OutputMode
-from nemotron.cli.errors import error_document, error_screen
+from nemotron.cli.errors import error_screen
+from nemotron.cli.job_end import end_of_run
 from nemotron.cli.job_panels import (
     completion_panel,
     failure_panel,
     inputs_panel,
     submission_tree,
-    sync_command,
 )
 from nemotron.cli.panels import Panel, screen_of
 
-_NOT_WRITTEN = "not written (dry run)"
+NOT_WRITTEN = "not written (dry run)"
 _TRAIN_FILE = Path("RUN_DIR", "train.yaml")
 
 
@@ -70,12 +70,12 @@ class PanelReporter:
 
     def planned(self, plan: RecipePlan, train: dict[str, Any]) -> None:
         """Show the plan, the inputs, the command and the configuration."""
-        configs = {"job": _NOT_WRITTEN, "train": _NOT_WRITTEN}
+        configs = {"job": NOT_WRITTEN, "train": NOT_WRITTEN}
         screen = self._app.screen
         self._app.tree("Job Submission", submission_tree(plan, configs, "dry run", screen))
         self._app.panel(inputs_panel(plan))
         self._app.write(f"\n# Command\n{shlex.join(plan.command(_TRAIN_FILE))}\n")
-        self._app.write(f"\n# Train configuration, resolved\n{_as_yaml(train)}")
+        self._app.write(f"\n# Train configuration, resolved\n{as_yaml(train)}")
 
     def previewed(self, preview: RecipePreview | None) -> None:
         """Show the preview's panels."""
@@ -94,8 +94,8 @@ class PanelReporter:
 
     def finished(self, outcome: RunOutcome) -> None:
         """Show the completion, or the failure."""
-        panel = completion_panel if outcome.succeeded else failure_panel
-        self._app.panel(panel(outcome))
+        end = end_of_run(outcome)
+        self._app.panel(completion_panel(end) if end.succeeded else failure_panel(end))
 
 
 class JsonReporter:
@@ -137,18 +137,11 @@ class JsonReporter:
             "status": "completed" if outcome.succeeded else "failed",
             "recipe": run.plan.recipe.name,
             "output": run.plan.output,
-            "exit_code": outcome.exit_code,
             "run_dir": str(run.run_dir),
             "configs": {"job": str(run.job_config), "train": str(run.train_config)},
-            "artifacts": outcome.result.artifacts,
-            "summary": outcome.result.summary,
-            "manifest": outcome.manifest,
-            "manifest_missing": outcome.missing_manifest,
-            "wandb": _deliveries(outcome),
-            "cache_hit": outcome.reused,
+            **end_of_run(outcome).as_dict(),
         }
-        failure = {} if outcome.succeeded else {"error": error_document(_cause(outcome))}
-        self._app.document(document | failure)
+        self._app.document(document)
 
 
 class QuietReporter:
@@ -185,24 +178,6 @@ class QuietReporter:
         self._app.err.write(error_screen(_bad_end(outcome), screen_of(self._app.err)))
 
 
-def _deliveries(outcome: RunOutcome) -> dict[str, Any] | None:
-    """What W&B has of the job, and the command that delivers the rest; None where it is off."""
-    if not outcome.run.plan.wandb:
-        return None
-    pending = [item.what for item in outcome.deliveries if item.state == "pending"]
-    alone = {item["ref"]: item["url"] for item in outcome.result.artifacts if item.get("url")}
-    delivered = {item.what: item.where for item in outcome.deliveries if item.state == "delivered"}
-    command = sync_command(outcome) if pending else None
-    return {"delivered": alone | delivered, "pending": pending, "sync_command": command}
-
-
-def _cause(outcome: RunOutcome) -> NemotronError:
-    told = outcome.result.error
-    if told is None:
-        return _bad_end(outcome)
-    return NemotronError(str(told["what"]), where=told["where"], hint=told["hint"])
-
-
 def _bad_end(outcome: RunOutcome) -> ExecutionError:
     return ExecutionError(
         f"The job ended with exit code {outcome.exit_code}.",
@@ -211,6 +186,7 @@ def _bad_end(outcome: RunOutcome) -> ExecutionError:
     )
 
 
-def _as_yaml(train: dict[str, Any]) -> str:
+def as_yaml(train: dict[str, Any]) -> str:
+    """Write a train configuration as YAML, for people to read."""
     text: str = yaml.safe_dump(train, sort_keys=False, allow_unicode=True, width=1000)
     return text

@@ -9,8 +9,10 @@ from pathlib import Path
 from nemo_runspec.errors import RunspecError
 from nemo_runspec.runspec import Runspec, discover_recipes, recipe_folders
 from nemotron.cli.imports.targets import ImportTarget, import_targets, is_reserved
+from nemotron.cli.pipeline import targets as pipeline
+from nemotron.cli.pipeline.targets import PipeTarget, pipe_targets
 
-OWN_COMMANDS = frozenset({"artifacts", "completion", "data", "package"})
+OWN_COMMANDS = frozenset({"artifacts", "completion", "data", "jobs", "package"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +21,12 @@ class Branch:
 
     Attributes:
         words: The group's words; empty for the root.
-        children: Next word to a deeper group, or to what is the command: a recipe or an import.
+        children: Next word to a deeper group, or to what is the command: a recipe, an import or a
+            chain.
     """
 
     words: tuple[str, ...]
-    children: dict[str, Branch | Runspec | ImportTarget] = field(default_factory=dict)
+    children: dict[str, Branch | Runspec | ImportTarget | PipeTarget] = field(default_factory=dict)
 
     def recipes(self) -> Iterator[Runspec]:
         """Yield every recipe at or below this group."""
@@ -39,6 +42,14 @@ class Branch:
             if isinstance(child, Branch):
                 yield from child.imports()
             elif isinstance(child, ImportTarget):
+                yield child
+
+    def pipes(self) -> Iterator[PipeTarget]:
+        """Yield every chain at or below this group."""
+        for child in self.children.values():
+            if isinstance(child, Branch):
+                yield from child.pipes()
+            elif isinstance(child, PipeTarget):
                 yield child
 
 
@@ -70,7 +81,7 @@ def find_recipes(cwd: Path) -> RecipeTree:
 
 
 def grow(recipes: Sequence[Runspec]) -> Branch:
-    """Arrange recipes as groups and commands, and give each family its import commands.
+    """Arrange recipes as groups and commands; give each family its imports and its chain.
 
     Raises:
         RunspecError: One recipe's name is the beginning of another's, or of a command that is no
@@ -83,6 +94,8 @@ def grow(recipes: Sequence[Runspec]) -> Branch:
             raise _taken(recipe, recipe.words[:1])
         if is_reserved(recipe):
             raise _taken(recipe, recipe.words[:3])
+        if pipeline.is_reserved(recipe):
+            raise _taken(recipe, recipe.words[:2])
         branch = root
         for word in groups:
             branch = _descend(branch, word, recipe)
@@ -91,6 +104,8 @@ def grow(recipes: Sequence[Runspec]) -> Branch:
             raise _overlap(recipe, next(taken.recipes()))
     for target in import_targets(recipes):
         _graft(root, target)
+    for pipe in pipe_targets(recipes):
+        _graft(root, pipe)
     return root
 
 
@@ -120,7 +135,7 @@ def _descend(branch: Branch, word: str, recipe: Runspec) -> Branch:
     raise _taken(recipe, child.words)
 
 
-def _graft(root: Branch, target: ImportTarget) -> None:
+def _graft(root: Branch, target: ImportTarget | PipeTarget) -> None:
     branch = root
     *groups, command = target.words
     for word in groups:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from nemo_runspec.execution.jobs.record import JobRecord
@@ -46,6 +46,10 @@ class JobStatus:
         """Whether it has ended, whichever way."""
         return self.state in _FINISHED
 
+    def as_dict(self) -> dict[str, Any]:
+        """Give the status as JSON data."""
+        return asdict(self)
+
     @property
     def command_code(self) -> int:
         """The exit code of a command that waited for the job: the job's own where it has one.
@@ -64,9 +68,11 @@ class OutputPosition:
 
     Attributes:
         files: Bytes that were read of each file, by its name.
+        last: The file that was read last.
     """
 
     files: Mapping[str, int] = field(default_factory=dict)
+    last: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

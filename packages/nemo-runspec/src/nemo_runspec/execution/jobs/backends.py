@@ -1,0 +1,103 @@
+"""Who knows about a job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from nemo_runspec.errors import ExecutionError
+from nemo_runspec.execution.jobs.following import SCHEDULER_PACE, Pace
+from nemo_runspec.execution.jobs.process import ProcessBackend
+from nemo_runspec.execution.jobs.record import JobRecord
+from nemo_runspec.execution.jobs.status import JobBackend
+from nemo_runspec.execution.shells.base import ClusterShell
+from nemo_runspec.execution.shells.local import LocalShell
+from nemo_runspec.execution.shells.ssh import SshShell
+from nemo_runspec.packaging.code.ssh.target import SshTarget
+
+
+class Backends:
+    """Backends of several jobs; those on one machine share a connection. Use in a ``with`` block.
+
+    No connection is made before something is asked.
+    """
+
+    def __init__(self) -> None:
+        self._shells: dict[str, ClusterShell] = {}
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Give the backends themselves."""
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """End the connections."""
+        self._open.close()
+
+    def of(self, record: JobRecord) -> JobBackend:
+        """The backend that knows about a job.
+
+        Raises:
+            ExecutionError: No backend of this release does.
+        """
+        if record.executor == "local":
+            return ProcessBackend()
+        if record.executor == "slurm":
+            from nemo_runspec.execution.jobs.slurm import SlurmBackend
+
+            return SlurmBackend(self._shell(record.ssh))
+        raise ExecutionError(
+            f"Jobs of the executor {record.executor!r} cannot be asked about.",
+            hint="Look at its own console.",
+        )
+
+    def _shell(self, ssh: Mapping[str, Any] | None) -> ClusterShell:
+        key = "" if ssh is None else str(ssh_target(ssh))
+        if key not in self._shells:
+            shell: ClusterShell = LocalShell() if ssh is None else SshShell(ssh_target(ssh))
+            self._shells[key] = self._open.enter_context(shell)
+        return self._shells[key]
+
+
+@contextmanager
+def open_backend(record: JobRecord) -> Iterator[JobBackend]:
+    """Open the backend of one job for the length of a ``with`` block."""
+    with Backends() as backends:
+        yield backends.of(record)
+
+
+def pace_of(record: JobRecord) -> Pace:
+    """How often a job may be asked about."""
+    return Pace() if record.executor == "local" else SCHEDULER_PACE
+
+
+def ssh_target(ssh: Mapping[str, Any]) -> SshTarget:
+    """The machine of a record, as it is reached.
+
+    Args:
+        ssh: The record's ``ssh``.
+    """
+    known = {"host", "root", "user", "port", "options", "connect_timeout_s"}
+    named = {key: value for key, value in ssh.items() if key in known and value is not None}
+    files = {key: Path(ssh[key]) for key in ("identity", "config") if ssh.get(key)}
+    named["options"] = tuple(named.get("options", ()))
+    return SshTarget(**{"root": "~", **named, **files})
+
+
+def ssh_record(target: SshTarget) -> dict[str, Any]:
+    """What a record keeps of the machine that it was submitted on.
+
+    Args:
+        target: The machine.
+    """
+    return {
+        "host": target.host,
+        "root": target.root,
+        "user": target.user,
+        "port": target.port,
+        "identity": None if target.identity is None else str(target.identity),
+        "config": None if target.config is None else str(target.config),
+        "options": list(target.options),
+    }

@@ -1,0 +1,91 @@
+"""Submit a job to this machine: a process of its own, with a profile's environment."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+from nemo_runspec.config.saving import TRAIN_FILE
+from nemo_runspec.execution.environment import collect_environment
+from nemo_runspec.execution.jobs.detaching import start_detached
+from nemo_runspec.execution.jobs.record import JobRecord
+from nemo_runspec.execution.local import PreparedRun
+from nemo_runspec.execution.plan import RecipePlan
+from nemo_runspec.execution.profiles import Profile
+from nemo_runspec.run_result import RUN_DIR_VARIABLE
+
+
+def submit_locally(
+    run: PreparedRun,
+    profile: Profile,
+    *,
+    mode: str,
+    environ: Mapping[str, str] | None = None,
+) -> JobRecord:
+    """Start a prepared job on this machine, in a session of its own.
+
+    Args:
+        run: The job.
+        profile: The profile that it runs with; its variables stand above this process's own.
+        mode: ``run`` or ``batch``, for the record.
+        environ: The environment to begin with; by default this process's own.
+
+    Raises:
+        ExecutionError: It cannot be started.
+        ConfigError: A variable cannot reach a process.
+    """
+    return start_detached(
+        run,
+        profile=profile.name,
+        mode=mode,
+        environment=local_environment(run.plan, profile, environ=environ),
+        startup_commands=profile.startup_commands,
+    )
+
+
+def local_script(plan: RecipePlan, profile: Profile, run_dir: Path) -> str:
+    """Spell what a job on this machine runs, as bash; its variables are not in it.
+
+    Args:
+        plan: The job.
+        profile: The profile that it runs with.
+        run_dir: Its run directory.
+    """
+    lines = [
+        "#!/bin/bash",
+        "set -e",
+        f"cd {shlex.quote(str(plan.cwd))}",
+        f"export {RUN_DIR_VARIABLE}={shlex.quote(str(run_dir))}",
+        *profile.startup_commands,
+        f"exec {shlex.join(plan.command(run_dir / TRAIN_FILE))}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def local_environment(
+    plan: RecipePlan, profile: Profile, *, environ: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """The environment of a job on this machine: what is here, with the job's own above it.
+
+    Args:
+        plan: The job.
+        profile: The profile that it runs with.
+        environ: The environment to begin with; by default this process's own.
+
+    Raises:
+        ConfigError: A variable cannot reach a process.
+    """
+    variables = os.environ if environ is None else environ
+    asked = collect_environment(plan, profile, environ=variables)
+    taken_away = {name for name, _ in asked.withheld}
+    kept = {name: value for name, value in variables.items() if name not in taken_away}
+    own = {item.name: item.value for item in asked.variables}
+    cluster = _cluster(plan, profile)
+    return {**kept, **own, **cluster}
+
+
+def _cluster(plan: RecipePlan, profile: Profile) -> dict[str, str]:
+    joins = plan.recipe.run.launch == "ray" and profile.ray_address is not None
+    return {"RAY_ADDRESS": str(profile.ray_address)} if joins else {}

@@ -1,0 +1,33 @@
+"""How a job ended, in one sentence."""
+
+from __future__ import annotations
+
+import signal
+
+from nemo_runspec.execution.jobs.status import JobStatus
+
+_SIGNAL_BASE = 128
+
+
+def described_exit(code: int, scheduler_state: str | None = None) -> JobStatus:
+    """The status of a job that ended by itself.
+
+    Args:
+        code: Its exit code, as a shell has it.
+        scheduler_state: The scheduler's word for it.
+    """
+    if code == 0:
+        return JobStatus("succeeded", 0, scheduler_state=scheduler_state)
+    name = signal_name(code - _SIGNAL_BASE)
+    how = f"It ended with exit code {code}."
+    if name is not None:
+        how = f"{name} ended it (exit code {code})."
+    return JobStatus("failed", code, how, scheduler_state)
+
+
+def signal_name(number: int) -> str | None:
+    """The name of a signal; None where there is none of that number."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return None

@@ -1,0 +1,110 @@
+"""``--run``, ``--batch`` and ``--stage``: submit a recipe with a profile, or show what would be."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nemo_runspec.execution import RecipePlan, preview_config, preview_recipe
+from nemo_runspec.execution.environment import collect_environment
+from nemo_runspec.execution.jobs.local_submission import local_script, submit_locally
+from nemo_runspec.execution.local import create_run_dir, prepare_run
+from nemo_runspec.execution.profiles import Profile, read_profile
+from nemotron.cli.app import App, output_mode
+from nemotron.cli.jobs.attaching import attach
+from nemotron.cli.jobs.launch import Launch
+from nemotron.cli.jobs.reports import JobReporter, Planned, Submission, reporter_for
+
+_DEBUG_VARIABLE = "NEMOTRON_DEBUG"
+
+
+def launch_recipe(app: App, plan: RecipePlan, launch: Launch, values: Mapping[str, Any]) -> int:
+    """Submit a recipe with a profile, or show what would be submitted.
+
+    Args:
+        app: The invocation.
+        plan: The job.
+        launch: With which profile, and who waits.
+        values: The parameters of the click command.
+
+    Returns:
+        The job's exit code where the command waits for it; else 0.
+    """
+    profile = read_profile(plan.job, plan.recipe, name=launch.profile)
+    for sentence in profile.told:
+        app.warn(sentence)
+    reporter = reporter_for(app, output_mode(values))
+    debug = {_DEBUG_VARIABLE: "1"} if values["debug"] else {}
+    environ = {**os.environ, **debug}
+    if values["dry_run"]:
+        _show(plan, launch, profile, environ, reporter)
+        return 0
+    if profile.executor == "local":
+        submission = _submit_here(plan, launch, profile, environ)
+    else:
+        submission = _submit_there(app, plan, launch, profile)
+    reporter.submitted(submission)
+    if launch.mode != "run" or submission.record is None:
+        return 0
+    return attach(app, submission.record, reporter)
+
+
+def _show(
+    plan: RecipePlan,
+    launch: Launch,
+    profile: Profile,
+    environ: Mapping[str, str],
+    reporter: JobReporter,
+) -> None:
+    planned = Planned(
+        plan=plan,
+        launch=launch,
+        profile=profile,
+        environment=collect_environment(plan, profile, environ=environ),
+        script=_script(plan, launch, profile),
+        train=preview_config(plan.train, unknown=plan.unpinned),
+    )
+    reporter.planned(planned)
+    preview = None if plan.unpinned else preview_recipe(plan, environment=environ)
+    reporter.previewed(preview)
+
+
+def _script(plan: RecipePlan, launch: Launch, profile: Profile) -> str:
+    if profile.executor == "local":
+        return local_script(plan, profile, Path("RUN_DIR"))
+    from nemo_runspec.execution.submission import prepare_submission
+
+    with tempfile.TemporaryDirectory(prefix="nemotron-dry-run-") as folder:
+        return prepare_submission(plan, profile, mode=launch.mode, folder=Path(folder)).script
+
+
+def _submit_here(
+    plan: RecipePlan, launch: Launch, profile: Profile, environ: Mapping[str, str]
+) -> Submission:
+    run = prepare_run(plan)
+    staged = launch.mode == "stage"
+    record = None if staged else submit_locally(run, profile, mode=launch.mode, environ=environ)
+    script = local_script(plan, profile, run.run_dir) if staged else None
+    return Submission(
+        plan=plan,
+        launch=launch,
+        profile=profile,
+        record=record,
+        run_dir=run.run_dir,
+        script=script,
+    )
+
+
+def _submit_there(app: App, plan: RecipePlan, launch: Launch, profile: Profile) -> Submission:
+    from nemo_runspec.execution.submission import prepare_submission, submit
+
+    run_dir = create_run_dir(plan)
+    prepared = prepare_submission(plan, profile, mode=launch.mode, folder=run_dir)
+    with app.waiting(f"Submitting to {profile.name}"):
+        record = submit(prepared)
+    return Submission(
+        plan=plan, launch=launch, profile=profile, record=record, run_dir=run_dir, script=None
+    )

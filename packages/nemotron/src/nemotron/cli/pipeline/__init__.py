@@ -1,0 +1,1 @@
+"""``nemotron FAMILY pipe``: run the recipes of a family as one chain."""

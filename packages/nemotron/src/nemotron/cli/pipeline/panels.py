@@ -1,0 +1,84 @@
+"""The panels of a chain: its stages before they run, and where each stands at the end."""
+
+from __future__ import annotations
+
+from nemo_runspec.execution.pipeline import PipeEnd, PipeFile, PipeRecord, PlannedPipe, Stage
+from nemo_runspec.execution.pipeline.local import why_not_here
+from nemo_runspec.execution.pipeline.record import InputRecord, StageRecord
+from nemotron.cli.panels import Panel, Row, Tree
+
+
+def stage_heading(record: PipeRecord, stage: StageRecord) -> str:
+    """Say which stage of how many it is: ``Stage 2 of 6: pretrain``."""
+    number = [each.name for each in record.stages].index(stage.name) + 1
+    return f"Stage {number} of {len(record.stages)}: {stage.name}"
+
+
+def chain_tree(pipe: PlannedPipe) -> Tree:
+    """Show every stage: its configuration, what it reads and what it writes."""
+    stages = zip(pipe.chain.stages, pipe.record.stages, strict=True)
+    return {
+        f"{number} {record.name}": _stage_tree(stage, record)
+        for number, (stage, record) in enumerate(stages, start=1)
+    }
+
+
+def _stage_tree(stage: Stage, record: StageRecord) -> Tree:
+    tree: dict[str, str] = {"config": record.config}
+    if record.state == "succeeded":
+        tree["done"] = record.artifact or "it has run"
+        return tree
+    tree |= {f"run.{item.key}": _shown_input(item) for item in record.inputs}
+    tree |= {f"run.{key}": "not set in this configuration" for key in stage.unset}
+    kind = stage.recipe.artifacts.writes
+    tree["writes"] = "nothing" if kind is None else f"{record.output} ({kind})"
+    return tree
+
+
+def _shown_input(item: InputRecord) -> str:
+    if item.source is not None:
+        return f"{item.requested} → what {item.source} makes"
+    if item.pinned is None or item.pinned == item.requested:
+        return item.requested
+    return f"{item.requested} → {item.pinned}"
+
+
+def notes(pipe: PlannedPipe) -> list[str]:
+    """What of the family takes no part, and what cannot start on this machine."""
+    found = [f"Left out: {item.name} {item.reason}." for item in pipe.chain.left_out]
+    if pipe.record.mode != "local":
+        return found
+    for each in pipe.stages:
+        problem = why_not_here(each)
+        if problem is not None:
+            found.append(f"Not here: {problem.what}")
+    return found
+
+
+def end_panel(end: PipeEnd, file: PipeFile) -> Panel:
+    """Show where every stage stands, what it made, and how to go on."""
+    record = end.record
+    rows: list[Row] = [(f"{stage.name}:", _outcome(stage)) for stage in record.stages]
+    if end.exit_code == 0:
+        rows.append(("Alias:", record.alias))
+        title = f"Chain Complete ({record.family} {record.id})"
+    else:
+        rows.append(("Resume:", resume_command(record)))
+        title = f"Chain Stopped ({record.family} {record.id})"
+    rows.append(("Record:", str(file.folder)))
+    return Panel(title, rows, gap=1, fill=False)
+
+
+def resume_command(record: PipeRecord) -> str:
+    """The command that goes on with a chain."""
+    return f"nemotron {record.family} pipe --resume {record.id}"
+
+
+def _outcome(stage: StageRecord) -> str:
+    if stage.state == "succeeded":
+        return stage.artifact or "done"
+    if stage.state in {"waiting", "running"}:
+        return "not run" if stage.state == "waiting" else "running"
+    code = "" if stage.exit_code in {None, 0} else f" with exit code {stage.exit_code}"
+    reason = f": {stage.reason}" if stage.reason else ""
+    return f"{stage.state}{code}{reason}"

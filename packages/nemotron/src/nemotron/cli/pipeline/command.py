@@ -9,9 +9,14 @@ from click.shell_completion import CompletionItem
 
 from nemotron.cli import help_pages
 from nemotron.cli.commands import DEBUG, JSON, QUIET, ROOT, app_of
-from nemotron.cli.completion import complete_profile
+from nemotron.cli.completion import Completer, complete_profile
 from nemotron.cli.config_list import list_configs
 from nemotron.cli.pipeline.targets import PipeTarget
+
+_MODES = {
+    "--run": "Submit each stage with a profile of env.toml, and follow it.",
+    "--batch": "Submit all stages at once, each to start after those that it needs.",
+}
 
 
 class PipeCommand(click.Command):
@@ -38,8 +43,7 @@ class PipeCommand(click.Command):
 
 
 def _params(target: PipeTarget) -> list[click.Parameter]:
-    stage = {"metavar": "STAGE", "shell_complete": _stage_completer(target)}
-    profile = {"metavar": "PROFILE", "shell_complete": complete_profile}
+    stages = _stage_completer(target)
     return [
         click.Option(
             ["-c", "--config"],
@@ -48,12 +52,18 @@ def _params(target: PipeTarget) -> list[click.Parameter]:
             help="Configuration of every stage, or of one; by default each recipe's own.",
             shell_complete=_config_completer(target),
         ),
-        click.Option(["--from", "start"], **stage, help="Leave out what comes before a stage."),
+        click.Option(
+            ["--from", "start"],
+            metavar="STAGE",
+            help="Leave out what comes before a stage.",
+            shell_complete=stages,
+        ),
         click.Option(
             ["--to", "ends"],
             multiple=True,
-            **stage,
+            metavar="STAGE",
             help="Run a stage and what it needs, nothing else; may be given again.",
+            shell_complete=stages,
         ),
         click.Option(
             ["--resume"],
@@ -62,11 +72,9 @@ def _params(target: PipeTarget) -> list[click.Parameter]:
             metavar="[ID]",
             help="Go on with a chain that was stopped, by default the latest.",
         ),
-        click.Option(
-            ["--run"], **profile, help="Submit each stage with a profile of env.toml; follow it."
-        ),
-        click.Option(
-            ["--batch"], **profile, help="Submit all stages at once, each after those it needs."
+        *(
+            click.Option([name], metavar="PROFILE", help=text, shell_complete=complete_profile)
+            for name, text in _MODES.items()
         ),
         click.Option(
             ["--dry-run"],
@@ -81,7 +89,7 @@ def _params(target: PipeTarget) -> list[click.Parameter]:
     ]
 
 
-def _stage_completer(target: PipeTarget) -> Any:
+def _stage_completer(target: PipeTarget) -> Completer:
     def complete(
         _ctx: click.Context, _param: click.Parameter, incomplete: str
     ) -> list[CompletionItem[str]]:
@@ -91,7 +99,7 @@ def _stage_completer(target: PipeTarget) -> Any:
     return complete
 
 
-def _config_completer(target: PipeTarget) -> Any:
+def _config_completer(target: PipeTarget) -> Completer:
     def complete(
         _ctx: click.Context, _param: click.Parameter, incomplete: str
     ) -> list[CompletionItem[str]]:

@@ -10,7 +10,7 @@ from nemo_runspec.execution.launching.request import LaunchRequest
 
 WAIT_S = 1800
 
-_HELPERS = r"""
+_PORT = r"""
 # A port below those that the system hands out; two jobs on one host begin at another one.
 free_port() {
   "$python" -I -c '
@@ -30,7 +30,7 @@ else:
 }
 """.strip("\n")
 
-_SLURM_HELPERS = r"""
+_ADDRESS = r"""
 # The address that other machines reach this one by: its name's, unless that is a loopback's.
 own_address() {
   "$python" -I -c '
@@ -110,12 +110,17 @@ port=$((20000 + $(printf %s "${SKYPILOT_TASK_ID:-}" | cksum | cut -d " " -f 1) %
 
 def alone() -> str:
     """Place the one process of a job on one machine."""
-    return f"{_HELPERS}\n{_ALONE}"
+    return f"{_PORT}\n{_ALONE}"
 
 
 def on_slurm() -> str:
     """Place a process by Slurm's variables; all processes of the job must come here."""
-    return f"{_HELPERS}\n{_SLURM_HELPERS}\n{_SLURM}"
+    return f"{helpers()}\n{_SLURM}"
+
+
+def helpers() -> str:
+    """Define ``own_address`` and ``free_port NUMBER``."""
+    return f"{_PORT}\n{_ADDRESS}"
 
 
 def on_cloud(request: LaunchRequest) -> str:

@@ -1,14 +1,77 @@
-"""Start a script as the driver of a Ray cluster."""
+"""Start a script as the driver of a Ray cluster: one of its own on Slurm, or one that runs."""
 
 from __future__ import annotations
 
 import shlex
 
+from nemo_runspec.errors import ExecutionError
+from nemo_runspec.execution.launching.on_target import program
+from nemo_runspec.execution.launching.places import helpers, once_a_machine
 from nemo_runspec.execution.launching.request import LaunchRequest
+
+# What submits a driver there gives it a cluster: its workers run in other containers.
+_WITH_CLUSTER = ("kuberay", "lepton", "dgxcloud")
 
 
 def start_ray(request: LaunchRequest) -> str:
-    """Bash that becomes the driver."""
-    address = request.ray_address
-    known = [] if address is None else [f"export RAY_ADDRESS={shlex.quote(address)}"]
-    return "\n".join((*known, f'exec "$python" {shlex.join(request.words)}'))
+    """Bash that becomes the driver, or one machine of its cluster.
+
+    Raises:
+        ExecutionError: The executor has several machines and no Ray, or the address is none that
+            a driver connects to.
+    """
+    driver = f'exec "$python" {shlex.join(request.words)}'
+    if request.ray_address is not None:
+        address = shlex.quote(_checked(request.ray_address))
+        return "\n".join((f"export RAY_ADDRESS={address}", *_handed_on(request), driver))
+    if request.executor in _WITH_CLUSTER:
+        return "\n".join((*_handed_on(request), driver))
+    if request.executor == "slurm":
+        return _own_cluster(request)
+    if request.nodes > 1:
+        raise ExecutionError(
+            f"The executor {request.executor!r} starts no Ray cluster over several machines.",
+            where="run.env.nodes",
+            hint="Choose a profile of Slurm, KubeRay, Lepton or DGX Cloud, or name a cluster that "
+            "runs: run.env.ray_address=HOST:PORT.",
+        )
+    return driver
+
+
+def _own_cluster(request: LaunchRequest) -> str:
+    gpus = "" if request.gpus_per_node is None else f" --gpus {request.gpus_per_node}"
+    return "\n".join(
+        (
+            once_a_machine(request),
+            helpers(),
+            'job="${SLURM_JOB_ID:-0}-${SLURM_STEP_ID:-0}-${SLURM_RESTART_COUNT:-0}"',
+            'address="$(own_address)" && port="$(free_port "${SLURM_JOB_ID:-0}")" || exit 1',
+            f'exec "$python" -I -c {program("ray_cluster")} \\',
+            '  --folder "$NEMOTRON_RUN_DIR/.coordination/ray-$job" --rank "${SLURM_NODEID:-0}" \\',
+            f'  --nodes {request.nodes} --address "$address" --port "$port"{gpus} \\',
+            f"  -- {shlex.join(request.words)}",
+        )
+    )
+
+
+def _handed_on(request: LaunchRequest) -> list[str]:
+    """Give the workers, which other processes start, the variables of this job."""
+    names = sorted({*request.variables, *request.secret_names})
+    if not names:
+        return []
+    return [
+        f'handed="$("$python" -I -c {program("ray_variables")} {shlex.join(names)})" || exit 1',
+        'export RAY_JOB_CONFIG_JSON_ENV_VAR="$handed" RAY_OVERRIDE_JOB_RUNTIME_ENV=1',
+        "unset handed",
+    ]
+
+
+def _checked(address: str) -> str:
+    scheme, separator, _ = address.partition("://")
+    if separator and scheme != "ray":
+        raise ExecutionError(
+            f"{address!r} is no address that a driver of Ray connects to.",
+            where="run.env.ray_address",
+            hint="Name the head: HOST:PORT (usually 6379), or ray://HOST:10001.",
+        )
+    return address

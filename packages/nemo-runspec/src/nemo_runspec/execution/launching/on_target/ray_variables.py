@@ -1,0 +1,40 @@
+"""Print the job configuration of Ray that gives workers this process its variables, exactly.
+
+Ray fills in references to variables in their values; a dollar sign is therefore itself written
+as a reference, to a variable that no shell can have. It comes first: Ray sorts them by name.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+
+CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+DOLLAR = "0_DOLLAR"
+LOST = re.compile(r"\$\{[A-Z0-9_]+\}")
+
+
+def main() -> int:
+    """Print it for the variables that are named as arguments; those that are not set are left."""
+    values = {name: os.environ[name] for name in sys.argv[1:] if name in os.environ}
+    lost = sorted(name for name, value in values.items() if LOST.search(value))
+    if lost:
+        sys.stderr.write(
+            f"nemotron: Ray takes ${{NAME}} out of every value, so that {lost[0]} cannot reach "
+            "its workers; write it without the braces.\n"
+        )
+        return 1
+    exact = {name: value.replace("$", f"${{{DOLLAR}}}") for name, value in values.items()}
+    if any("$" in value for value in exact.values()):
+        exact[DOLLAR] = "$"
+    config = json.loads(os.environ.get(CONFIG) or "{}")
+    runtime_env = config.setdefault("runtime_env", {})
+    runtime_env["env_vars"] = {**(runtime_env.get("env_vars") or {}), **exact}
+    sys.stdout.write(json.dumps(config))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

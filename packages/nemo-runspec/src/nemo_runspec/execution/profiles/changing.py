@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from nemo_runspec.errors import ProfileError
-from nemo_runspec.execution.profiles.keys import spellings_of
+from nemo_runspec.execution.profiles.keys import checked, spellings_of
 from nemo_runspec.execution.profiles.model import Profile
-from nemo_runspec.execution.profiles.values import WrongValueError, fitted
+from nemo_runspec.execution.profiles.values import WrongValueError
 from nemo_runspec.suggest import did_you_mean
 
 P = TypeVar("P", bound=Profile)
@@ -36,7 +36,7 @@ def changed(profile: P, overrides: Mapping[str, Any]) -> P:
                 hint=did_you_mean(written, known),
             )
         try:
-            values[key.name] = key.default if value is None else fitted(value, key.annotation)
+            values[key.name] = key.default if value is None else checked(type(profile), key, value)
         except WrongValueError as error:
             path = ".".join((written, *error.path))
             raise ProfileError(

@@ -15,6 +15,7 @@ from nemo_runspec.execution.profiles.kubernetes import KubeflowProfile, KubeRayP
 from nemo_runspec.execution.profiles.local import DockerProfile, LocalProfile
 from nemo_runspec.execution.profiles.model import Profile
 from nemo_runspec.execution.profiles.slurm import SlurmProfile
+from nemo_runspec.execution.profiles.values import WrongValueError, fitted
 from nemo_runspec.profile_spellings import IMAGE, spellings
 
 PROFILES: Mapping[str, type[Profile]] = {
@@ -71,6 +72,24 @@ def keys_of(model: type[Profile]) -> Mapping[str, ProfileKey]:
         for item in fields(model)
         if "says" in item.metadata and item.name not in model.lacks
     }
+
+
+def checked(model: type[Profile], key: ProfileKey, value: Any) -> Any:
+    """Give a value the type of its key.
+
+    Args:
+        model: The executor's profiles.
+        key: The key.
+        value: What is written.
+
+    Raises:
+        WrongValueError: It does not fit.
+    """
+    found = fitted(value, key.annotation)
+    refusal = None if found is None else model.refusal(key.name, found)
+    if refusal is not None:
+        raise WrongValueError((), value, refusal)
+    return found
 
 
 def spellings_of(model: type[Profile]) -> Mapping[str, ProfileKey]:

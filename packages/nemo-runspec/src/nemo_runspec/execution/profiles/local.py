@@ -31,6 +31,7 @@ class DockerProfile(Profile):
 
     executor: ClassVar[ExecutorName] = "docker"
     lacks: ClassVar[frozenset[str]] = frozenset({"nodes"})
+    least: ClassVar[Mapping[str, int]] = {**Profile.least, "gpus_per_node": -1}
 
     gpus_per_node: int = key("GPUs that the container gets; -1 for all", 0)
     runtime: str | None = key("container runtime, such as `nvidia`")

@@ -40,6 +40,19 @@ class Profile:
 
     executor: ClassVar[ExecutorName]
     lacks: ClassVar[frozenset[str]] = frozenset()
+    least: ClassVar[Mapping[str, int]] = {
+        "nodes": 1,
+        "gpus_per_node": 0,
+        "ntasks_per_node": 1,
+        "retries": 0,
+        "port": 1,
+        "cpus_per_task": 1,
+        "cpus_per_gpu": 1,
+        "gpus_per_task": 0,
+        "segment": 1,
+        "shared_memory_size": 0,
+        "disk_size": 1,
+    }
 
     name: str
     told: tuple[str, ...] = ()
@@ -57,6 +70,18 @@ class Profile:
         "processes on each machine; by default what the recipe's launcher needs"
     )
     ray_address: str | None = key("address of a Ray cluster that runs already")
+
+    @classmethod
+    def refusal(cls, name: str, value: Any) -> str | None:
+        """Say what a value of the right type must be all the same; None where it will do.
+
+        Args:
+            name: A key.
+            value: Its value.
+        """
+        least = cls.least.get(name)
+        too_small = least is not None and isinstance(value, int) and value < least
+        return f"at least {least}" if too_small else None
 
     @property
     def elsewhere(self) -> bool:

@@ -12,10 +12,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nemo_runspec.env_toml import EnvToml, load_env_profile, load_env_toml
 from nemo_runspec.errors import ProfileError
-from nemo_runspec.execution.profiles.keys import PROFILES, keys_of, spellings_of
+from nemo_runspec.execution.profiles.keys import PROFILES, checked, keys_of, spellings_of
 from nemo_runspec.execution.profiles.model import Profile
 from nemo_runspec.execution.profiles.origin import Origin
-from nemo_runspec.execution.profiles.values import WrongValueError, fitted
+from nemo_runspec.execution.profiles.values import Interpolated, WrongValueError
 from nemo_runspec.profile_spellings import DEFAULT_EXECUTOR, EXECUTOR, one_spelling
 from nemo_runspec.redaction import redact_text
 from nemo_runspec.resolvers.registration import register_resolvers
@@ -101,6 +101,8 @@ def _resolved(job: DictConfig, raw: Mapping[Any, Any], origin: Origin) -> dict[s
     for key in raw:
         try:
             value = section[key]
+            if isinstance(value, str) and OmegaConf.is_interpolation(section, key):
+                value = Interpolated(value)
             if OmegaConf.is_config(value):
                 value = OmegaConf.to_container(value, resolve=True)
         except OmegaConfBaseException as error:
@@ -128,7 +130,7 @@ def _build(values: Mapping[str, Any], origin: Origin) -> Profile:
             continue
         key = known[written]
         try:
-            found[key.name] = fitted(value, key.annotation)
+            found[key.name] = checked(model, key, value)
         except WrongValueError as error:
             raise _wrong(written, error, origin) from error
     return model(name=origin.name, told=tuple(told), **found)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
+from nemo_runspec.errors import ProfileError
 from nemo_runspec.execution.profiles.model import (
     NUMBER_TOO,
     ExecutorName,
@@ -15,6 +17,15 @@ from nemo_runspec.execution.profiles.model import (
     key,
 )
 from nemo_runspec.packaging.code import SshTarget
+
+_TIME = re.compile(r"\d+|\d+(:\d{1,2}){1,2}|\d+-\d{1,2}(:\d{1,2}){0,2}|UNLIMITED", re.IGNORECASE)
+_ARRAY = re.compile(r"\d+(-\d+(:\d+)?)?(,\d+(-\d+(:\d+)?)?)*(%\d+)?")
+_WITHOUT_SPACES = frozenset(
+    {
+        *("host", "user", "account", "partition", "run_partition", "batch_partition", "qos", "mem"),
+        *("mem_per_gpu", "mem_per_cpu", "gres", "nodelist", "exclude", "reservation"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +85,18 @@ class SlurmProfile(Profile):
     ray_template: str = key("NeMo-Run's template for its own Ray jobs", "ray.sub.j2")
     retries: int = key("times that a failed job is started again by NeMo-Run", 0)
 
+    @classmethod
+    def refusal(cls, name: str, value: Any) -> str | None:
+        """Say what a value of the right type must be all the same; None where it will do."""
+        if name == "time" and not _TIME.fullmatch(value):
+            return "minutes, 'HH:MM:SS' or 'D-HH:MM:SS'"
+        if name == "array" and not _ARRAY.fullmatch(value):
+            return "indices such as '0-3' or '0,2%1'"
+        if name in _WITHOUT_SPACES and (not value or re.search(r"\s", value)):
+            return "a text without spaces"
+        # With its arguments: a dataclass with slots is another class than the one written here.
+        return super(SlurmProfile, cls).refusal(name, value)
+
     @property
     def elsewhere(self) -> bool:
         """Whether the job sees none of this machine's files."""
@@ -90,9 +113,20 @@ class SlurmProfile(Profile):
         return special or self.partition
 
     def ssh_target(self) -> SshTarget | None:
-        """Name the login node and the folder there; None where ``sbatch`` is called here."""
-        if not self.over_ssh or self.host is None or self.remote_job_dir is None:
+        """Name the login node and the folder there; None where ``sbatch`` is called here.
+
+        Raises:
+            ProfileError: The login node or the folder is not named.
+        """
+        if not self.over_ssh:
             return None
+        if self.host is None or self.remote_job_dir is None:
+            missing = "host" if self.host is None else "remote_job_dir"
+            raise ProfileError(
+                f"The profile '{self.name}' goes over ssh and has no '{missing}'.",
+                where=self.name,
+                hint=f"Write {missing} = … under [{self.name}].",
+            )
         identity = None if self.identity is None else Path(self.identity).expanduser()
         return SshTarget(
             host=self.host,

@@ -14,6 +14,12 @@ _WORDS: Mapping[Any, str] = {
 }
 
 
+class Interpolated(str):
+    """A text that an interpolation gave: of an environment variable, which holds nothing else."""
+
+    __slots__ = ()
+
+
 class WrongValueError(ValueError):
     """A value does not fit.
 
@@ -64,7 +70,7 @@ def described(annotation: Any) -> str:
     if origin is Annotated:
         return f"{described(arguments[0])} or a whole number"
     if origin is Literal:
-        return " or ".join(f"`{item}`" for item in arguments)
+        return " or ".join(repr(item) for item in arguments)
     if origin is tuple:
         return "a list of tables" if get_origin(arguments[0]) else "a list of texts"
     if origin is not None and issubclass(origin, Mapping):
@@ -115,9 +121,21 @@ def _as_text(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+def _meant(text: str, annotation: Any) -> Any:
+    """Read a number or a truth value out of a text; what is none stays a text."""
+    if annotation is bool:
+        return {"true": True, "false": False}.get(text.lower(), text)
+    try:
+        return annotation(text)
+    except ValueError:
+        return text
+
+
 def _plain(value: Any, annotation: Any) -> Any:
     if annotation is Any:
         return value
+    if isinstance(value, Interpolated):
+        value = str(value) if annotation is str else _meant(value, annotation)
     fits: Callable[[], bool] = {
         bool: lambda: isinstance(value, bool),
         int: lambda: isinstance(value, int) and not isinstance(value, bool),

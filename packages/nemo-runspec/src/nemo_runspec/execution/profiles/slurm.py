@@ -76,6 +76,7 @@ class SlurmProfile(Profile):
     requeue: bool | None = key("whether the job is queued again after a failed or preempted node")
     job_name_prefix: str | None = key("beginning of the job's name; by default the account's")
     container_env: tuple[str, ...] = key("variables that win over the image's own", ())
+    squash_image: bool = key("whether enroot squashes the image in the cache once", default=False)
     srun_args: tuple[str, ...] = key("more arguments of `srun`", ())
     additional_parameters: Mapping[str, Any] = key(
         "more options of `sbatch`, named with underscores", {}

@@ -54,7 +54,7 @@ class Backends:
         )
 
     def _shell(self, ssh: Mapping[str, Any] | None) -> ClusterShell:
-        key = "" if ssh is None else str(ssh_target(ssh))
+        key = "" if ssh is None else repr(ssh_target(ssh))
         if key not in self._shells:
             shell: ClusterShell = LocalShell() if ssh is None else SshShell(ssh_target(ssh))
             self._shells[key] = self._open.enter_context(shell)
@@ -84,20 +84,3 @@ def ssh_target(ssh: Mapping[str, Any]) -> SshTarget:
     files = {key: Path(ssh[key]) for key in ("identity", "config") if ssh.get(key)}
     named["options"] = tuple(named.get("options", ()))
     return SshTarget(**{"root": "~", **named, **files})
-
-
-def ssh_record(target: SshTarget) -> dict[str, Any]:
-    """What a record keeps of the machine that it was submitted on.
-
-    Args:
-        target: The machine.
-    """
-    return {
-        "host": target.host,
-        "root": target.root,
-        "user": target.user,
-        "port": target.port,
-        "identity": None if target.identity is None else str(target.identity),
-        "config": None if target.config is None else str(target.config),
-        "options": list(target.options),
-    }

@@ -79,6 +79,7 @@ class Follower:
         self._pace = pace
         self._position = OutputPosition()
         self._tail = tail
+        self._seems_over = False
         self._told: JobStatus | None = None
         self._outage = _Outage(listener.tell)
         self._missing_since: float | None = None
@@ -106,8 +107,8 @@ class Follower:
                 if status.finished and not self._may_turn_up(status):
                     self._drain_to_the_end()
                     return status
-                if status.state != "pending":
-                    self._drain()
+                if status.state != "pending" and self._drain():
+                    next_question = 0.0
                 self._outage.over()
             except TransferError as error:
                 self._pause.wait(self._outage.lasts(error))
@@ -150,14 +151,16 @@ class Follower:
         self._told = status
         return status
 
-    def _drain(self) -> None:
-        """Pass on all that there is."""
+    def _drain(self) -> bool:
+        """Pass on all that there is; whether the job seems to have ended just now."""
         if self._tail is not None:
             self._skip_to_the_tail(self._tail)
         while True:
             chunk = self._backend.read_output(self._record, self._position)
             if not chunk.data:
-                return
+                news = chunk.ended and not self._seems_over
+                self._seems_over = chunk.ended
+                return news
             self._listener.write(chunk.data)
             self._position = chunk.position
 

@@ -82,10 +82,12 @@ class OutputChunk:
     Attributes:
         data: The new bytes, in order; they may end within a line.
         position: Where to go on.
+        ended: Whether the job has left an exit code, so that it is worth asking how it ended.
     """
 
     data: bytes
     position: OutputPosition
+    ended: bool = False
 
 
 class JobBackend(Protocol):

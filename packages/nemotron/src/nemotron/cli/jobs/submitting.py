@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from nemo_runspec.distributed.folders import propose_run_directory
 from nemo_runspec.execution import RecipePlan, preview_config, preview_recipe
 from nemo_runspec.execution.environment import collect_environment
 from nemo_runspec.execution.jobs.local_submission import local_script, submit_locally
-from nemo_runspec.execution.local import create_run_dir, prepare_run
+from nemo_runspec.execution.local import prepare_run
 from nemo_runspec.execution.profiles import Profile, read_profile
 from nemotron.cli.app import App, output_mode
 from nemotron.cli.jobs.attaching import attach
@@ -78,7 +79,14 @@ def _script(plan: RecipePlan, launch: Launch, profile: Profile) -> str:
     from nemo_runspec.execution.submission import prepare_submission
 
     with tempfile.TemporaryDirectory(prefix="nemotron-dry-run-") as folder:
-        return prepare_submission(plan, profile, mode=launch.mode, folder=Path(folder)).script
+        prepared = prepare_submission(
+            plan,
+            profile,
+            mode=launch.mode,
+            folder=Path(folder) / "run",
+            run_dir=_proposed(plan),
+        )
+        return prepared.script
 
 
 def _submit_here(
@@ -99,12 +107,20 @@ def _submit_here(
 
 
 def _submit_there(app: App, plan: RecipePlan, launch: Launch, profile: Profile) -> Submission:
-    from nemo_runspec.execution.submission import prepare_submission, submit
+    from nemo_runspec.execution.submission import prepare_submission, stage, submit
 
-    run_dir = create_run_dir(plan)
+    run_dir = _proposed(plan)
     prepared = prepare_submission(plan, profile, mode=launch.mode, folder=run_dir)
-    with app.waiting(f"Submitting to {profile.name}"):
-        record = submit(prepared)
+    record, script = None, None
+    with app.waiting(f"Submitting with {profile.name}"):
+        if launch.mode == "stage":
+            script = "".join(f"{command}\n" for command in stage(prepared).commands)
+        else:
+            record = submit(prepared)
     return Submission(
-        plan=plan, launch=launch, profile=profile, record=record, run_dir=run_dir, script=None
+        plan=plan, launch=launch, profile=profile, record=record, run_dir=run_dir, script=script
     )
+
+
+def _proposed(plan: RecipePlan) -> Path:
+    return propose_run_directory(plan.cwd, plan.recipe.name.replace("/", "-"))

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from nemotron_kit_megatron.callbacks import checkpoint_callbacks as checkpoint_callbacks
     from nemotron_kit_megatron.callbacks import training_hooks as training_hooks
     from nemotron_kit_megatron.checkpoints import checkpoint_saved as checkpoint_saved
+    from nemotron_kit_megatron.loading.recipe import load_recipe as load_recipe
     from nemotron_kit_megatron.patches import (
         patch_checkpoint_logging_both as patch_checkpoint_logging_both,
     )
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 EXPORTS = {
     "checkpoint_callbacks": "nemotron_kit_megatron.callbacks:checkpoint_callbacks",
     "checkpoint_saved": "nemotron_kit_megatron.checkpoints:checkpoint_saved",
+    "load_recipe": "nemotron_kit_megatron.loading.recipe:load_recipe",
     "patch_checkpoint_logging_both": (
         "nemotron_kit_megatron.patches:patch_checkpoint_logging_both"
     ),

@@ -1,0 +1,1 @@
+"""A recipe of Megatron-Bridge, from a configuration: named, built, changed and checked."""

@@ -1,0 +1,1 @@
+"""Stands in for the reader of packed Parquet from 0.6 on."""

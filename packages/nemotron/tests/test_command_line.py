@@ -119,6 +119,10 @@ def test_the_options_are_frozen(workplace: Path) -> None:
         "demo model import sft": [
             *("--debug", "--help", "--json", "--name", "--quiet", "--root", "--step", "-h"),
         ],
+        "demo pipe": [
+            *("--batch", "--config", "--debug", "--dry-run", "--from", "--help", "--json"),
+            *("--quiet", "--resume", "--root", "--run", "--to", "-c", "-h"),
+        ],
         "demo sft": [
             *("--art.data", "--art.model", "--config", "--debug", "--dry-run", "--help"),
             *("--json", "--quiet", "--root", "-c", "-h"),
@@ -136,7 +140,7 @@ def test_the_options_are_frozen(workplace: Path) -> None:
         (["demp"], "'nemotron' has no command 'demp'. Did you mean 'demo'?"),
         (["demo", "sfy"], "'nemotron demo' has no command 'sfy'. Did you mean 'sft'?"),
         (["demo", "data/prep/sft"], "Did you mean 'data prep sft'?"),
-        (["demo"], "'nemotron demo' needs one more word. One of data, model, sft"),
+        (["demo"], "'nemotron demo' needs one more word. One of data, model, pipe, sft"),
         ([], "'nemotron' needs one more word."),
         (["demo", "sft", "--confg", "x"], "has no option '--confg'. Did you mean '--config'?"),
         (["demo", "sft", "--run", "dlw"], "'--run' is not available in this release"),

@@ -24,7 +24,8 @@ _SHELL_NAMES = frozenset(
         *("PWD", "RANDOM", "SECONDS", "SHELLOPTS", "SHLVL", "SRANDOM", "UID", "_"),
     }
 )
-_SHELL_PREFIX = "BASH"
+# Bash's own, and what the launch script calls its own ones.
+_TAKEN_PREFIXES = ("BASH", "nemotron_")
 
 
 def check_name(name: str, *, key: str) -> None:
@@ -43,7 +44,7 @@ def check_name(name: str, *, key: str) -> None:
             where=key,
             hint="Use letters, digits and '_', and no digit first.",
         )
-    if name in _SHELL_NAMES or name.startswith(_SHELL_PREFIX):
+    if name in _SHELL_NAMES or name.startswith(_TAKEN_PREFIXES):
         raise ConfigError(
             f"The variable {name} belongs to the shell that starts the job.",
             where=key,

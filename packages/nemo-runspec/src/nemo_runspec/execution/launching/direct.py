@@ -8,7 +8,9 @@ from nemo_runspec.errors import ExecutionError
 from nemo_runspec.execution.launching.places import alone, on_cloud, on_slurm
 from nemo_runspec.execution.launching.request import LaunchRequest
 
-_HEAD = 'export NODE_RANK="$node_rank" MASTER_ADDR="$head" MASTER_PORT="$port"'
+_HEAD = r"""
+export NODE_RANK="$nemotron_node" MASTER_ADDR="$nemotron_head" MASTER_PORT="$nemotron_port"
+""".strip("\n")
 
 
 def start_direct(request: LaunchRequest) -> str:
@@ -17,7 +19,8 @@ def start_direct(request: LaunchRequest) -> str:
     Raises:
         ExecutionError: The executor starts one process on a machine, and more are wanted.
     """
-    return "\n".join((_ranks(request), _HEAD, f'exec "$python" {shlex.join(request.words)}'))
+    script = f'exec "$nemotron_python" {shlex.join(request.words)}'
+    return "\n".join((_ranks(request), _HEAD, script))
 
 
 def _ranks(request: LaunchRequest) -> str:
@@ -32,7 +35,7 @@ def _ranks(request: LaunchRequest) -> str:
         )
     place = alone() if request.nodes == 1 else on_cloud(request)
     sizes = f"WORLD_SIZE={request.nodes} LOCAL_RANK=0 LOCAL_WORLD_SIZE=1"
-    return f'{place}\nexport RANK="$node_rank" {sizes}'
+    return f'{place}\nexport RANK="$nemotron_node" {sizes}'
 
 
 def _slurm_ranks(request: LaunchRequest) -> str:

@@ -6,7 +6,7 @@ import shlex
 
 from nemo_runspec.errors import ExecutionError
 from nemo_runspec.execution.launching.on_target import program
-from nemo_runspec.execution.launching.places import helpers, once_a_machine
+from nemo_runspec.execution.launching.places import coordination, once_a_machine, place_of
 from nemo_runspec.execution.launching.request import LaunchRequest
 
 # What submits a driver there gives it a cluster: its workers run in other containers.
@@ -20,7 +20,7 @@ def start_ray(request: LaunchRequest) -> str:
         ExecutionError: The executor has several machines and no Ray, or the address is none that
             a driver connects to.
     """
-    driver = f'exec "$python" {shlex.join(request.words)}'
+    driver = f'exec "$nemotron_python" {shlex.join(request.words)}'
     if request.ray_address is not None:
         address = shlex.quote(_checked(request.ray_address))
         return "\n".join((f"export RAY_ADDRESS={address}", *_handed_on(request), driver))
@@ -40,18 +40,14 @@ def start_ray(request: LaunchRequest) -> str:
 
 def _own_cluster(request: LaunchRequest) -> str:
     gpus = "" if request.gpus_per_node is None else f" --gpus {request.gpus_per_node}"
-    return "\n".join(
-        (
-            once_a_machine(request),
-            helpers(),
-            'job="${SLURM_JOB_ID:-0}-${SLURM_STEP_ID:-0}-${SLURM_RESTART_COUNT:-0}"',
-            'address="$(own_address)" && port="$(free_port "${SLURM_JOB_ID:-0}")" || exit 1',
-            f'exec "$python" -I -c {program("ray_cluster")} \\',
-            '  --folder "$NEMOTRON_RUN_DIR/.coordination/ray-$job" --rank "${SLURM_NODEID:-0}" \\',
-            f'  --nodes {request.nodes} --address "$address" --port "$port"{gpus} \\',
-            f"  -- {shlex.join(request.words)}",
-        )
-    )
+    own_place = place_of('own "${SLURM_JOB_ID:-0}"')
+    return rf"""
+{once_a_machine(request)}
+{own_place}
+exec "$nemotron_python" -I -c {program("ray_cluster")} \
+  --folder "{coordination("ray")}" --rank "${{SLURM_NODEID:-0}}" --nodes {request.nodes} \
+  --address "$nemotron_head" --port "$nemotron_port"{gpus} -- {shlex.join(request.words)}
+""".strip("\n")
 
 
 def _handed_on(request: LaunchRequest) -> list[str]:
@@ -59,10 +55,10 @@ def _handed_on(request: LaunchRequest) -> list[str]:
     names = sorted({*request.variables, *request.secret_names})
     if not names:
         return []
+    print_config = f'"$nemotron_python" -I -c {program("ray_variables")} {shlex.join(names)}'
     return [
-        f'handed="$("$python" -I -c {program("ray_variables")} {shlex.join(names)})" || exit 1',
-        'export RAY_JOB_CONFIG_JSON_ENV_VAR="$handed" RAY_OVERRIDE_JOB_RUNTIME_ENV=1',
-        "unset handed",
+        f'nemotron_handed="$({print_config})" || exit 1',
+        'export RAY_JOB_CONFIG_JSON_ENV_VAR="$nemotron_handed" RAY_OVERRIDE_JOB_RUNTIME_ENV=1',
     ]
 
 

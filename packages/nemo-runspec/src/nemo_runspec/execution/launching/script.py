@@ -68,8 +68,9 @@ def _secrets(request: LaunchRequest) -> list[str]:
     if not request.secret_names:
         return []
     return [
-        f"for name in {' '.join(sorted(request.secret_names))}; do",
-        '  [ -n "${!name+set}" ] || echo "nemotron: $name did not reach this job." >&2',
+        f"for nemotron_name in {' '.join(sorted(request.secret_names))}; do",
+        '  [ -n "${!nemotron_name+set}" ] ||',
+        '    echo "nemotron: $nemotron_name did not reach this job." >&2',
         "done",
     ]
 
@@ -90,5 +91,5 @@ def _place(request: LaunchRequest) -> list[str]:
     return [
         f"export NEMOTRON_RUN_DIR={shlex.quote(request.run_dir)}",
         f"cd {shlex.quote(request.workdir)} || exit",
-        "python=python; command -v python >/dev/null || python=python3",
+        "nemotron_python=python; command -v python >/dev/null || nemotron_python=python3",
     ]

@@ -17,7 +17,7 @@ def start_torchrun(request: LaunchRequest) -> str:
     parts = [once_a_machine(request)] if request.executor == "slurm" else []
     if request.nodes > 1:
         parts.append(on_slurm() if request.executor == "slurm" else on_cloud(request))
-    torchrun = '"$python" -m torch.distributed.run'
+    torchrun = '"$nemotron_python" -m torch.distributed.run'
     words = shlex.join(request.words)
     parts.append(f"exec {torchrun} {_arguments(request)} {words}")
     return "\n".join(parts)
@@ -28,6 +28,6 @@ def _arguments(request: LaunchRequest) -> str:
     if request.nodes == 1:
         return f"--standalone {processes}"
     return (
-        f'--nnodes {request.nodes} {processes} --node-rank "$node_rank" '
-        '--master-addr "$head" --master-port "$port"'
+        f'--nnodes {request.nodes} {processes} --node-rank "$nemotron_node" '
+        '--master-addr "$nemotron_head" --master-port "$nemotron_port"'
     )

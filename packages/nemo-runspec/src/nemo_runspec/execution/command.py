@@ -29,6 +29,20 @@ def build_command(recipe: Runspec, config: Path, *, gpus_per_node: int) -> list[
     return [sys.executable, *_launcher(recipe, gpus_per_node), *filled]
 
 
+def command_words(recipe: Runspec, *, script: str, config: str) -> tuple[str, ...]:
+    """Spell what stands behind ``python`` where a recipe runs on another machine.
+
+    Args:
+        recipe: The recipe; its ``cmd`` is filled in.
+        script: What stands for ``{script}`` there.
+        config: What stands for ``{config}`` there.
+
+    Raises:
+        RunspecError: ``cmd`` cannot be split into words, or does not begin with ``python``.
+    """
+    return tuple(_filled(recipe, "cmd", recipe.run.cmd, config, script))
+
+
 def build_preview_command(recipe: Runspec, config: Path) -> list[str] | None:
     """Spell the command that previews what a job would make; None where the recipe has none.
 
@@ -66,7 +80,9 @@ def require_launcher(recipe: Runspec, image: str | None) -> None:
     )
 
 
-def _filled(recipe: Runspec, key: str, command: str, config: Path) -> list[str]:
+def _filled(
+    recipe: Runspec, key: str, command: str, config: Path | str, script: Path | str | None = None
+) -> list[str]:
     """The words of a command behind its interpreter."""
     interpreter, *rest = _words(recipe, key, command)
     if interpreter not in _INTERPRETERS:
@@ -76,7 +92,7 @@ def _filled(recipe: Runspec, key: str, command: str, config: Path) -> list[str]:
             hint=f'Write {key} = "python {{script}} --config {{config}}"; launch says what starts '
             "it.",
         )
-    return [word.format(script=recipe.path, config=config) for word in rest]
+    return [word.format(script=script or recipe.path, config=config) for word in rest]
 
 
 def _words(recipe: Runspec, key: str, command: str) -> list[str]:

@@ -1,0 +1,89 @@
+"""Start the process that has NeMo-Run in it: bounded in time, with nobody to ask."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from nemo_runspec.errors import ExecutionError, MissingDependencyError
+from nemo_runspec.execution.nemo_run.library import INSTALL
+from nemo_runspec.packaging.code.ssh.process import Finished, TooSlowError, run_bounded
+from nemo_runspec.redaction import redact_text
+
+RENDER = "nemo_runspec.execution.nemo_run.render"
+HOME_VARIABLE = "NEMORUN_HOME"
+_TIME_LIMIT_S = 300.0
+# Of this process's variables those go on that say where things are, and none with a secret.
+_KEPT = (
+    *("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ"),
+    *("LD_LIBRARY_PATH", "VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE"),
+    *("KUBECONFIG", "DOCKER_HOST"),
+)
+
+
+def require_nemo_run() -> None:
+    """Check that NeMo-Run is installed, without importing it.
+
+    Raises:
+        MissingDependencyError: It is not.
+    """
+    if importlib.util.find_spec("nemo_run") is None:
+        raise MissingDependencyError(
+            "Jobs are submitted through NeMo-Run, which is not installed.",
+            hint=f"Install it with: {INSTALL}",
+        )
+
+
+def run_with_nemo_run(
+    module: str,
+    request: Path,
+    home: Path,
+    *,
+    environment: Mapping[str, str] | None = None,
+    timeout_s: float = _TIME_LIMIT_S,
+) -> Finished:
+    """Run one of our modules that imports NeMo-Run, and wait for its end.
+
+    What it prints is kept for the case that it fails.
+
+    Args:
+        module: The module's name.
+        request: The file that says what it is to do.
+        home: NeMo-Run's folder.
+        environment: Variables beside the few that say where things are.
+        timeout_s: How long it may take.
+
+    Raises:
+        MissingDependencyError: NeMo-Run is not installed.
+        ExecutionError: It failed, or did not end in time.
+    """
+    require_nemo_run()
+    own = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    try:
+        done = run_bounded(
+            [sys.executable, "-W", "ignore", "-m", module, str(request), str(home)],
+            timeout_s=timeout_s,
+            cwd=request.parent,
+            environment={**own, HOME_VARIABLE: str(home), **(environment or {})},
+        )
+    except TooSlowError as error:
+        raise ExecutionError(
+            f"NeMo-Run did not end within {timeout_s:g} s.",
+            hint="Try again when this machine is less busy.",
+        ) from error
+    if done.code != 0:
+        raise _failure(done, environment or {})
+    return done
+
+
+def _failure(done: Finished, environment: Mapping[str, str]) -> ExecutionError:
+    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    last = redact_text(lines[-1], environment).rstrip(".") if lines else f"exit code {done.code}"
+    error = ExecutionError(
+        f"NeMo-Run could not do it: {last}.", hint="Add --debug to see all that it printed."
+    )
+    error.add_note(redact_text(f"{done.stdout}\n{done.stderr}", environment))
+    return error

@@ -1,0 +1,145 @@
+"""A submission before it is one: where everything will lie, and what will be sent."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from nemo_runspec.errors import ProfileError
+from nemo_runspec.execution.environment import JobEnvironment
+from nemo_runspec.execution.plan import RecipePlan
+from nemo_runspec.execution.profiles import SlurmProfile
+from nemo_runspec.packaging.code import CodePackager
+
+Mode = Literal["run", "batch", "stage"]
+
+LAUNCH_FILE = "launch.sh"
+# In the run directory there, once the job has ended: its exit code. A task of an array adds its
+# number: exit_code_3.
+EXIT_FILE = "exit_code"
+CODE_FOLDER = "code"
+# Where a job finds its own directory in a container; NeMo-Run mounts it there.
+INSIDE = "/nemo_run"
+
+# NeMo-Run writes paths into its scripts as they are: a shell and Slurm's patterns read them.
+_PLAIN = re.compile(r"/[A-Za-z0-9_@+=./-]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobPlace:
+    """Where one job lies on the machine that it is submitted on.
+
+    Attributes:
+        base: The folder of all jobs.
+        title: The name of jobs of its kind.
+        stamp: What tells it from the others of its kind.
+        contained: Whether it runs in a container, and sees other paths than the machine has.
+    """
+
+    base: str
+    title: str
+    stamp: str
+    contained: bool
+
+    def __post_init__(self) -> None:
+        if not _PLAIN.fullmatch(self.base):
+            raise ProfileError(
+                f"{self.base!r} cannot be a folder of jobs: NeMo-Run writes it into its script "
+                "unquoted.",
+                where="remote_job_dir",
+                hint="Name an absolute path of letters, digits, '.', '_', '-' and '/'.",
+            )
+
+    @property
+    def experiment_id(self) -> str:
+        """What NeMo-Run calls it."""
+        return f"{self.title}_{self.stamp}"
+
+    @property
+    def experiment_dir(self) -> str:
+        """The folder that is sent."""
+        return f"{self.base}/{self.title}/{self.experiment_id}"
+
+    @property
+    def job_dir(self) -> str:
+        """The job's run directory."""
+        return f"{self.experiment_dir}/{self.title}"
+
+    @property
+    def script(self) -> str:
+        """The script for the scheduler."""
+        return f"{self.experiment_dir}/{self.title}_sbatch.sh"
+
+    @property
+    def log_pattern(self) -> str:
+        """The files that its processes print into."""
+        return f"{self.job_dir}/log-*.out"
+
+    @property
+    def seen_job_dir(self) -> str:
+        """The run directory, as the job sees it."""
+        return INSIDE if self.contained else self.job_dir
+
+    @property
+    def seen_code_dir(self) -> str:
+        """The folder of its code, as the job sees it."""
+        return f"{self.seen_job_dir}/{CODE_FOLDER}"
+
+
+@dataclass(frozen=True, slots=True)
+class SentTree:
+    """A working tree that is sent apart from the job, since many jobs share it.
+
+    Attributes:
+        packager: What reads and sends it.
+        source: A folder in it.
+        root: The folder on the target that trees lie in.
+        digest: What it was when the job was prepared.
+    """
+
+    packager: CodePackager
+    source: Path
+    root: str
+    digest: str
+
+    @property
+    def path(self) -> str:
+        """Where it will lie."""
+        return f"{self.root}/trees/{self.digest}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedSubmission:
+    """A job that is ready to be submitted.
+
+    Attributes:
+        plan: What is run.
+        profile: Where and with what, as it was asked for.
+        mode: How.
+        folder: The run directory on this machine, with the configurations.
+        place: Where the job will lie.
+        contents: The folder here that will be sent there.
+        script: What the scheduler gets, to the byte.
+        launch_script: What starts the recipe on each machine.
+        environment: The job's variables.
+        image: The container image that it runs in; None for none.
+        mounts: What the container sees, each as ``SOURCE:TARGET``.
+        tree: The working tree that goes with it, where one is sent by itself.
+        after: What the scheduler calls the jobs that have to end well before.
+    """
+
+    plan: RecipePlan
+    profile: SlurmProfile
+    mode: Mode
+    folder: Path
+    place: JobPlace
+    contents: Path
+    script: str
+    launch_script: str
+    environment: JobEnvironment = field(repr=False)
+    image: str | None = None
+    mounts: tuple[str, ...] = ()
+    tree: SentTree | None = None
+    after: tuple[str, ...] = ()

@@ -1,0 +1,230 @@
+"""Prepare a submission: everything of it stands on this machine before anybody is contacted."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from nemo_runspec.config import save_configs
+from nemo_runspec.errors import ExecutionError, UsageError
+from nemo_runspec.execution.command import command_words
+from nemo_runspec.execution.environment import JobEnvironment, collect_environment
+from nemo_runspec.execution.jobs.record import JobRecord
+from nemo_runspec.execution.launching import LaunchRequest, render_launch_script
+from nemo_runspec.execution.nemo_run.child import RENDER, require_nemo_run, run_with_nemo_run
+from nemo_runspec.execution.nemo_run.request import RenderRequest
+from nemo_runspec.execution.plan import RecipePlan
+from nemo_runspec.execution.profiles import Profile, SlurmProfile
+from nemo_runspec.execution.submission.model import (
+    CODE_FOLDER,
+    EXIT_FILE,
+    INSIDE,
+    LAUNCH_FILE,
+    JobPlace,
+    Mode,
+    PreparedSubmission,
+)
+from nemo_runspec.execution.submission.packaging import PlacedCode, place_code
+from nemo_runspec.packaging.self_contained import CONFIG
+
+STAGING = ".submission"
+_JOBS = "job"
+_REQUEST = "request.json"
+
+
+def prepare_submission(
+    plan: RecipePlan,
+    profile: Profile,
+    *,
+    mode: Mode,
+    folder: Path,
+    after: Sequence[JobRecord] = (),
+    run_dir: Path | None = None,
+) -> PreparedSubmission:
+    """Write all that will be sent, and let NeMo-Run write its script.
+
+    Args:
+        plan: What is run.
+        profile: Where and with what.
+        mode: Attached, detached, or only put there for an interactive session.
+        folder: Where it is written: the run directory, which is made here, and gone again if
+            this fails.
+        after: Jobs that have to end well before this one starts.
+        run_dir: What the run directory will be called, where this is only to look at.
+
+    Raises:
+        MissingDependencyError: NeMo-Run is not installed.
+        NemotronError: The profile lacks something, or the recipe cannot be packaged.
+    """
+    require_nemo_run()
+    waiting = _scheduler_ids(after, profile)
+    slurm = _slurm(profile)
+    folder = folder.absolute()
+    _make(folder)
+    try:
+        prepared = _prepare(plan, slurm, mode, folder, (run_dir or folder).absolute())
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return replace(prepared, after=waiting)
+
+
+def _prepare(
+    plan: RecipePlan, profile: SlurmProfile, mode: Mode, folder: Path, run_dir: Path
+) -> PreparedSubmission:
+    place = _place(plan, profile, run_dir)
+    save_configs(plan.job, plan.train, folder)
+    environment = collect_environment(plan, profile)
+    staging = folder / STAGING
+    job = staging / "experiments" / place.title / place.experiment_id / place.title
+    code = place_code(plan, job / CODE_FOLDER, folder, place, apart=profile.over_ssh)
+    launch_script = render_launch_script(
+        _launch_request(plan, profile, place, environment, code.script)
+    )
+    (job / CODE_FOLDER / LAUNCH_FILE).write_text(launch_script, encoding="utf-8")
+    rendered = _rendered_profile(plan, profile, environment, code)
+    script = _render(rendered, mode, place, staging, folder)
+    return PreparedSubmission(
+        plan=plan,
+        profile=profile,
+        mode=mode,
+        folder=folder,
+        place=place,
+        contents=job.parent,
+        script=script,
+        launch_script=launch_script,
+        environment=environment,
+        image=rendered.container_image,
+        mounts=profile.mounts,
+        tree=code.tree,
+    )
+
+
+def _slurm(profile: Profile) -> SlurmProfile:
+    if not isinstance(profile, SlurmProfile):
+        raise ExecutionError(f"Jobs of the executor {profile.executor!r} cannot be submitted.")
+    return profile
+
+
+def _scheduler_ids(after: Sequence[JobRecord], profile: Profile) -> tuple[str, ...]:
+    for record in after:
+        if record.scheduler_id is None or record.executor != profile.executor:
+            raise UsageError(
+                f"The job {record.id} cannot be waited for: the scheduler of {profile.name!r} "
+                "does not know it.",
+                hint="Submit both with the same profile.",
+            )
+    return tuple(record.scheduler_id for record in after if record.scheduler_id is not None)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise ExecutionError(
+            f"The run directory cannot be created: {error.strerror}.",
+            where=str(folder),
+            hint="Start from a folder that you may write to.",
+        ) from error
+
+
+def _place(plan: RecipePlan, profile: SlurmProfile, run_dir: Path) -> JobPlace:
+    return JobPlace(
+        base=(profile.remote_job_dir or str(run_dir / _JOBS)).rstrip("/"),
+        title=plan.recipe.name.replace("/", "-"),
+        stamp=run_dir.name,
+        contained=image_of(plan, profile) is not None,
+    )
+
+
+def image_of(plan: RecipePlan, profile: Profile) -> str | None:
+    """The container image of a job: the profile's, else the recipe's; empty means none."""
+    chosen = plan.recipe.image if profile.container_image is None else profile.container_image
+    return chosen or None
+
+
+def _launch_request(
+    plan: RecipePlan,
+    profile: SlurmProfile,
+    place: JobPlace,
+    environment: JobEnvironment,
+    script: str,
+) -> LaunchRequest:
+    code, workdir = PurePosixPath(place.seen_code_dir), plan.recipe.run.workdir
+    beside = PurePosixPath() if workdir is None else code
+    return LaunchRequest(
+        launch=plan.recipe.run.launch,
+        words=command_words(plan.recipe, script=str(beside / script), config=str(beside / CONFIG)),
+        workdir=workdir or str(code),
+        run_dir=place.seen_job_dir,
+        variables=environment.public,
+        secret_names=tuple(environment.secrets),
+        startup_commands=profile.startup_commands,
+        nodes=profile.nodes,
+        processes_per_node=processes_per_node(plan, profile),
+        executor=profile.executor,
+        ray_address=profile.ray_address,
+        gpus_per_node=profile.gpus_per_node or None,
+    )
+
+
+def processes_per_node(plan: RecipePlan, profile: SlurmProfile) -> int:
+    """How many processes of the script run on each machine."""
+    if profile.ntasks_per_node is not None:
+        return profile.ntasks_per_node
+    return max(1, profile.gpus_per_node) if plan.recipe.run.launch == "torchrun" else 1
+
+
+def _rendered_profile(
+    plan: RecipePlan, profile: SlurmProfile, environment: JobEnvironment, code: PlacedCode
+) -> SlurmProfile:
+    """What NeMo-Run is told: none of what it would write unquoted, and no variable's value."""
+    trees = () if code.tree is None else (f"{code.tree.path}:{code.tree.path}",)
+    names = (*profile.container_env, *environment.secrets, "NEMO_RUN_DIR")
+    tasks = processes_per_node(plan, profile) if plan.recipe.run.launch == "direct" else 1
+    return replace(
+        profile,
+        container_image=image_of(plan, profile),
+        mounts=(*profile.mounts, *trees),
+        container_env=tuple(dict.fromkeys(names)),
+        env_vars={},
+        startup_commands=(),
+        ntasks_per_node=tasks,
+    )
+
+
+def _render(profile: SlurmProfile, mode: Mode, place: JobPlace, staging: Path, folder: Path) -> str:
+    request = RenderRequest(
+        profile=profile,
+        mode="run" if mode == "stage" else mode,
+        title=place.title,
+        id=place.experiment_id,
+        task=place.title,
+        tunnel_dir=place.base,
+        launch=f"{INSIDE}/{CODE_FOLDER}/{LAUNCH_FILE}",
+        setup=_setup(place),
+    )
+    file = folder / _REQUEST
+    file.write_text(request.to_json(), encoding="utf-8")
+    try:
+        run_with_nemo_run(RENDER, file, staging)
+    finally:
+        file.unlink()
+    experiment = staging / "experiments" / place.title / place.experiment_id
+    return (experiment / Path(place.script).name).read_text(encoding="utf-8")
+
+
+def _setup(place: JobPlace) -> str:
+    """Lines that leave the job's exit code in its run directory, whoever ends it."""
+    file = f'{place.job_dir}/{EXIT_FILE}"${{SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}}"'
+    return "\n".join(
+        (
+            "{ set +vx; } 2>/dev/null",
+            f"export NEMO_RUN_DIR={place.job_dir}",
+            f"rm -f {file}",
+            f"trap 'code=$?; echo $code >{file}.new; mv {file}.new {file}' EXIT",
+            "trap 'exit 143' TERM",
+        )
+    )

@@ -1,0 +1,108 @@
+"""What Slurm says when it refuses a job, as one sentence with its cure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from nemo_runspec.errors import ExecutionError
+from nemo_runspec.execution.profiles import SlurmProfile
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """A refusal that is understood; of several the first one counts.
+
+    The sentence and the hint are filled in with ``name`` (of the profile), ``where`` (the
+    machine), ``partition``, ``account`` and ``qos``.
+    """
+
+    pattern: re.Pattern[str]
+    what: str
+    hint: str
+
+
+_REFUSALS = (
+    _Refusal(
+        re.compile(r"Invalid partition name|invalid partition specified"),
+        "There is no partition {partition} on {where}.",
+        "Choose one that `sinfo` lists there, as 'partition' of [{name}].",
+    ),
+    _Refusal(
+        re.compile(r"Invalid account or account/partition combination"),
+        "The account {account} may not use the partition {partition} on {where}.",
+        "Choose one that `sacctmgr show associations user=$USER` lists there, as 'account' of "
+        "[{name}].",
+    ),
+    _Refusal(
+        re.compile(r"Invalid qos"),
+        "There is no quality of service {qos} for the account {account} on {where}.",
+        "Choose another 'qos' for [{name}].",
+    ),
+    _Refusal(
+        re.compile(r"Requested time limit is invalid|Invalid time limit specification"),
+        "The partition {partition} on {where} has no room for the time {time}.",
+        "Lower 'time', or choose another partition, for [{name}].",
+    ),
+    _Refusal(
+        re.compile(
+            r"Requested node configuration is not available|Node count specification invalid"
+            r"|More processors requested than permitted|Invalid generic resource"
+            r"|Memory specification can not be satisfied|Invalid node name"
+        ),
+        "No machines of the partition {partition} on {where} fit the job: {reason}.",
+        "Compare nodes, GPUs, CPUs and memory of [{name}] with `sinfo -N -l` there.",
+    ),
+    _Refusal(
+        re.compile(r"sbatch: not found|sbatch: command not found"),
+        "There is no sbatch on {where}.",
+        "Name a login node of the cluster as 'host' of [{name}], or run the command there.",
+    ),
+    _Refusal(
+        re.compile(r"Unable to contact slurm controller|Socket timed out|slurm_persist_conn_open"),
+        "The Slurm controller does not answer {where}.",
+        "Try again later; `scontrol ping` there tells when it is back.",
+    ),
+    _Refusal(
+        re.compile(r"unrecognized option|invalid option"),
+        "Slurm on {where} does not know an option: {reason}.",
+        "Leave it out of [{name}].",
+    ),
+)
+
+
+def explain_refusal(
+    profile: SlurmProfile, partition: str | None, where: str, said: str
+) -> ExecutionError:
+    """Turn what was printed on standard error into an error.
+
+    Args:
+        profile: What was asked for.
+        partition: The partition that was asked for; None for the cluster's own choice.
+        where: The machine that sbatch ran on.
+        said: All that it printed there.
+    """
+    facts = {
+        "name": profile.name,
+        "where": where,
+        "partition": repr(partition) if partition else "that is the default",
+        "account": repr(profile.account),
+        "qos": repr(profile.qos),
+        "time": repr(profile.time),
+        "reason": _reason(said),
+    }
+    for refusal in _REFUSALS:
+        if refusal.pattern.search(said):
+            return ExecutionError(
+                refusal.what.format(**facts),
+                where=f"profile {profile.name}",
+                hint=refusal.hint.format(**facts),
+            )
+    return ExecutionError(
+        f"Slurm on {where} refuses the job: {facts['reason']}.", where=f"profile {profile.name}"
+    )
+
+
+def _reason(said: str) -> str:
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return re.sub(r"^(?:\w+: )?error: ", "", lines[-1]).rstrip(".") if lines else "no reason given"

@@ -1,0 +1,22 @@
+"""The test cluster and its fixtures; under importlib mode a test folder is on no path by itself."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from slurm_cluster.fixtures import (
+    cluster,
+    cluster_without_accounting,
+    shared_cluster,
+    shared_cluster_without_accounting,
+)
+
+__all__ = [
+    "cluster",
+    "cluster_without_accounting",
+    "shared_cluster",
+    "shared_cluster_without_accounting",
+]

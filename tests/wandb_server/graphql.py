@@ -252,9 +252,9 @@ class _Execution:
     def _within(self, value: Any, inner: tuple[Selection, ...]) -> Any:
         if isinstance(value, list):
             return [self._within(item, inner) for item in value]
-        if isinstance(value, dict):
+        if isinstance(value, dict) and inner:
             return self.select(value, inner)
-        return value
+        return value  # a scalar, of which one is JSON
 
     def _given(self, value: Any) -> Any:
         """Replace variables by their values; an argument without one is left out."""

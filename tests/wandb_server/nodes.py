@@ -349,7 +349,7 @@ def _history_fields(run: Run) -> dict[str, Any]:
         return [_sampled(run, json.loads(spec)) for spec in specs]
 
     return {
-        "historyKeys": {"sets": [], "keys": counts, "lastStep": len(run.history) - 1},
+        "historyKeys": {"sets": [], "keys": counts, "lastStep": run.last_step},
         "historyLineCount": len(run.history),
         "eventsLineCount": len(run.events),
         "logLineCount": len(run.logs),

@@ -98,6 +98,11 @@ class Run:
         return f"{self.entity}/{self.project}/{self.name}"
 
     @property
+    def last_step(self) -> int:
+        """The step of the last record of the history; -1 without one."""
+        return self.history[-1]["_step"] if self.history else -1
+
+    @property
     def config(self) -> dict[str, Any]:
         """The configuration as the script gave it."""
         return {key: item["value"] for key, item in self.raw_config.items() if key not in _INTERNAL}

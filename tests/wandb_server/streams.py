@@ -29,6 +29,8 @@ def take(run: Run, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _history(run: Run, offset: int, lines: list[str]) -> None:
+    if offset > len(run.history):
+        raise KeyError(f"history from line {offset} on, of {len(run.history)}")
     run.history[offset : offset + len(lines)] = [json.loads(line) for line in lines]
 
 

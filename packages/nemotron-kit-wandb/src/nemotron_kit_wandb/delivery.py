@@ -21,6 +21,7 @@ from nemotron_kit_wandb.outbox import Entry, Outbox, own_outbox
 from nemotron_kit_wandb.publishing import WandbPublishError, publish
 from nemotron_kit_wandb.reach import Attendance, answers
 from nemotron_kit_wandb.records import WandbRecord
+from nemotron_kit_wandb.run_log import write_out
 from nemotron_kit_wandb.runs import active_run, known_run, mode_of
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class Courier:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._ends = threading.Event()
-        self._ending: tuple[Attendance, dict[str, object]] = (Attendance(), {})
+        self._ending: tuple[Run, Attendance, dict[str, object]] | None = None
 
     def beside(self, manifest_root: str | None) -> None:
         """Say which manifest store the records stand beside."""
@@ -158,6 +159,16 @@ class Courier:
         except OSError as error:
             logger.warning("The end of the W&B run %s is not noted: %s", run_id, error)
 
+    def keep_log(self, run: Run) -> None:
+        """Keep what the client holds of a run and the server has not heard. Never raises."""
+        try:
+            log = write_out(run)
+            if log is not None:
+                self._outbox.keep_log(log)
+        except Exception as error:  # whatever the client raises, it is ended next
+            logger.warning("The metrics of the W&B run %s are not kept: %s", run.id, error)
+            logger.debug("Keeping the log failed.", exc_info=True)
+
     def _go_on(self) -> None:
         while True:
             try:
@@ -229,15 +240,18 @@ class Courier:
         if mode_of(run) == "offline":
             self.ended(run_id)
             return
-        self._ending = attendance, how_it_ended(run, None)
+        self._ending = run, attendance, how_it_ended(run, None)
         self._ends.set()
 
     def _watch_end(self, run_id: str) -> None:
         """End the client where the server is silent; its own hook would wait without end."""
         self._ends.wait()
-        attendance, how = self._ending
+        if self._ending is None:
+            return
+        run, attendance, how = self._ending
         if not attendance.wait(threading.Event()):
             self.ended(run_id, how)
+            self.keep_log(run)
             end_core()
 
 
@@ -249,7 +263,12 @@ def how_it_ended(run: Run, exit_code: int | None) -> dict[str, object]:
         exit_code: The job's exit code; by default what the client knows of it.
     """
     code = _exit_code() if exit_code is None else exit_code
-    return {"exit_code": code, "config": _plain(dict(run.config)), "summary": _summary_of(run)}
+    return {
+        "exit_code": code,
+        "config": _plain(dict(run.config)),
+        "summary": _summary_of(run),
+        "tags": list(run.tags or ()),
+    }
 
 
 def _summary_of(run: Run) -> dict[str, Any]:

@@ -5,6 +5,7 @@
 - ``records/``: a file for each record, named so that they sort in the order they were made;
 - ``delivered/``: under the same name, what W&B said of a record that it has;
 - ``runs/``: the W&B runs of the job, and whether they still have something to tell;
+- ``logs/``: the client's logs of runs whose end the server did not hear;
 - ``store.json``: the manifest store that the records stand beside.
 
 Every file is written whole or not at all, so that a process may die at any time, and several may
@@ -17,6 +18,7 @@ import fcntl
 import json
 import logging
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -31,11 +33,12 @@ from nemo_runspec.distributed.folders import propose_run_directory, run_director
 from nemo_runspec.errors import ArtifactError
 from nemo_runspec.json_values import json_text
 from nemotron_kit_wandb.records import RunIdentity, WandbRecord
+from nemotron_kit_wandb.run_log import log_file
 
 logger = logging.getLogger(__name__)
 
 _OUTBOX = "wandb-outbox"
-_RECORDS, _DELIVERED, _RUNS = "records", "delivered", "runs"
+_RECORDS, _DELIVERED, _RUNS, _LOGS = "records", "delivered", "runs", "logs"
 _STORE, _LOCK = "store.json", ".lock"
 
 
@@ -175,6 +178,38 @@ class Outbox:
         known = self.find_run(run_id)
         if known is not None:
             self.note_run(replace(known, process=None, cut_off=cut_off))
+
+    def keep_log(self, log: Path) -> None:
+        """Keep the client's log of a run, which may lie where nothing stays.
+
+        Args:
+            log: The log, in the run's own folder.
+
+        Raises:
+            OSError: It cannot be kept.
+        """
+        kept = self.folder / _LOGS / f"{log.parent.name}{log.suffix}"
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        staged = kept.with_name(f".{kept.name}.{os.getpid()}")
+        try:
+            try:
+                os.link(log, staged)
+            except OSError:
+                shutil.copyfile(log, staged)
+            staged.replace(kept)
+        finally:
+            staged.unlink(missing_ok=True)
+
+    def logs(self, run: KnownRun) -> list[Path]:
+        """The client's logs of a run, the earliest first; empty where they are gone."""
+        kept = sorted((self.folder / _LOGS).glob(f"run-*-{run.identity.id}.wandb"))
+        own = log_file(run.folder, run.identity.id)
+        return kept or ([own] if own.is_file() else [])
+
+    def drop_logs(self, run: KnownRun) -> None:
+        """Keep the logs of a run no longer: the server has what they hold."""
+        for log in (self.folder / _LOGS).glob(f"run-*-{run.identity.id}.wandb"):
+            log.unlink(missing_ok=True)
 
     @contextmanager
     def exclusively(self) -> Iterator[None]:

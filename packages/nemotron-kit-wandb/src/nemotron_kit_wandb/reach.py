@@ -10,7 +10,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from http.client import HTTPException
@@ -110,7 +110,11 @@ class Attendance:
 
 
 @contextmanager
-def attended(attendance: Attendance, give_up: threading.Event | None = None) -> Iterator[None]:
+def attended(
+    attendance: Attendance,
+    give_up: threading.Event | None = None,
+    first: Callable[[], object] | None = None,
+) -> Iterator[None]:
     """End the client's own process where the server is silent, so that a call to it returns.
 
     A call that the body makes then raises an error of the client's.
@@ -118,6 +122,7 @@ def attended(attendance: Attendance, give_up: threading.Event | None = None) -> 
     Args:
         attendance: Watches the server.
         give_up: Set when the client was ended.
+        first: What is done before it is ended, in no more than a moment.
     """
     done = threading.Event()
 
@@ -126,7 +131,11 @@ def attended(attendance: Attendance, give_up: threading.Event | None = None) -> 
             logger.warning("W&B at %s does not answer; it is not waited for.", find_server())
             if give_up is not None:
                 give_up.set()
-            end_core()
+            try:
+                if first is not None:
+                    first()
+            finally:
+                end_core()
 
     watcher = threading.Thread(target=watch, name="nemotron-wandb-attendance", daemon=True)
     watcher.start()

@@ -8,7 +8,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +23,8 @@ from nemotron_kit_wandb.outbox import KnownRun
 from nemotron_kit_wandb.publishing import WandbPublishError
 from nemotron_kit_wandb.reach import Attendance, attended
 from nemotron_kit_wandb.records import RunIdentity, WandbRecord
+from nemotron_kit_wandb.replaying import replay
+from nemotron_kit_wandb.runs import add_tags
 
 if TYPE_CHECKING:
     from wandb import Api, Run
@@ -33,6 +36,8 @@ T = TypeVar("T")
 _ASK_S = 30
 _LONGEST_S = 3600.0
 _KILLED = 1
+_NO_STEP = -1
+_PAUSE_S = 1.0
 
 
 class ResumedRuns:
@@ -85,22 +90,56 @@ class ResumedRuns:
                 raise _silent() from error
             raise
 
-    def tell_end(self, identity: RunIdentity, how: Mapping[str, Any]) -> None:
-        """Tell how a run ended, which the server did not hear.
+    def tell_end(
+        self,
+        identity: RunIdentity,
+        how: Mapping[str, Any],
+        logs: Sequence[Path] = (),
+        folder: str | Path = "",
+    ) -> None:
+        """Tell of a run what the server did not hear: its last metrics, and how it ended.
 
         Args:
             identity: The run.
-            how: ``exit_code``, ``summary`` and ``config``.
+            how: ``exit_code``, ``summary``, ``config`` and ``tags``.
+            logs: The client's logs of it, the earliest first.
+            folder: The client's own folder of it.
+
+        Raises:
+            WandbPublishError: The server did not take it, or a log cannot be read.
+            WandbUnreachableError: The server fell silent.
         """
         if self._open is not None:
             _attended(self._open.finish, "end a run")
             self._open = None
-        run = self._resume(identity, exists=self.has_run(identity), ends=True)
-        config: Any = run.config  # untyped in wandb
-        config.update(dict(how.get("config") or {}), allow_val_change=True)
-        run.summary.update(dict(how.get("summary") or {}))
+        exists = self.has_run(identity)
+        heard = self._last_step(identity) if exists else _NO_STEP
+        run = self._resume(identity, exists=exists, ends=True)
+        what = f"take the metrics of {identity.id}"
+        steps = _attended(lambda: _tell(run, how, logs, Path(folder, "files"), heard), what)
         code = int(how.get("exit_code") or 0)
         _attended(lambda: run.finish(exit_code=code), f"end the run {identity.id}")
+        self._require_step(identity, max((heard, *steps)))
+
+    def _last_step(self, identity: RunIdentity) -> int:
+        """The last step that the server has a row of metrics for; -1 where it has none."""
+
+        def ask() -> int:
+            step: int = self._api.run(path_of(identity)).lastHistoryStep
+            return step
+
+        found = self._found(ask, f"tell the steps of {identity.id}")
+        return _NO_STEP if found is None else found
+
+    def _require_step(self, identity: RunIdentity, step: int) -> None:
+        until = time.monotonic() + _ASK_S
+        while (heard := self._last_step(identity)) < step:
+            if time.monotonic() > until:
+                raise WandbPublishError(
+                    f"W&B has the metrics of {path_of(identity)} up to step {heard} of {step}.",
+                    hint="Sync again later.",
+                )
+            time.sleep(_PAUSE_S)
 
     def has_run(self, identity: RunIdentity) -> bool:
         """Whether the server knows a run."""
@@ -183,6 +222,19 @@ class ResumedRuns:
             ),
             f"open the run {identity.id}",
         )
+
+
+def _tell(
+    run: Run, how: Mapping[str, Any], logs: Sequence[Path], files: Path, heard: int
+) -> list[int]:
+    """Tell it; return the steps that the server must then have."""
+    config: Any = run.config  # untyped in wandb
+    config.update(dict(how.get("config") or {}), allow_val_change=True)
+    add_tags(run, how.get("tags") or ())
+    told = [replay(log, run, after=heard, files=files) for log in logs]
+    if not any(part.whole for part in told):  # what the job could still say at its end is more
+        run.summary.update(dict(how.get("summary") or {}))
+    return [part.last_step for part in told if part.last_step is not None]
 
 
 def confirm(record: WandbRecord, run: Run) -> None:

@@ -16,6 +16,7 @@ from nemotron_kit_wandb.deferred import beside_manifests
 from nemotron_kit_wandb.delivery import courier_of, how_it_ended
 from nemotron_kit_wandb.outbox import own_outbox
 from nemotron_kit_wandb.reach import Attendance, answers, attended
+from nemotron_kit_wandb.run_log import write_out
 from nemotron_kit_wandb.runs import announce_run, mode_of
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def end_run(run: Run, exit_code: int | None) -> None:
     courier, attendance = courier_of(), Attendance()
     courier.settle(attendance)
     how = None if mode_of(run) != _ONLINE else how_it_ended(run, exit_code)
-    heard = _finish(run, exit_code, attendance)
+    heard = _finish(run, exit_code, attendance, lambda: courier.keep_log(run))
     courier.ended(run.id, None if heard else how)
     if not heard:
         logger.warning(
@@ -147,7 +148,8 @@ def end_run(run: Run, exit_code: int | None) -> None:
 
 
 def _end_alone(run: Run, exit_code: int | None) -> None:
-    if not _finish(run, exit_code, Attendance(silence_s=_SILENCE_ALONE_S, longest_s=3600.0)):
+    attendance = Attendance(silence_s=_SILENCE_ALONE_S, longest_s=3600.0)
+    if not _finish(run, exit_code, attendance, lambda: write_out(run)):
         raise WandbRunError(
             "W&B did not hear the end of the run: its server does not answer.",
             where=f"{run.entity}/{run.project}/{run.id}",
@@ -155,14 +157,16 @@ def _end_alone(run: Run, exit_code: int | None) -> None:
         )
 
 
-def _finish(run: Run, exit_code: int | None, attendance: Attendance) -> bool:
-    """Finish a run; return whether the server heard it."""
+def _finish(
+    run: Run, exit_code: int | None, attendance: Attendance, keep: Callable[[], object]
+) -> bool:
+    """Finish a run; return whether the server heard it. What it did not is kept first."""
     if mode_of(run) != _ONLINE:
         run.finish(exit_code=exit_code)
         return True
     cut_off = threading.Event()
     try:
-        with attended(attendance, cut_off):
+        with attended(attendance, cut_off, keep):
             run.finish(exit_code=exit_code)
     except Exception:  # the client's own; where it was not ended, it is the caller's
         if not cut_off.is_set():

@@ -137,9 +137,10 @@ class Sync:
             upload_offline_run(run)
             self._resumed.make_sure_of(run.identity)
         elif run.cut_off is not None:
-            self._resumed.tell_end(run.identity, run.cut_off)
+            self._resumed.tell_end(run.identity, run.cut_off, outbox.logs(run), run.folder)
         self._resumed.require_run(run.identity)
         outbox.note_run(replace(run, told=True))
+        outbox.drop_logs(run)
 
     def _entry(self, outbox: Outbox, entry: Entry, unheard: set[str]) -> Delivery:
         record = entry.record

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from importlib.metadata import requires
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -304,3 +305,9 @@ def test_without_nemo_run_one_sentence_says_what_to_install(env: Path) -> None:
         match=r"build_executor needs nemo-run, .* pip install 'nemo-runspec\[run\]'",
     ):
         build_executor(load_profile("far", env), env_vars={})
+
+
+def test_what_nemo_run_works_with_is_in_the_metadata() -> None:
+    extra = [item for item in requires("nemo-runspec") or () if "extra == 'run'" in item]
+    needed = sorted(item.partition(";")[0].strip() for item in extra)
+    assert needed == ["leptonai<0.28,>=0.26.6", "nemo-run<0.12,>=0.11.1"]

@@ -26,5 +26,5 @@ def nemo_run(*, wanted: str) -> Any:
     except ImportError as error:
         raise MissingDependencyError(
             f"NeMo-Run is installed and cannot be imported: {error}.",
-            hint=f"Install the releases that it works with: {INSTALL}",
+            hint=f"Install the releases that it works with, such as leptonai below 0.28: {INSTALL}",
         ) from error

@@ -15,6 +15,7 @@ _MACROS = (
     *("head_node_ip_var", "nproc_per_node_var", "num_nodes_var", "node_rank_var"),
     *("het_group_host_var", "ft_launcher_cfg_path_var"),
 )
+_TORCHX_MACROS = ("img_root", "base_img_root", "app_id", "replica_id", "rank0_env")
 _DOLLAR = """'"`printf '\\\\044'`"'"""
 
 
@@ -30,6 +31,12 @@ def for_bash(value: str) -> str:
     if filled == quoted:
         return quoted
     return quoted.replace("$", _DOLLAR)
+
+
+def for_torchx(value: str) -> str:
+    """Spell a value for TorchX, which fills in macros in the variables of local jobs, once."""
+    filled = Template(value).safe_substitute(dict.fromkeys(_TORCHX_MACROS, ""))
+    return value if filled == value else value.replace("$", "$$")
 
 
 def for_pods(variables: Mapping[str, str]) -> dict[str, str]:

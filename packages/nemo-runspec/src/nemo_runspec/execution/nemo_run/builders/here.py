@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nemo_runspec.execution.nemo_run.builders.exact import for_torchx
 from nemo_runspec.execution.nemo_run.builders.request import BuildRequest, mounted_as
 from nemo_runspec.execution.profiles.local import DockerProfile, LocalProfile
 
@@ -13,7 +14,7 @@ def build_local(request: BuildRequest[LocalProfile]) -> Any:
     request.refuse_startup_commands()
     return request.run.LocalExecutor(
         ntasks_per_node=request.profile.ntasks_per_node or 1,
-        env_vars=dict(request.variables),
+        env_vars={name: for_torchx(value) for name, value in request.variables.items()},
         packager=request.packing(),
         **request.same("retries"),
     )

@@ -42,8 +42,9 @@ def build_kubeflow(request: BuildRequest[KubeflowProfile]) -> Any:
             ),
         )
     except kubernetes.ConfigException as error:
+        reason = str(error).rstrip(".")
         raise ProfileError(
-            f"There is no Kubernetes configuration to reach a cluster with: {error}.",
+            f"There is no Kubernetes configuration to reach a cluster with: {reason}.",
             where=profile.name,
             hint="Log in to the cluster, or name the file in KUBECONFIG.",
         ) from error

@@ -82,7 +82,7 @@ def check_variables(table: Mapping[Any, Any], *, key: str = _KEY) -> dict[str, s
     """Check a resolved table of variables, and give its values as text.
 
     Args:
-        table: Name to value; true and false become ``true`` and ``false``, null stays None.
+        table: Name to value: a text, or a whole number, which becomes one; null stays None.
         key: Where it stands, for messages.
 
     Raises:
@@ -162,11 +162,12 @@ def _resolved(section: DictConfig, name: Any) -> Any:
 def _as_text(value: Any, where: str) -> str | None:
     if value is None:
         return None
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if not isinstance(value, str | int | float):
+    # A truth value or a fraction has several spellings, and the job would see only one of them.
+    if isinstance(value, bool) or not isinstance(value, str | int):
         raise ConfigError(
-            "A variable is a text or a number.", where=where, hint="Put it between quotes."
+            f"The value of a variable is a text, and this is {value!r}.",
+            where=where,
+            hint="Put it between quotes, as the job is to see it.",
         )
     check_value(str(value), key=where)
     return str(value)

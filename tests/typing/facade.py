@@ -31,6 +31,7 @@ from nemotron.kit import (
 from nemotron.kit.artifacts import Artifact as ArtifactOfTheList
 from nemotron.kit.artifacts.base import Artifact
 from nemotron.kit.resolvers import clear_artifact_cache, register_resolvers_from_config
+from nemotron.kit.run import build_env_vars
 from nemotron.kit.run import build_executor as build_executor_of_run
 from nemotron.kit.run import load_wandb_config
 from nemotron.kit.trackers import ManifestTracker, Tracker, WandbTracker
@@ -156,6 +157,7 @@ def profiles_and_stores() -> None:
     executor: Any = profile["executor"]
     executor = build_executor("YOUR-CLUSTER", mode="batch", nodes=2)
     executor = build_executor_of_run(profile, env_vars={"HF_HOME": "/lustre/hf"})
+    assert_type(build_env_vars("YOUR-CLUSTER"), dict[str, str])
     assert_type(ManifestTracker("/lustre/artifacts").names(), list[str])
     trackers: list[Tracker] = [ManifestTracker("/lustre/artifacts"), WandbTracker("nemotron")]
     del trackers

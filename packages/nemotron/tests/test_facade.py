@@ -35,7 +35,12 @@ FACADES = {
         *("omegaconf_to_dataclass", "parse_config_and_overrides", "save_configs"),
     ],
     "nemotron.kit.resolvers": ["clear_artifact_cache", "register_resolvers_from_config"],
-    "nemotron.kit.run": ["build_executor", "load_env_profile", "load_wandb_config"],
+    "nemotron.kit.run": [
+        "build_env_vars",
+        "build_executor",
+        "load_env_profile",
+        "load_wandb_config",
+    ],
     "nemotron.kit.trackers": ["ManifestTracker", "Tracker", "WandbTracker"],
     "nemotron.kit.train_script": [
         "init_wandb_from_env",

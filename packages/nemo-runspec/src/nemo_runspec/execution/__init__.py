@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from nemo_runspec.exports import lazy_exports
 
 if TYPE_CHECKING:
+    from nemo_runspec.execution.environment import build_env_vars as build_env_vars
     from nemo_runspec.execution.inputs import ArtifactInput as ArtifactInput
     from nemo_runspec.execution.local import PreparedRun as PreparedRun
     from nemo_runspec.execution.local import RunOutcome as RunOutcome
@@ -32,6 +33,7 @@ EXPORTS = {
     "RecipePreview": "nemo_runspec.execution.script_preview:RecipePreview",
     "RecipeRequest": "nemo_runspec.execution.plan:RecipeRequest",
     "RunOutcome": "nemo_runspec.execution.local:RunOutcome",
+    "build_env_vars": "nemo_runspec.execution.environment.building:build_env_vars",
     "build_executor": "nemo_runspec.execution.nemo_run.executors:build_executor",
     "load_profile": "nemo_runspec.execution.profiles.reading:load_profile",
     "plan_recipe": "nemo_runspec.execution.plan:plan_recipe",

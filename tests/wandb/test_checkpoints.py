@@ -51,7 +51,7 @@ def wandb_utils(monkeypatch):
 @pytest.fixture
 def manager(monkeypatch, tmp_path):
     module = double("nemotron-kit-nemorl", "nemo_rl.utils.checkpoint", monkeypatch)
-    yield module.CheckpointManager(tmp_path / "results")
+    yield module.CheckpointManager({"checkpoint_dir": tmp_path / "results"})
     forget("nemo_rl")
 
 
@@ -111,7 +111,7 @@ def test_a_checkpoint_that_a_thread_of_nemo_rl_finishes_is_one_artifact(
         patch_wandb_init_for_lineage(tags=["rl"])
         wandb.init(project="nemotron", entity="team")
         for step in (10, 20):
-            manager.begin_finalization(manager.init_tmp_checkpoint(step))
+            manager.begin_finalization(manager.init_tmp_checkpoint(step, {}))
         manager.finalize_pending()
         wandb.finish()
         patch_wandb_init_for_lineage().undo()

@@ -8,6 +8,10 @@ from nemo_runspec.exports import lazy_exports
 
 if TYPE_CHECKING:
     from nemotron_kit_nemorl.checkpoints import checkpoint_saved as checkpoint_saved
+    from nemotron_kit_nemorl.config import load_config as load_config
+    from nemotron_kit_nemorl.config import make_master_config as make_master_config
+    from nemotron_kit_nemorl.config import resolve_config as resolve_config
+    from nemotron_kit_nemorl.drivers import run_driver as run_driver
     from nemotron_kit_nemorl.patches import (
         patch_manifest_nemo_rl_checkpoint_logging as patch_manifest_nemo_rl_checkpoint_logging,
     )
@@ -17,9 +21,17 @@ if TYPE_CHECKING:
     from nemotron_kit_nemorl.patches import (
         patch_nemo_rl_checkpoint_logging_both as patch_nemo_rl_checkpoint_logging_both,
     )
+    from nemotron_kit_nemorl.resolvers import register_resolvers as register_resolvers
+    from nemotron_kit_nemorl.resolvers import release_resolvers as release_resolvers
 
 EXPORTS = {
     "checkpoint_saved": "nemotron_kit_nemorl.checkpoints:checkpoint_saved",
+    "load_config": "nemotron_kit_nemorl.config:load_config",
+    "make_master_config": "nemotron_kit_nemorl.config:make_master_config",
+    "resolve_config": "nemotron_kit_nemorl.config:resolve_config",
+    "run_driver": "nemotron_kit_nemorl.drivers:run_driver",
+    "register_resolvers": "nemotron_kit_nemorl.resolvers:register_resolvers",
+    "release_resolvers": "nemotron_kit_nemorl.resolvers:release_resolvers",
     "patch_manifest_nemo_rl_checkpoint_logging": (
         "nemotron_kit_nemorl.patches:patch_manifest_nemo_rl_checkpoint_logging"
     ),

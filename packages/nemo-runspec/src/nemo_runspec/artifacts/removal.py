@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 
-from nemo_runspec.errors import NemotronError
+from nemo_runspec.errors import ManifestFormatError, NemotronError
 from nemo_runspec.manifest_tracker import ManifestTracker
 from nemo_runspec.manifest_tracker.content import OWN_DIRECTORY
 
@@ -59,10 +59,17 @@ class RemovedCheckpoints:
         return self._versions.get(place, [])
 
     def _note(self, version: int) -> None:
-        own = self._tracker.read(self._name, version).metadata.get(OWN_DIRECTORY)
+        self._read.add(version)
+        try:
+            own = self._tracker.read(self._name, version).metadata.get(OWN_DIRECTORY)
+        except ManifestFormatError as error:
+            logger.warning("Whether its data is gone is not known: %s", error)
+            return
+        except NemotronError:
+            self._read.discard(version)
+            raise
         if isinstance(own, str):
             self._versions.setdefault(own, []).append(version)
-        self._read.add(version)
 
     def _withdraw(self, version: int, reason: str) -> bool:
         if self._tracker.withdrawal(self._name, version) is not None:

@@ -88,10 +88,10 @@ def register_resolvers() -> None:
     A ``mul`` that a framework registered first is kept.
     """
     register_filesystem()
-    _register("art", resolve_art)
-    _register("auto_mount", resolve_auto_mount)
+    register_resolver("art", resolve_art)
+    register_resolver("auto_mount", resolve_auto_mount)
     if not OmegaConf.has_resolver("mul"):
-        _register("mul", multiply)
+        register_resolver("mul", multiply)
 
 
 def clear_artifact_cache() -> None:
@@ -121,7 +121,8 @@ def _resolve_all(tracking: ArtifactTrackingResult, keys: list[str]) -> None:
     tracking.qualified_names = list(dict.fromkeys(names))
 
 
-def _register(name: str, resolver: Callable[..., Any]) -> None:
+def register_resolver(name: str, resolver: Callable[..., Any]) -> None:
+    """Register one resolver in place of any of that name, with each version of OmegaConf."""
     # OmegaConf 2.4 renamed register_new_resolver to register_resolver, a name that 2.3 has for
     # something else: the two are told apart by their parameters.
     register: Callable[..., None] = OmegaConf.register_resolver

@@ -27,6 +27,7 @@ class Pace:
         waiting_s: The same while it waits in the queue.
         settling_s: How long after its end its last lines may still come, over a network's disks.
         patience_s: How long nobody may know of the job before it is given up as lost.
+        retry_s: How long to wait after the first failed attempt to reach its machine; then longer.
     """
 
     output_s: float = 0.2
@@ -34,6 +35,7 @@ class Pace:
     waiting_s: float = 0.2
     settling_s: float = 0.0
     patience_s: float = 0.0
+    retry_s: float = 1.0
 
 
 # A scheduler is shared: many who ask it each second are a load.
@@ -81,7 +83,7 @@ class Follower:
         self._tail = tail
         self._seems_over = False
         self._told: JobStatus | None = None
-        self._outage = _Outage(listener.tell)
+        self._outage = _Outage(listener.tell, pace.retry_s)
         self._missing_since: float | None = None
         self._pause = threading.Event()
 
@@ -216,15 +218,15 @@ def _sentence(status: JobStatus) -> str | None:
 class _Outage:
     """A time during which the job's machine cannot be reached."""
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
+    def __init__(self, tell: Callable[[str], None], first_pause_s: float) -> None:
         self._tell = tell
+        self._first_pause_s = self._pause_s = first_pause_s
         self._began: float | None = None
-        self._pause_s = 1.0
 
     def lasts(self, error: TransferError) -> float:
         """Tell it once; how long to wait before the next attempt, in seconds."""
         if self._began is None:
-            self._began, self._pause_s = time.monotonic(), 1.0
+            self._began, self._pause_s = time.monotonic(), self._first_pause_s
             self._tell(f"{error.what} The job goes on; trying again until it answers.")
         pause_s = self._pause_s
         self._pause_s = min(pause_s * 2, _LONGEST_OUTAGE_PAUSE_S)

@@ -57,7 +57,7 @@ def joined(parts: Iterable[tuple[str, int, bytes]], position: OutputPosition) ->
         if not news:
             continue
         if last not in {None, name}:
-            data.append(f"==> {name} <==\n".encode())
+            data.append(f"\n==> {name} <==\n".encode())
         last = name
         data.append(news)
     return OutputChunk(b"".join(data), OutputPosition(files, last))

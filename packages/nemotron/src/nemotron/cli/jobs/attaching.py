@@ -95,6 +95,7 @@ def _choice(app: App) -> Choice:
         try:
             answer = sys.stdin.readline()
         except KeyboardInterrupt:
+            app.err.write("\n")
             answer = ""
         word = answer.strip().lower()[:1]
         if word in choices:

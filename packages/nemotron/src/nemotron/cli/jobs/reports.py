@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -41,7 +42,7 @@ class Planned:
         launch: How it would be run.
         profile: Where.
         environment: The variables that it would get.
-        script: What would be submitted.
+        scripts: What would run, to the byte: ``script``, and ``launch_script`` where it starts one.
         train: The train configuration, resolved.
     """
 
@@ -49,7 +50,7 @@ class Planned:
     launch: Launch
     profile: Profile
     environment: JobEnvironment
-    script: str
+    scripts: Mapping[str, str]
     train: dict[str, Any]
 
 
@@ -125,7 +126,9 @@ class PanelJobReporter:
         self._app.tree("Job Submission", tree)
         self._app.panel(inputs_panel(planned.plan))
         self._app.panel(environment_panel(planned.environment))
-        self._app.write(f"\n# Script\n{planned.script}")
+        for name, script in planned.scripts.items():
+            title = name.replace("_", " ").capitalize()
+            self._app.write(f"\n# {title}\n{script.rstrip()}\n")
         self._app.write(f"\n# Train configuration, resolved\n{as_yaml(planned.train)}")
 
     def previewed(self, preview: RecipePreview | None) -> None:
@@ -181,7 +184,7 @@ class JsonJobReporter:
             "wandb": plan.wandb,
             "inputs": [item.as_dict() for item in plan.inputs],
             "environment": [row.as_dict() for row in planned.environment.rows()],
-            "script": planned.script,
+            **planned.scripts,
             "train_config": planned.train,
         }
 

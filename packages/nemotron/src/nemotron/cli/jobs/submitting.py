@@ -65,7 +65,7 @@ def _show(
         launch=launch,
         profile=profile,
         environment=collect_environment(plan, profile, environ=environ),
-        script=_script(plan, launch, profile),
+        scripts=_scripts(plan, launch, profile),
         train=preview_config(plan.train, unknown=plan.unpinned),
     )
     reporter.planned(planned)
@@ -73,9 +73,10 @@ def _show(
     reporter.previewed(preview)
 
 
-def _script(plan: RecipePlan, launch: Launch, profile: Profile) -> str:
+def _scripts(plan: RecipePlan, launch: Launch, profile: Profile) -> dict[str, str]:
+    """What would run, by what it is: for a scheduler its script, and what starts the recipe."""
     if profile.executor == "local":
-        return local_script(plan, profile, Path("RUN_DIR"))
+        return {"script": local_script(plan, profile, Path("RUN_DIR"))}
     from nemo_runspec.execution.submission import prepare_submission
 
     with tempfile.TemporaryDirectory(prefix="nemotron-dry-run-") as folder:
@@ -86,7 +87,7 @@ def _script(plan: RecipePlan, launch: Launch, profile: Profile) -> str:
             folder=Path(folder) / "run",
             run_dir=_proposed(plan),
         )
-        return prepared.script
+        return {"script": prepared.script, "launch_script": prepared.launch_script}
 
 
 def _submit_here(

@@ -1,0 +1,289 @@
+"""What Slurm says, read as it prints it: recorded from Slurm 22.05, served by stand-in programs."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nemo_runspec.errors import ExecutionError
+from nemo_runspec.execution.jobs import JobRecord, JobStatus
+from nemo_runspec.execution.jobs.backends import Backends, pace_of
+from nemo_runspec.execution.jobs.following import SCHEDULER_PACE, Pace
+from nemo_runspec.execution.jobs.process import ProcessBackend
+from nemo_runspec.execution.jobs.slurm import SlurmBackend
+from nemo_runspec.execution.jobs.status import OutputPosition
+from nemo_runspec.execution.shells import LocalShell
+
+SHOWN = (
+    "JobId=7 JobName=research-research.demo UserId=root(0) GroupId=root(0) MCS_label=N/A "
+    "Priority=4294901759 Nice=0 Account=research QOS=normal JobState={state} Reason={reason} "
+    "Dependency=(null) Requeue=1 Restarts={restarts} BatchFlag=1 Reboot=0 ExitCode={exit} "
+    "RunTime=00:00:02 TimeLimit=00:01:00 TimeMin=N/A StartTime=2026-11-21T17:03:54 "
+    "ReqNodeList=(null) ExcNodeList=(null) NodeList={nodes} BatchHost=n1 NumNodes=1 "
+    "Command=/tmp/j.sh JobState=FAILED WorkDir=/tmp Power= \n"
+)
+NEVER = "slurm_load_jobs error: Invalid job id specified"
+NO_ACCOUNTS = "Slurm accounting storage is disabled"
+
+
+def shown(state: str, reason: str = "None", **known: object) -> str:
+    usual = {"restarts": 0, "exit": "0:0", "nodes": "n1"}
+    return SHOWN.format(state=state, reason=reason, **(usual | known))
+
+
+class Slurm:
+    """Programs of Slurm that print what they are told to, on this machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir()
+        self.say("scontrol", NEVER, code=1)
+        self.say("sacct", NO_ACCOUNTS, code=1)
+        self.say("scancel", "")
+
+    def say(self, program: str, text: str, code: int = 0) -> None:
+        said = self.folder / f"{program}.txt"
+        said.write_text(text)
+        file = self.folder / program
+        file.write_text(f'#!/bin/sh\necho "$0 $*" >>{self.folder}/asked\ncat {said}\nexit {code}\n')
+        file.chmod(0o755)
+
+    @property
+    def asked(self) -> list[str]:
+        lines = (self.folder / "asked").read_text().splitlines()
+        return [Path(line.split()[0]).name for line in lines]
+
+
+@pytest.fixture
+def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Slurm:
+    made = Slurm(tmp_path / "bin")
+    monkeypatch.setenv("PATH", f"{made.folder}:{os.environ['PATH']}")
+    return made
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> JobRecord:
+    job_dir = tmp_path / "a job's folder"
+    job_dir.mkdir()
+    return JobRecord(
+        id="demo/1",
+        recipe="demo",
+        output="demo-model",
+        run_dir=tmp_path,
+        profile="dgx",
+        executor="slurm",
+        mode="run",
+        submitted_at="2026-11-21T10:00:00+00:00",
+        job_dir=str(job_dir),
+        log_pattern=f"{job_dir}/log-*.out",
+        scheduler_id="7",
+    )
+
+
+def status(record: JobRecord) -> JobStatus:
+    return SlurmBackend(LocalShell()).status(record)
+
+
+@pytest.mark.parametrize(
+    ("reason", "sentence"),
+    [
+        ("Resources", "No nodes are free."),
+        ("Priority", "Jobs with a higher priority come first."),
+        ("None", None),
+        ("QOSMaxJobsPerUserLimit", "Slurm says: QOSMaxJobsPerUserLimit."),
+        ("DependencyNeverSatisfied", "It never starts: a job that it depends on ended badly."),
+    ],
+)
+def test_a_waiting_job_says_why(
+    slurm: Slurm, record: JobRecord, reason: str, sentence: str | None
+) -> None:
+    slurm.say("scontrol", shown("PENDING", reason, nodes=""))
+    found = status(record)
+    assert (found.state, found.scheduler_state) == ("pending", "PENDING")
+    assert (found.reason or "").startswith(sentence or "")
+    assert slurm.asked == ["scontrol"]
+
+
+def test_a_running_job_says_where_and_accounting_is_left_alone(
+    slurm: Slurm, record: JobRecord
+) -> None:
+    slurm.say("scontrol", shown("RUNNING", nodes="n[1-2]", restarts=1))
+    assert status(record) == JobStatus("running", None, "On n[1-2].", "RUNNING", 1)
+    slurm.say("scontrol", shown("COMPLETING", nodes="n1"))
+    assert status(record).state == "running"
+    assert slurm.asked == ["scontrol", "scontrol"]
+
+
+@pytest.mark.parametrize(
+    ("told", "ended"),
+    [
+        ("COMPLETED|0:0|None|n1|00:01:00", ("succeeded", 0, None)),
+        ("FAILED|3:0|None|n1|00:01:00", ("failed", 3, "It ended with exit code 3.")),
+        ("FAILED|0:9|None|n1|00:01:00", ("failed", 137, "SIGKILL ended it (exit code 137).")),
+        ("FAILED|137:0|None|n1|00:01:00", ("failed", 137, "SIGKILL ended it (exit code 137).")),
+        (
+            "TIMEOUT|0:0|None|n1|00:01:00",
+            ("timed_out", 124, "Its time limit of 00:01:00 was reached."),
+        ),
+        (
+            "OUT_OF_MEMORY|0:125|None|n1|00:01:00",
+            ("failed", 253, "It needed more memory than it was given."),
+        ),
+        ("NODE_FAIL|0:0|None|n2|00:01:00", ("failed", 1, "A node failed: n2.")),
+        (
+            "PREEMPTED|0:0|None|n1|00:01:00",
+            ("failed", 1, "A job that is more urgent took its nodes."),
+        ),
+        ("CANCELLED|0:0|None|n1|00:01:00", ("cancelled", 130, "It was cancelled.")),
+        ("CANCELLED by 999999|0:0|None|n1|x", ("cancelled", 130, "It was cancelled by 999999.")),
+        (
+            "CANCELLED|0:0|Dependency|None assigned|x",
+            ("cancelled", 130, "It never started: a job that it depends on ended badly."),
+        ),
+        (
+            "FAILED|0:0|JobLaunchFailure|n1|x",
+            ("failed", 1, "It ended with exit code 1. Slurm says: JobLaunchFailure."),
+        ),
+        ("EATEN_BY_A_GRUE|0:0|None|n1|x", ("failed", 1, "Slurm says: EATEN_BY_A_GRUE.")),
+    ],
+)
+def test_accounting_says_how_a_job_ended(
+    slurm: Slurm, record: JobRecord, told: str, ended: tuple[str, int, str | None]
+) -> None:
+    slurm.say("sacct", f"7|{told}\n")
+    found = status(record)
+    assert (found.state, found.command_code, found.reason) == ended
+
+
+def test_who_cancelled_it_is_asked_of_accounting(slurm: Slurm, record: JobRecord) -> None:
+    slurm.say("scontrol", shown("CANCELLED", "BeginTime", nodes=""))
+    assert status(record).reason == "It was cancelled before it started."
+    slurm.say("sacct", f"7|CANCELLED by {os.getuid()}|0:0|BeginTime|None assigned|x\n")
+    assert status(record).reason == (f"It was cancelled by {getpass.getuser()} before it started.")
+
+
+def test_the_controller_is_believed_before_accounting(slurm: Slurm, record: JobRecord) -> None:
+    slurm.say("scontrol", shown("FAILED", "NonZeroExitCode", exit="3:0"))
+    slurm.say("sacct", "7|RUNNING|0:0|None|n1|00:01:00\n")
+    found = status(record)
+    assert (found.state, found.exit_code, found.reason) == (
+        "failed",
+        3,
+        "It ended with exit code 3.",
+    )
+
+
+def test_without_accounting_the_exit_code_in_the_run_directory_counts(
+    slurm: Slurm, record: JobRecord
+) -> None:
+    assert status(record).state == "lost"
+    (Path(record.job_dir) / "exit_code").write_text("5\n")
+    found = status(record)
+    assert (found.state, found.exit_code, found.reason) == (
+        "failed",
+        5,
+        "It ended with exit code 5.",
+    )
+    (slurm.folder / "sacct").unlink()
+    assert status(record).exit_code == 5
+    (Path(record.job_dir) / "exit_code").write_text("0\n")
+    assert status(record) == JobStatus("succeeded", 0)
+
+
+def test_the_exit_code_of_an_earlier_attempt_does_not_end_a_requeued_job(
+    slurm: Slurm, record: JobRecord
+) -> None:
+    (Path(record.job_dir) / "exit_code").write_text("1\n")
+    slurm.say("scontrol", shown("PENDING", "BeginTime", nodes="", restarts=1))
+    assert status(record).state == "pending"
+    slurm.say("scontrol", shown("REQUEUED", nodes="", restarts=1))
+    assert status(record).state == "pending"
+
+
+def test_a_controller_that_does_not_answer_is_no_end(slurm: Slurm, record: JobRecord) -> None:
+    slurm.say("scontrol", "slurm_load_jobs error: Unable to contact slurm controller", code=1)
+    found = status(record)
+    assert (found.state, found.finished) == ("unknown", False)
+    assert found.reason == (
+        "Slurm does not answer: slurm_load_jobs error: Unable to contact slurm controller"
+    )
+    slurm.say("sacct", "7|COMPLETED|0:0|None|n1|x\n")
+    assert status(record).state == "succeeded"
+
+
+def test_a_machine_without_slurm_says_so(slurm: Slurm, record: JobRecord) -> None:
+    (slurm.folder / "scontrol").unlink()
+    slurm.folder.joinpath("scontrol").write_text("#!/nowhere\n")
+    assert status(record).state == "unknown"
+
+
+def test_a_job_array_is_what_its_worst_task_is(slurm: Slurm, record: JobRecord) -> None:
+    slurm.say("scontrol", shown("COMPLETED") + shown("RUNNING"))
+    assert status(record).state == "running"
+    slurm.say("scontrol", shown("COMPLETED") + shown("FAILED", exit="4:0"))
+    assert (status(record).state, status(record).exit_code) == ("failed", 4)
+    slurm.say("scontrol", shown("COMPLETED") + shown("COMPLETED"))
+    assert status(record).state == "succeeded"
+
+
+def test_a_job_array_without_accounting_ended_as_its_worst_task(
+    slurm: Slurm, record: JobRecord
+) -> None:
+    for task, code in (("0", "0"), ("1", "6")):
+        (Path(record.job_dir) / f"exit_code_{task}").write_text(f"{code}\n")
+    assert (status(record).state, status(record).exit_code) == ("failed", 6)
+
+
+def test_its_output_comes_byte_for_byte(slurm: Slurm, record: JobRecord) -> None:
+    assert slurm.folder.is_dir()
+    backend = SlurmBackend(LocalShell())
+    assert backend.read_output(record, OutputPosition()).data == b""
+    first = Path(record.job_dir) / "log-a b_7_0.out"
+    first.write_bytes(bytes(range(256)))
+    chunk = backend.read_output(record, OutputPosition())
+    assert chunk.data == bytes(range(256))
+    with first.open("ab") as stream:
+        stream.write(b"more\n")
+    Path(record.job_dir, "log-a b_7_1.out").write_bytes(b"again")
+    chunk = backend.read_output(record, chunk.position)
+    assert chunk.data == b"more\n\n==> log-a b_7_1.out <==\nagain"
+    assert not chunk.ended
+    Path(record.job_dir, "exit_code").write_text("0\n")
+    chunk = backend.read_output(record, chunk.position)
+    assert (chunk.data, chunk.ended) == (b"", True)
+
+
+def test_a_result_is_read_from_the_run_directory(record: JobRecord) -> None:
+    backend = SlurmBackend(LocalShell())
+    assert backend.result(record).artifacts == []
+    file = Path(record.job_dir) / "result.json"
+    file.write_text(json.dumps({"summary": {"loss": "süß"}}))
+    assert backend.result(record).summary == {"loss": "süß"}
+    file.write_text("{")
+    with pytest.raises(ExecutionError, match=r"result\.json: The job's result cannot be read"):
+        backend.result(record)
+
+
+def test_a_job_is_cancelled_once_it_is_known(slurm: Slurm, record: JobRecord) -> None:
+    backend = SlurmBackend(LocalShell())
+    backend.cancel(record)
+    slurm.say("scancel", "", code=1)
+    with pytest.raises(ExecutionError, match="Slurm does not cancel the job"):
+        backend.cancel(record)
+
+
+def test_one_machine_is_reached_through_one_connection(record: JobRecord) -> None:
+    there = replace(record, ssh={"host": "login", "port": 22})
+    with Backends() as backends:
+        assert backends._shell(there.ssh) is backends._shell({"host": "login", "port": 22})
+        assert backends._shell(there.ssh) is not backends._shell({"host": "login", "port": 23})
+        assert isinstance(backends.of(replace(record, executor="local")), ProcessBackend)
+        with pytest.raises(ExecutionError, match="'lepton' cannot be asked about"):
+            backends.of(replace(record, executor="lepton"))
+    assert pace_of(record) == SCHEDULER_PACE
+    assert pace_of(replace(record, executor="local")) == Pace()

@@ -31,9 +31,8 @@ from nemotron.kit import (
 from nemotron.kit.artifacts import Artifact as ArtifactOfTheList
 from nemotron.kit.artifacts.base import Artifact
 from nemotron.kit.resolvers import clear_artifact_cache, register_resolvers_from_config
-from nemotron.kit.run import build_env_vars
+from nemotron.kit.run import build_env_vars, load_wandb_config
 from nemotron.kit.run import build_executor as build_executor_of_run
-from nemotron.kit.run import load_wandb_config
 from nemotron.kit.trackers import ManifestTracker, Tracker, WandbTracker
 from nemotron.kit.train_script import (
     init_wandb_from_env,

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import os
 import subprocess
 import sys
 
 import pytest
 
+from nemo_runspec.artifacts.backends import EnvironmentBackend
 from nemotron_kit_wandb import (
     ApiKey,
     WandbConfig,
@@ -14,6 +16,7 @@ from nemotron_kit_wandb import (
     find_api_key,
     wandb_env,
 )
+from nemotron_kit_wandb.backend import BACKEND
 
 KEY = "k" * 40
 OTHER = "o" * 40
@@ -205,3 +208,25 @@ def test_looking_for_a_key_imports_no_wandb():
         "sys.exit('wandb' in sys.modules)\n"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_a_job_gets_what_is_known_and_no_server_is_asked(home, monkeypatch):
+    put_netrc(home, "wandb.example.com")
+    monkeypatch.setenv("WANDB_BASE_URL", "https://wandb.example.com")
+    environ = {**os.environ, "WANDB_MODE": "offline"}
+    found = BACKEND.job_environment({"project": "nemotron", "entity": None}, environ)
+    assert isinstance(BACKEND, EnvironmentBackend)
+    assert found == {
+        "WANDB_API_KEY": KEY,
+        "WANDB_BASE_URL": "https://wandb.example.com",
+        "WANDB_MODE": "offline",
+        "WANDB_PROJECT": "nemotron",
+    }
+    assert KEY not in f"{found} {found!r}"
+
+
+def test_a_key_that_cannot_be_one_is_not_given_to_a_job(home, caplog):
+    found = BACKEND.job_environment({}, {**os.environ, "WANDB_API_KEY": "short"})
+    assert "WANDB_API_KEY" not in found
+    assert "cannot be one" in caplog.text
+    assert "short" not in caplog.text

@@ -28,7 +28,7 @@ JOIN_S = 1800.0
 LEAVE_S = 30.0
 STOP_S = 15.0
 PAUSE_S = 0.2
-LONGEST_BASE = 30
+LONGEST_BASE = 20
 TAIL = 15
 SIGNALLED = 128
 COUNT = """
@@ -261,7 +261,7 @@ def short_folder() -> Iterator[Path]:
     base = tempfile.gettempdir()
     if len(base) > LONGEST_BASE:
         base = "/tmp"  # noqa: S108 - mkdtemp makes a folder of our own in it
-    folder = Path(tempfile.mkdtemp(prefix="nr-", dir=base))
+    folder = Path(tempfile.mkdtemp(prefix="nrj-", dir=base))
     try:
         yield folder
     finally:

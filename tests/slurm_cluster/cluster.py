@@ -31,6 +31,7 @@ PACKAGES = {
     "sshd": "openssh-server",
     "ssh": "openssh-client",
     "rsync": "rsync",
+    "unshare": "util-linux",
 }
 _HEADER = Path("/usr/include/slurm/spank.h")
 _PLUGIN = Path(__file__).with_name("pyxis.c")
@@ -124,7 +125,7 @@ class SlurmCluster:
 
     def cancel_all(self) -> None:
         """Leave no job behind, and wait until the nodes are free."""
-        self.run("scancel", "--full", *(f"--nodelist={node}" for node in ()), "--user=root")
+        self.run("scancel", "--full", f"--user={self.ssh.user}")
         wait_until(lambda: not self.run("squeue", "--noheader"), 30)
 
     def add_image(self, name: str, **variables: str) -> Path:
@@ -204,7 +205,7 @@ def _login_node(places: Places) -> Iterator[ssh_server.SshServer]:
 
 
 def _own_programs() -> str:
-    return str(Path(sys.executable).parent)
+    return str(Path(sys.prefix, "bin").resolve())
 
 
 def _write_client(places: Places, server: ssh_server.SshServer) -> None:

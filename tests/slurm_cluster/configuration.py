@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,6 +98,8 @@ def _slurm(places: Places, *, accounting: bool) -> list[str]:
         "TaskPlugin=task/none",
         "SelectType=select/cons_tres",
         "SelectTypeParameters=CR_Core",
+        # Jobs start when they are submitted, not with the others of three seconds.
+        "SchedulerParameters=batch_sched_delay=0,sched_min_interval=0,bf_interval=1",
         "MpiDefault=none",
         "SwitchType=switch/none",
         "JobAcctGatherType=jobacct_gather/none",
@@ -147,11 +150,19 @@ def _slurmdbd(places: Places) -> list[str]:
     ]
 
 
+def _own_folders() -> list[str]:
+    """The Python that runs the tests, where it comes from, and the checkout that it imports."""
+    checkout = Path(__file__).resolve().parents[2]
+    found = {checkout, Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()}
+    return sorted(str(folder) for folder in found if not found.intersection(folder.parents))
+
+
 def _plugins(places: Places) -> str:
     options = {
         "registry": places.images,
         "record": places.container_record,
         "root": places.folder / "root",
+        "also": ":".join(_own_folders()),
     }
     words = " ".join(f"{name}={value}" for name, value in options.items())
     return f"required {places.folder}/pyxis.so {words}\n"

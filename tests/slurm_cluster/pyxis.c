@@ -2,16 +2,16 @@
  * A stand-in for pyxis, which no distribution packages: the same options of srun, checked as pyxis
  * checks them, recorded, and as much of a container as a job can tell apart.
  *
- * A container has a root of its own with this machine's folders, without /tmp and /home: what a
- * job wants to see of those it has to mount. An image is a file in the folder that `registry=`
+ * A container has a root of its own: the folders of a system, and what `also=` names. All else a
+ * job has to mount. An image is a file in the folder that `registry=`
  * names (each "/" and "#" of the image's name written as "+"), or a file whose path is given.
  * Its lines `NAME=VALUE` are the image's environment, which wins over the job's unless
  * --container-env names the variable.
  *
  * plugstack.conf: required pyxis.so registry=FOLDER record=FILE root=EMPTY_FOLDER
+ * [also=FOLDER:FOLDER]
  */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -33,7 +33,6 @@ enum option { IMAGE, MOUNTS, WORKDIR, NAME, SAVE, ENV, VALUES };
 static const char *const value_names[VALUES] = {"image", "mounts", "workdir",
                                                 "name",  "save",   "env"};
 static char *values[VALUES];
-static char flags[1024];
 
 static const char *setting(int ac, char **av, const char *name)
 {
@@ -60,13 +59,13 @@ static const char *const flag_names[] = {
     "container-mount-home",        "no-container-mount-home", "container-remap-root",
     "no-container-remap-root",     "container-entrypoint",    "no-container-entrypoint",
     "container-writable",          "container-readonly"};
+#define FLAGS (sizeof flag_names / sizeof *flag_names)
+static bool flags[FLAGS];
 
 static int take_flag(int val, const char *given, int remote)
 {
     (void)given, (void)remote;
-    if (*flags)
-        strcat(flags, " ");
-    strcat(flags, flag_names[val]);
+    flags[val] = true;
     return 0;
 }
 
@@ -82,7 +81,7 @@ int slurm_spank_init(spank_t sp, int ac, char **av)
         if (spank_option_register(sp, &option) != ESPANK_SUCCESS)
             return -1;
     }
-    for (size_t i = 0; i < sizeof flag_names / sizeof *flag_names; i++) {
+    for (size_t i = 0; i < FLAGS; i++) {
         struct spank_option option = {(char *)flag_names[i], NULL, "as pyxis has it", 0, (int)i,
                                       take_flag};
         if (spank_option_register(sp, &option) != ESPANK_SUCCESS)
@@ -192,8 +191,14 @@ static int record(spank_t sp, const char *file)
     fprintf(out, "{\"job\": %u, \"step\": %u, \"node\": %u", job, step, node);
     for (int i = 0; i < VALUES; i++)
         write_text(out, value_names[i], values[i]);
-    write_text(out, "flags", flags);
-    fputs("}\n", out);
+    fputs(", \"flags\": [", out);
+    const char *between = "";
+    for (size_t i = 0; i < FLAGS; i++)
+        if (flags[i]) {
+            fprintf(out, "%s\"%s\"", between, flag_names[i]);
+            between = ", ";
+        }
+    fputs("]}\n", out);
     fclose(out);
     int log = open(file, O_WRONLY | O_APPEND | O_CREAT, 0666);
     ssize_t written = log < 0 ? -1 : write(log, line, length);
@@ -262,33 +267,29 @@ static bool mount_one(const char *source, const char *target, const char *how, v
     return !read_only || !mount(NULL, place, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL);
 }
 
-static bool hidden(const char *name)
+static bool show(const char *source, const char *root)
 {
-    static const char *const names[] = {".", "..", "tmp", "home"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (!strcmp(name, names[i]))
-            return true;
-    return false;
+    char place[PATH_MAX], link[PATH_MAX] = "";
+    snprintf(place, sizeof place, "%s%s", root, source);
+    if (access(source, F_OK))
+        return true;
+    if (readlink(source, link, sizeof link - 1) > 0)
+        return !symlink(link, place);
+    return bind_at(source, place, strlen(root));
 }
 
-static bool show_machine(const char *root)
+/* What an image of this machine would hold, and the folders with the tests' own programs. */
+static bool show_machine(const char *root, const char *others)
 {
-    DIR *top = opendir("/");
-    if (!top)
-        return false;
+    static const char *const system[] = {"/bin", "/dev", "/etc", "/lib",  "/lib64", "/opt",
+                                         "/proc", "/run", "/sbin", "/sys", "/usr",   "/var"};
     bool good = true;
-    for (struct dirent *entry; good && (entry = readdir(top));) {
-        char source[PATH_MAX], place[PATH_MAX], link[PATH_MAX] = "";
-        if (hidden(entry->d_name))
-            continue;
-        snprintf(source, sizeof source, "/%s", entry->d_name);
-        snprintf(place, sizeof place, "%s/%s", root, entry->d_name);
-        if (readlink(source, link, sizeof link - 1) > 0)
-            good = !symlink(link, place);
-        else
-            good = bind_at(source, place, strlen(root));
-    }
-    closedir(top);
+    for (size_t i = 0; good && i < sizeof system / sizeof *system; i++)
+        good = show(system[i], root);
+    char *copy = strdup(others ? others : ""), *rest = copy, *entry;
+    while (good && (entry = strsep(&rest, ":")))
+        good = !*entry || show(entry, root);
+    free(copy);
     return good;
 }
 
@@ -300,7 +301,7 @@ int slurm_spank_task_init_privileged(spank_t sp, int ac, char **av)
     if (!values[IMAGE])
         return 0;
     if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-        mount("pyxis", root, "tmpfs", 0, "mode=755") || !show_machine(root)) {
+        mount("pyxis", root, "tmpfs", 0, "mode=755") || !show_machine(root, setting(ac, av, "also"))) {
         slurm_error("pyxis: couldn't start container: %s", strerror(errno));
         return -1;
     }

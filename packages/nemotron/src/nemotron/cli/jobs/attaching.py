@@ -88,7 +88,8 @@ def _choice(app: App) -> Choice:
     """Ask on a terminal; a script, which cannot answer, leaves the job alone."""
     if not (sys.stdin.isatty() and app.err.isatty()):
         return "detach"
-    choices: dict[str, Choice] = {"c": "cancel", "d": "detach", "w": "wait", "": "detach"}
+    letters: dict[str, Choice] = {"c": "cancel", "d": "detach", "w": "wait", "": "detach"}
+    choices = {**letters, **{choice: choice for choice in letters.values()}}
     while True:
         app.err.write(_QUESTION)
         app.err.flush()
@@ -97,6 +98,6 @@ def _choice(app: App) -> Choice:
         except KeyboardInterrupt:
             app.err.write("\n")
             answer = ""
-        word = answer.strip().lower()[:1]
+        word = answer.strip().lower()
         if word in choices:
             return choices[word]

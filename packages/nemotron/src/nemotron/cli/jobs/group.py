@@ -80,14 +80,9 @@ def _commands() -> list[click.Command]:
 
 
 def _job(metavar: str) -> click.Argument:
-    optional = metavar.startswith("[")
-    return click.Argument(
-        ["job"],
-        metavar=metavar,
-        required=not optional,
-        default="latest" if optional else None,
-        shell_complete=complete_job,
-    )
+    if not metavar.startswith("["):
+        return click.Argument(["job"], metavar=metavar, shell_complete=complete_job)
+    return click.Argument(["job"], metavar=metavar, default="latest", shell_complete=complete_job)
 
 
 def _run(context: click.Context, **values: Any) -> int:

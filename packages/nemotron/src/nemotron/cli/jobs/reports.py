@@ -5,10 +5,12 @@ from __future__ import annotations
 import codecs
 import tempfile
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
+from io import BytesIO
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 from nemo_runspec.config.saving import JOB_FILE, TRAIN_FILE
 from nemo_runspec.execution import RecipePlan, RecipePreview
@@ -233,7 +235,8 @@ class QuietJobReporter:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._log = tempfile.SpooledTemporaryFile(max_size=1 << 20)  # noqa: SIM115 - ends with us
+        self._held = ExitStack()
+        self._log: IO[bytes] = BytesIO()
 
     def planned(self, planned: Planned) -> None:
         """Print nothing: the exit code says that the plan holds."""
@@ -250,10 +253,12 @@ class QuietJobReporter:
 
     def listener(self) -> Listener:
         """Hold back what the job says."""
+        self._log = self._held.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - closed with the stack
         return Listener(self._hold, _ignore)
 
     def detached(self, record: JobRecord) -> None:
         """Print the job's id."""
+        self._held.close()
         self._app.write(f"{record.id}\n")
 
     def ended(self, end: JobEnd) -> None:
@@ -264,7 +269,7 @@ class QuietJobReporter:
             self._log.seek(0)
             self._app.err.write(self._log.read().decode(errors="replace"))
             self._app.err.write(error_screen(end.error, screen_of(self._app.err)))
-        self._log.close()
+        self._held.close()
 
     def _hold(self, data: bytes) -> None:
         self._log.write(data)

@@ -1,10 +1,12 @@
 """Saves as Megatron-Bridge does: what is called, on which rank, and in which order.
 
-The order is the one of the contract snapshot. The files are those that hooks look at.
+The order and the conditions are those of the contract snapshot. The files are those that hooks
+look at.
 """
 
 from __future__ import annotations
 
+import enum
 import os
 import shutil
 from collections.abc import Callable
@@ -15,12 +17,29 @@ from megatron.bridge.training.callbacks import CallbackContext, CallbackManager,
 from megatron.bridge.training.utils import wandb_utils
 
 
-def rank() -> int:
+class CheckpointType(enum.Enum):
+    LOCAL = enum.auto()
+    GLOBAL = enum.auto()
+
+
+class AsyncRequest:
+    def __init__(self) -> None:
+        self._calls: list[Callable[[], None]] = []
+
+    def add_finalize_fn(self, call: Callable[[], None]) -> None:
+        self._calls.append(call)
+
+    def finalize(self) -> None:
+        for call in self._calls:
+            call()
+
+
+def get_rank_safe() -> int:
     return int(os.environ.get("RANK", "0"))
 
 
 def is_last_rank() -> bool:
-    return rank() == int(os.environ.get("WORLD_SIZE", "1")) - 1
+    return get_rank_safe() == int(os.environ.get("WORLD_SIZE", "1")) - 1
 
 
 def save_checkpoint(
@@ -30,44 +49,58 @@ def save_checkpoint(
     callback_manager: CallbackManager | None = None,
 ) -> None:
     cfg = state.cfg.checkpoint
-    local = non_persistent_ckpt and cfg.non_persistent_ckpt_type == "local"
-    save_dir = Path(cfg.save)
-    if non_persistent_ckpt:
-        save_dir = Path(cfg.non_persistent_global_ckpt_dir or save_dir / "non_persistent")
-    iteration = state.train_state.step
-    checkpoint = save_dir / f"iter_{iteration:07d}"
-    pending: list[Callable[[], None]] = []
-    write_shards(checkpoint, state)
-    if rank() == 0 and not local:
-        pending.append(lambda: write_tracker(save_dir, checkpoint, iteration))
-    pending.append(state.barrier)
-    if not local and is_last_rank():
-        pending.append(
-            lambda: wandb_utils.on_save_checkpoint_success(
-                str(checkpoint), str(save_dir), state.train_state.step, state.wandb_logger
-            )
+    save_dir, ckpt_type = place_of(cfg, for_restart=non_persistent_ckpt)
+    step = state.train_state.step
+    checkpoint_name = save_dir / f"iter_{step:07d}"
+    request = AsyncRequest()
+    write_shards(checkpoint_name, state)
+
+    def train_state_finalize_fn() -> None:
+        if ckpt_type != CheckpointType.LOCAL:
+            write_tracker(save_dir, checkpoint_name, step)
+
+    def _post_save_global_barrier() -> None:
+        state.barrier()
+
+    def wandb_finalize_fn() -> None:
+        # Read when it is called: with an asynchronous save this may be a later step.
+        later = state.train_state.step
+        wandb_utils.on_save_checkpoint_success(
+            str(checkpoint_name), str(save_dir), later, wandb_writer=state.wandb_logger
         )
-    if should_fire(callback_manager, "on_checkpoint_save"):
+
+    def fire_callback() -> None:
         context = CallbackContext(state=state, model=model)
-        pending.append(lambda: callback_manager.fire("on_checkpoint_save", context))
+        callback_manager.fire("on_checkpoint_save", context)
+
+    if get_rank_safe() == 0:
+        request.add_finalize_fn(train_state_finalize_fn)
+    request.add_finalize_fn(_post_save_global_barrier)
+    if ckpt_type != CheckpointType.LOCAL and is_last_rank():
+        request.add_finalize_fn(wandb_finalize_fn)
+    if should_fire(callback_manager, "on_checkpoint_save"):
+        request.add_finalize_fn(fire_callback)
     if cfg.async_save:
-        state.pending.append(pending)
+        state.pending.append(request)
     else:
-        finalize(pending)
-    if rank() == 0 and cfg.most_recent_k > -1 and not local:
+        request.finalize()
+    if get_rank_safe() == 0 and cfg.most_recent_k > -1 and ckpt_type != CheckpointType.LOCAL:
         prune(save_dir, cfg.most_recent_k)
 
 
-def finalize(pending: list[Callable[[], None]]) -> None:
-    for call in pending:
-        call()
+def place_of(cfg: Any, *, for_restart: bool) -> tuple[Path, CheckpointType]:
+    if not for_restart:
+        return Path(cfg.save), CheckpointType.GLOBAL
+    folder = Path(cfg.non_persistent_global_ckpt_dir or f"{cfg.save}/non_persistent")
+    is_local = cfg.non_persistent_ckpt_type == "local"
+    return folder, CheckpointType.LOCAL if is_local else CheckpointType.GLOBAL
 
 
 def write_shards(checkpoint: Path, state: Any) -> None:
     if state.full_disk:
         raise OSError(28, "No space left on device", str(checkpoint))
     checkpoint.mkdir(parents=True, exist_ok=True)
-    (checkpoint / f"__{rank()}_0.distcp").write_bytes(b"weights")
+    (checkpoint / f"__{get_rank_safe()}_0.distcp").write_bytes(b"weights")
 
 
 def write_tracker(save_dir: Path, checkpoint: Path, iteration: int) -> None:

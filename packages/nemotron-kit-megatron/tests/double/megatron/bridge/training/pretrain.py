@@ -13,7 +13,7 @@ from megatron.bridge.training.callbacks import (
     normalize_callbacks,
     should_fire,
 )
-from megatron.bridge.training.checkpointing import finalize, save_checkpoint
+from megatron.bridge.training.checkpointing import save_checkpoint
 
 
 def pretrain(
@@ -35,14 +35,14 @@ def pretrain(
         state.train_state.step += 1
         forward_step_func(state)
         for async_save in state.pending[:-1]:
-            finalize(async_save)
+            async_save.finalize()
         del state.pending[:-1]
         if state.train_state.step % config.checkpoint.save_interval == 0:
             save_checkpoint(state, [], callback_manager=manager)
         elif state.train_state.step in config.checkpoint.restart_points:
             save_checkpoint(state, [], non_persistent_ckpt=True, callback_manager=manager)
     for async_save in state.pending:
-        finalize(async_save)
+        async_save.finalize()
     fire(manager, "on_train_end", state)
 
 

@@ -13,6 +13,7 @@ from nemotron.cli.commands import DEBUG, JSON, QUIET, CommandGroup, app_of, comm
 from nemotron.cli.data.group import data_group
 from nemotron.cli.jobs.group import jobs_group
 from nemotron.cli.packaging.command import PackageCommand
+from nemotron.cli.profiles.group import profiles_group
 
 
 class RootGroup(CommandGroup):
@@ -32,6 +33,7 @@ class RootGroup(CommandGroup):
         self.add_command(data_group())
         self.add_command(jobs_group())
         self.add_command(PackageCommand())
+        self.add_command(profiles_group())
         self.add_command(_CompletionCommand())
 
     def members(self, app: App) -> dict[str, click.Command]:

@@ -12,7 +12,7 @@ from nemotron.cli.imports.targets import ImportTarget, import_targets, is_reserv
 from nemotron.cli.pipeline import targets as pipeline
 from nemotron.cli.pipeline.targets import PipeTarget, pipe_targets
 
-OWN_COMMANDS = frozenset({"artifacts", "completion", "data", "jobs", "package"})
+OWN_COMMANDS = frozenset({"artifacts", "completion", "data", "jobs", "package", "profiles"})
 
 
 @dataclass(frozen=True, slots=True)

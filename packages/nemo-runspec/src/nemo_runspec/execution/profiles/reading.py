@@ -149,12 +149,15 @@ def _model(executor: Any, origin: Origin) -> type[Profile]:
 
 def _no_place(written: str, model: type[Profile], origin: Origin) -> list[str]:
     """Refuse a key that the user wrote; leave out a default that this executor cannot have."""
-    others = [name for name, other in PROFILES.items() if written in spellings_of(other)]
+    names = {name: spellings_of(other) for name, other in PROFILES.items()}
+    others = [name for name, known in names.items() if written in known]
     if not others:
         raise ProfileError(
             f"A profile has no key '{written}'.",
             where=origin.where(written),
-            hint=did_you_mean(written, {*spellings_of(model), EXECUTOR, "extends"}),
+            hint=did_you_mean(
+                written, {EXECUTOR, *(key for known in names.values() for key in known)}
+            ),
         )
     if origin.is_default(written):
         return [f"{origin.shown(written)} is left out: {model.executor} has no such key."]

@@ -1,0 +1,64 @@
+"""``nemotron profiles show``: what a profile says, with all that it extends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nemo_runspec.env_toml import EnvToml
+from nemo_runspec.execution.profiles import Profile, load_profile
+from nemo_runspec.redaction import redact_values
+from nemotron.cli.app import App, output_mode
+from nemotron.cli.panels import Panel, Row
+from nemotron.cli.profiles.file import env_toml_of
+from nemotron.cli.tables import table_rows
+from nemotron.cli.values import show_value
+
+_HEADS = ("Key", "Value", "From")
+
+
+def run(app: App, values: Mapping[str, Any]) -> int:
+    """Show the keys of a profile as they are written, each with the file and line."""
+    env = env_toml_of(app)
+    name = values["name"]
+    profile = load_profile(name, Path(env.path))
+    keys = _keys(env, name)
+    mode = output_mode(values)
+    if mode == "json":
+        app.document({"name": name, "executor": profile.executor, "keys": keys})
+    elif mode == "quiet":
+        app.write("".join(f"{key} = {show_value(item['value'])}\n" for key, item in keys.items()))
+    else:
+        app.panel(Panel(f"Profile {name} ({profile.executor})", _rows(profile, keys), fill=False))
+    return 0
+
+
+def _keys(env: EnvToml, name: str) -> dict[str, dict[str, Any]]:
+    """Name every key that is written, tables key by key; secrets are hidden."""
+    settings: Mapping[str, Any] = redact_values(dict(env.profile(name).settings))
+    found: dict[str, dict[str, Any]] = {}
+    for key, value in settings.items():
+        table = env.table_with(name, key)
+        below = value if isinstance(value, Mapping) and value else {None: value}
+        for part, item in below.items():
+            path = (key,) if part is None else (key, str(part))
+            place = _table_of(env, name, path) or table
+            found[".".join(path)] = {"value": item, "where": env.where(place, *path)}
+    return found
+
+
+def _table_of(env: EnvToml, name: str, path: tuple[str, ...]) -> str | None:
+    for table in env.lineage(name):
+        value: Any = env.profiles[table]
+        for part in path:
+            value = value.get(part) if isinstance(value, Mapping) else None
+        if value is not None:
+            return table
+    return None
+
+
+def _rows(profile: Profile, keys: Mapping[str, Mapping[str, Any]]) -> list[Row]:
+    lines = [[key, show_value(item["value"]), item["where"]] for key, item in keys.items()]
+    rows = table_rows(_HEADS, lines) if lines else ["It says nothing; jobs run on this machine."]
+    return [*rows, *profile.told]

@@ -84,7 +84,7 @@ def save_checkpoint(
         state.pending.append(request)
     else:
         request.finalize()
-    if get_rank_safe() == 0 and cfg.most_recent_k > -1 and ckpt_type != CheckpointType.LOCAL:
+    if ckpt_type != CheckpointType.LOCAL:
         prune(save_dir, cfg.most_recent_k)
 
 
@@ -110,5 +110,7 @@ def write_tracker(save_dir: Path, checkpoint: Path, iteration: int) -> None:
 
 
 def prune(save_dir: Path, keep: int) -> None:
+    if get_rank_safe() != 0 or keep < 0:
+        return
     for old in sorted(save_dir.glob("iter_*"))[:-keep]:
         shutil.rmtree(old)

@@ -491,7 +491,7 @@ def test_a_chain_whose_command_was_killed_goes_on(
     wait_for(lambda: not Path(f"/proc/{number}").exists())
     gate.touch()
     done = nemotron(*PIPE, "--resume")
-    assert done.code == 0
+    assert done.code == 0, done.err
     assert "Stage 1 of 4: data/prep/pretrain has run before: toy-pretrain-data:v1" in done.out
     (record,) = records(toy)
     assert set(states(record).values()) == {"succeeded"}

@@ -26,8 +26,15 @@ if TYPE_CHECKING:
     from nemo_runspec.execution.pipeline.record import PipeFile as PipeFile
     from nemo_runspec.execution.pipeline.record import PipeRecord as PipeRecord
     from nemo_runspec.execution.pipeline.record import find_pipe as find_pipe
+    from nemo_runspec.execution.pipeline.refreshing import cancel_jobs as cancel_jobs
+    from nemo_runspec.execution.pipeline.starting import ContinuedPipe as ContinuedPipe
     from nemo_runspec.execution.pipeline.starting import continue_pipe as continue_pipe
     from nemo_runspec.execution.pipeline.starting import start_pipe as start_pipe
+    from nemo_runspec.execution.pipeline.submitting import SubmittedStage as SubmittedStage
+    from nemo_runspec.execution.pipeline.submitting import require_queue as require_queue
+    from nemo_runspec.execution.pipeline.submitting import script_of as script_of
+    from nemo_runspec.execution.pipeline.submitting import submit_pipe as submit_pipe
+    from nemo_runspec.execution.pipeline.submitting import submit_stage as submit_stage
 
 EXPORTS = {
     "Chain": "nemo_runspec.execution.pipeline.model:Chain",
@@ -40,13 +47,20 @@ EXPORTS = {
     "PlannedStage": "nemo_runspec.execution.pipeline.planning:PlannedStage",
     "Stage": "nemo_runspec.execution.pipeline.model:Stage",
     "StageEnd": "nemo_runspec.execution.pipeline.driver:StageEnd",
+    "ContinuedPipe": "nemo_runspec.execution.pipeline.starting:ContinuedPipe",
     "build_chain": "nemo_runspec.execution.pipeline.chain:build_chain",
+    "cancel_jobs": "nemo_runspec.execution.pipeline.refreshing:cancel_jobs",
     "continue_pipe": "nemo_runspec.execution.pipeline.starting:continue_pipe",
     "find_pipe": "nemo_runspec.execution.pipeline.record:find_pipe",
     "only_driver": "nemo_runspec.execution.pipeline.alone:only_driver",
     "require_all_here": "nemo_runspec.execution.pipeline.local:require_all_here",
     "run_pipe": "nemo_runspec.execution.pipeline.driver:run_pipe",
+    "require_queue": "nemo_runspec.execution.pipeline.submitting:require_queue",
+    "script_of": "nemo_runspec.execution.pipeline.submitting:script_of",
     "start_pipe": "nemo_runspec.execution.pipeline.starting:start_pipe",
+    "submit_pipe": "nemo_runspec.execution.pipeline.submitting:submit_pipe",
+    "submit_stage": "nemo_runspec.execution.pipeline.submitting:submit_stage",
+    "SubmittedStage": "nemo_runspec.execution.pipeline.submitting:SubmittedStage",
 }
 
 __getattr__, __dir__ = lazy_exports(__name__, EXPORTS)

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Protocol
 
 from nemo_runspec.errors import NemotronError
-from nemo_runspec.execution.elsewhere import runs_elsewhere, seen_from_here
-from nemo_runspec.execution.pipeline.handover import find_handover
+from nemo_runspec.execution.pipeline.handover import handed_on, nothing_made
 from nemo_runspec.execution.pipeline.model import Stage
 from nemo_runspec.execution.pipeline.planning import PlannedPipe, PlannedStage, plan_stage
-from nemo_runspec.execution.pipeline.record import PipeFile, PipeRecord, StageRecord, utc_now
+from nemo_runspec.execution.pipeline.record import LIVE, PipeFile, PipeRecord, StageRecord, utc_now
 
 _INTERRUPTED = frozenset({130, 143})
+# Somebody stopped waiting.
+_LEFT = 130
 _NOTHING_YET = dict.fromkeys(
     ("run_dir", "job", "exit_code", "reason", "artifact", "finished_at"), None
 )
@@ -30,12 +31,16 @@ class StageEnd:
         refs: The versions that it recorded.
         reason: Why it ended so, in one sentence; None where there is nothing to say.
         cancelled: Whether it was cancelled rather than failed.
+        detached: Whether its job goes on, and nobody waits for it any more.
+        elsewhere: Whether it ran where this machine's files are not.
     """
 
     exit_code: int
     refs: tuple[str, ...] = ()
     reason: str | None = None
     cancelled: bool = False
+    detached: bool = False
+    elsewhere: bool = False
 
 
 class StageRunner(Protocol):
@@ -49,6 +54,10 @@ class StageRunner(Protocol):
             note: Called with the run directory, and the job's id where it was submitted, right
                 before the stage can be known by them.
         """
+        ...
+
+    def rejoin(self, record: StageRecord) -> StageEnd:
+        """Wait for the end of a stage whose job was submitted before."""
         ...
 
 
@@ -106,7 +115,8 @@ def run_pipe(
         after = file.record.stage(stage.name)
         observer.ended(file.record, after)
         if after.state != "succeeded":
-            return PipeEnd(file.record, after.exit_code or 1, error)
+            left = after.state in LIVE
+            return PipeEnd(file.record, _LEFT if left else after.exit_code or 1, error)
         made.append(stage.name)
     return PipeEnd(file.record, 0)
 
@@ -121,15 +131,14 @@ class _Driver:
     def run(self, stage: Stage, made: Sequence[str]) -> NemotronError | None:
         """Run one stage, and write down how it ended; give what kept it from running."""
         name, file = stage.name, self.file
-        begun = file.update(name, state="running", started_at=utc_now(), **_NOTHING_YET)
-        self.observer.begins(file.record, begun)
+        before = file.record.stage(name)
         try:
-            planned = plan_stage(
-                stage, self.pipe.request, pipe_id=file.record.id, earlier=file.record, made=made
-            )
-            file.update(name, inputs=planned.record.inputs)
-            end = self.runner.run(planned, partial(self._note, name))
-            self._write_down(planned, end)
+            if before.state in LIVE and before.job is not None:
+                self.observer.begins(file.record, before)
+                end = self.runner.rejoin(before)
+            else:
+                end = self._start(stage, made)
+            self._write_down(stage, end)
         except NemotronError as error:
             ended = {"exit_code": error.exit_code, "finished_at": utc_now()}
             file.update(name, state="failed", reason=error.what, **ended)
@@ -139,46 +148,33 @@ class _Driver:
             raise
         return None
 
+    def _start(self, stage: Stage, made: Sequence[str]) -> StageEnd:
+        name, file = stage.name, self.file
+        begun = file.update(name, state="running", started_at=utc_now(), **_NOTHING_YET)
+        self.observer.begins(file.record, begun)
+        planned = plan_stage(
+            stage, self.pipe.request, pipe_id=file.record.id, earlier=file.record, made=made
+        )
+        file.update(name, inputs=planned.record.inputs)
+        return self.runner.run(planned, partial(self._note, name))
+
     def _note(self, name: str, run_dir: Path, job: str | None) -> None:
         self.file.update(name, run_dir=str(run_dir), job=job)
 
-    def _write_down(self, planned: PlannedStage, end: StageEnd) -> None:
-        stage, ended = planned.stage, {"exit_code": end.exit_code, "finished_at": utc_now()}
+    def _write_down(self, stage: Stage, end: StageEnd) -> None:
+        if end.detached:
+            return
+        ended = {"exit_code": end.exit_code, "finished_at": utc_now()}
         if end.exit_code != 0:
             cancelled = end.cancelled or end.exit_code in _INTERRUPTED
             state = "cancelled" if cancelled else "failed"
             self.file.update(stage.name, state=state, reason=end.reason, **ended)
             return
-        artifact = made_by(planned, end, self.file.record.alias)
+        artifact = handed_on(stage, self.file.record.alias, end.refs, elsewhere=end.elsewhere)
         is_read = any(stage.name in other.sources for other in self.pipe.chain.stages)
         if artifact is None and is_read:
-            reason = _nothing_made(stage, end)
+            reason = nothing_made(stage, end.refs)
             ended["exit_code"] = 1
             self.file.update(stage.name, state="failed", reason=reason, **ended)
             return
         self.file.update(stage.name, state="succeeded", artifact=artifact, **ended)
-
-
-def _nothing_made(stage: Stage, end: StageEnd) -> str:
-    recorded = f"; it recorded {', '.join(end.refs)}" if end.refs else ""
-    return f"It ended well, and recorded no {stage.output}, which is read later{recorded}."
-
-
-def made_by(planned: PlannedStage, end: StageEnd, alias: str) -> str | None:
-    """The version that a stage hands on; None where it recorded none under its name.
-
-    Args:
-        planned: A stage that ended well.
-        end: How it ended.
-        alias: The chain's alias.
-    """
-    stage, plan = planned.stage, planned.plan
-    if stage.recipe.artifacts.writes is None:
-        return None
-    reference = f"{stage.output}:{alias}"
-    elsewhere = plan.profile is not None and runs_elsewhere(plan.profile)
-    if elsewhere and not seen_from_here(plan.job)(reference):
-        own = (ref for ref in reversed(end.refs) if ref.partition(":")[0] == stage.output)
-        return next(own, None)
-    found = find_handover(stage.tracking, stage.output, alias)
-    return None if found is None else found.ref

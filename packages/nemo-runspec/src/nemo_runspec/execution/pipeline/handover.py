@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from omegaconf import OmegaConf
@@ -12,6 +13,7 @@ from nemo_runspec.artifacts.reference import ArtifactReference
 from nemo_runspec.artifacts.settings import TrackingSettings
 from nemo_runspec.artifacts.tracker import ResolvedArtifact
 from nemo_runspec.errors import ArtifactNotFoundError, ArtifactWithdrawnError
+from nemo_runspec.execution.pipeline.model import Stage
 from nemo_runspec.execution.pipeline.record import StageRecord
 
 
@@ -38,6 +40,40 @@ def find_handover(tracking: TrackingSettings, output: str, alias: str) -> Resolv
         return None
 
 
+def handed_on(
+    stage: Stage, alias: str, refs: Sequence[str], *, elsewhere: bool = False
+) -> str | None:
+    """The version that a stage hands on; None where it recorded none under its name.
+
+    Args:
+        stage: A stage that ended well.
+        alias: The chain's alias.
+        refs: What its job says that it recorded.
+        elsewhere: Whether it ran where this machine's files are not.
+
+    Raises:
+        StoreError: The store cannot be read.
+    """
+    if stage.recipe.artifacts.writes is None:
+        return None
+    if elsewhere and not _is_in_reach(stage.tracking):
+        own = (ref for ref in reversed(refs) if ref.partition(":")[0] == stage.output)
+        return next(own, None)
+    found = find_handover(stage.tracking, stage.output, alias)
+    return None if found is None else found.ref
+
+
+def nothing_made(stage: Stage, refs: Sequence[str]) -> str:
+    """Say that a stage which ended well made nothing to hand on.
+
+    Args:
+        stage: The stage.
+        refs: What it recorded instead.
+    """
+    recorded = f"; it recorded {', '.join(refs)}" if refs else ""
+    return f"It ended well, and recorded no {stage.output}, which is read later{recorded}."
+
+
 def why_gone(tracking: TrackingSettings, stage: StageRecord, alias: str) -> str | None:
     """Say why what a stage handed on cannot be read any more.
 
@@ -47,9 +83,10 @@ def why_gone(tracking: TrackingSettings, stage: StageRecord, alias: str) -> str 
         alias: The chain's alias.
 
     Returns:
-        The reason, in words that follow the artifact; None where it is there, or nothing was.
+        The reason, in words that follow the artifact; None where it is there, where
+        nothing was made, or where only the machine of the jobs sees the store.
     """
-    if stage.artifact is None:
+    if stage.artifact is None or not _is_in_reach(tracking):
         return None
     found = find_handover(tracking, stage.output, alias)
     if found is None:
@@ -57,6 +94,11 @@ def why_gone(tracking: TrackingSettings, stage: StageRecord, alias: str) -> str 
     if found.ref != stage.artifact:
         return f"is not what {stage.output}:{alias} means: that is {found.ref}"
     return None if _is_there(found) else f"has lost its data at {found.path}"
+
+
+def _is_in_reach(tracking: TrackingSettings) -> bool:
+    folder = None if tracking.root is None else local_path(tracking.root)
+    return folder is None or folder.expanduser().exists()
 
 
 def _is_there(found: ResolvedArtifact) -> bool:

@@ -11,6 +11,7 @@ from nemo_runspec.execution.command import require_launcher
 from nemo_runspec.execution.local import PreparedRun, RunOutcome, run_recipe
 from nemo_runspec.execution.pipeline.driver import StageEnd
 from nemo_runspec.execution.pipeline.planning import PlannedPipe, PlannedStage
+from nemo_runspec.execution.pipeline.record import StageRecord
 from nemo_runspec.execution.process import ChildStreams
 from nemo_runspec.execution.requirements import require_dependencies
 
@@ -55,6 +56,14 @@ class LocalRunner:
             exit_code=outcome.exit_code,
             refs=tuple(str(item["ref"]) for item in outcome.result.artifacts),
             reason=None if told is None else str(told["what"]),
+        )
+
+    def rejoin(self, record: StageRecord) -> StageEnd:
+        """Refuse: a process of this machine that nobody waits for cannot be waited for."""
+        raise ExecutionError(
+            f"Stage {record.name} runs as the job {record.job}, which was submitted.",
+            where=record.run_dir,
+            hint="Go on with the profile that it was submitted with: --run PROFILE",
         )
 
 

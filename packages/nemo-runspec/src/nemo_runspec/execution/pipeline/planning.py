@@ -10,6 +10,7 @@ from nemo_runspec.config.grammar import render_value
 from nemo_runspec.errors import ArtifactNotFoundError
 from nemo_runspec.execution.pipeline.model import Chain, ChainRequest, Stage, StageInput
 from nemo_runspec.execution.pipeline.record import (
+    LIVE,
     InputRecord,
     PipeMode,
     PipeRecord,
@@ -43,7 +44,7 @@ class PlannedPipe:
     Attributes:
         chain: Its stages, and what was left out.
         request: What the user asked for.
-        stages: The stages that have not run yet, planned.
+        stages: The stages that have neither run nor been submitted yet, planned.
         record: What is written down of it.
     """
 
@@ -78,13 +79,15 @@ def plan_pipe(
         ArtifactNotFoundError: A stage reads what no stage makes and no store has.
         NemotronError: A stage cannot be planned.
     """
-    done = {} if earlier is None else succeeded(earlier)
+    made = [] if earlier is None else [*succeeded(earlier)]
+    known = () if earlier is None else earlier.stages
+    kept = {each.name: each for each in known if each.name in made or each.state in LIVE}
     planned = {
-        stage.name: plan_stage(stage, request, pipe_id=pipe_id, earlier=earlier, made=[*done])
+        stage.name: plan_stage(stage, request, pipe_id=pipe_id, earlier=earlier, made=made)
         for stage in chain.stages
-        if stage.name not in done
+        if stage.name not in kept
     }
-    records = {**done, **{name: each.record for name, each in planned.items()}}
+    records = {**kept, **{name: each.record for name, each in planned.items()}}
     root = chain.stages[0].tracking.root if chain.stages else None
     record = PipeRecord(
         id=pipe_id,

@@ -20,7 +20,12 @@ RECORD_FILE = "pipe.json"
 FORMAT_VERSION = 1
 
 PipeMode: TypeAlias = Literal["local", "run", "batch"]
-StageState: TypeAlias = Literal["waiting", "running", "succeeded", "failed", "cancelled"]
+StageState: TypeAlias = Literal[
+    "waiting", "submitted", "running", "succeeded", "failed", "cancelled"
+]
+
+# A stage whose process or job may still make something.
+LIVE: frozenset[StageState] = frozenset({"submitted", "running"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +123,7 @@ class PipeRecord:
     def state(self) -> StageState:
         """Where the whole chain stands."""
         states = {stage.state for stage in self.stages}
-        order: tuple[StageState, ...] = ("failed", "cancelled", "running", "waiting")
+        order: tuple[StageState, ...] = ("failed", "cancelled", "running", "submitted", "waiting")
         return next((state for state in order if state in states), "succeeded")
 
     def stage(self, name: str) -> StageRecord:

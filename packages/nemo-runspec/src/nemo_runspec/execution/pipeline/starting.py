@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from nemo_runspec.errors import ExecutionError, UsageError
 from nemo_runspec.execution.pipeline.addressing import find_stage, split_address
@@ -14,12 +14,14 @@ from nemo_runspec.execution.pipeline.model import Chain, ChainRequest
 from nemo_runspec.execution.pipeline.ordering import following
 from nemo_runspec.execution.pipeline.planning import PlannedPipe, plan_pipe, succeeded
 from nemo_runspec.execution.pipeline.record import (
+    LIVE,
     PipeFile,
     PipeMode,
     PipeRecord,
     StageRecord,
     new_pipe_folder,
 )
+from nemo_runspec.execution.pipeline.refreshing import refresh
 
 
 def start_pipe(request: ChainRequest, mode: PipeMode = "local") -> tuple[PlannedPipe, PipeFile]:
@@ -41,18 +43,28 @@ def start_pipe(request: ChainRequest, mode: PipeMode = "local") -> tuple[Planned
     return pipe, PipeFile(folder, pipe.record)
 
 
-def continue_pipe(
-    file: PipeFile, request: ChainRequest, mode: PipeMode
-) -> tuple[PlannedPipe, tuple[str, ...]]:
+@dataclass(frozen=True, slots=True)
+class ContinuedPipe:
+    """The rest of a chain that was stopped.
+
+    Attributes:
+        pipe: The chain.
+        told: Sentences on what has to run again.
+        stale: Stages whose jobs wait for what will not come; they are to be cancelled.
+    """
+
+    pipe: PlannedPipe
+    told: tuple[str, ...]
+    stale: tuple[StageRecord, ...]
+
+
+def continue_pipe(file: PipeFile, request: ChainRequest, mode: PipeMode) -> ContinuedPipe:
     """Plan the rest of a chain that was stopped; its record on disk is left as it is.
 
     Args:
         file: Its record.
         request: What the user adds: overrides, another profile.
         mode: How the rest is run.
-
-    Returns:
-        The chain, and sentences on what has to run again.
 
     Raises:
         ExecutionError: A stage of it still runs.
@@ -71,16 +83,19 @@ def continue_pipe(
     )
     chain = build_chain(whole)
     _check_same(chain, record)
+    record = refresh(record, chain)
     again, told = _to_repeat(chain, record)
     waiting = replace(record, stages=tuple(_reset(each, again) for each in record.stages))
     _refuse_late(request.overrides, waiting)
     pipe = plan_pipe(chain, whole, pipe_id=record.id, mode=mode, earlier=waiting)
-    return pipe, told
+    stale = [each for each in record.stages if _has_job(each) and each.name in again]
+    return ContinuedPipe(pipe, told, tuple(stale))
 
 
 def _refuse_running(record: PipeRecord) -> None:
     for stage in record.stages:
-        alive = processes_of(stage.run_dir) if stage.state == "running" and stage.run_dir else []
+        left_behind = stage.state == "running" and stage.job is None and stage.run_dir is not None
+        alive = processes_of(str(stage.run_dir)) if left_behind else []
         if alive:
             numbers = " ".join(map(str, alive))
             raise ExecutionError(
@@ -109,7 +124,7 @@ def _check_same(chain: Chain, record: PipeRecord) -> None:
 
 
 def _to_repeat(chain: Chain, record: PipeRecord) -> tuple[set[str], tuple[str, ...]]:
-    """The stages whose artifacts are gone, and those that read from them."""
+    """The stages that have to run, and those that read from them."""
     done = succeeded(record)
     told: list[str] = []
     gone: list[str] = []
@@ -120,17 +135,25 @@ def _to_repeat(chain: Chain, record: PipeRecord) -> tuple[set[str], tuple[str, .
         if reason is not None:
             gone.append(stage.name)
             told.append(f"Stage {stage.name} runs again: {done[stage.name].artifact} {reason}.")
-    again = following(gone, chain.stages)
+    ahead = [each.name for each in record.stages if not _is_settled(each)]
+    again = following([*gone, *ahead], chain.stages)
     later = [name for name in done if name in again and name not in gone]
     if later:
         told.append(f"So do those that read from it: {', '.join(later)}.")
     return again, tuple(told)
 
 
+def _is_settled(stage: StageRecord) -> bool:
+    """Whether a stage has run, or has a job that may still run."""
+    return stage.state == "succeeded" or _has_job(stage)
+
+
+def _has_job(stage: StageRecord) -> bool:
+    return stage.state in LIVE and stage.job is not None
+
+
 def _reset(stage: StageRecord, again: set[str]) -> StageRecord:
-    if stage.state == "succeeded" and stage.name not in again:
-        return stage
-    return replace(stage, state="waiting")
+    return replace(stage, state="waiting") if stage.name in again else stage
 
 
 def _refuse_late(overrides: Sequence[str], record: PipeRecord) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nemo_runspec.execution.pipeline import PipeEnd, PipeFile, PipeRecord, PlannedPipe, Stage
 from nemo_runspec.execution.pipeline.local import why_not_here
-from nemo_runspec.execution.pipeline.record import InputRecord, StageRecord
+from nemo_runspec.execution.pipeline.record import LIVE, InputRecord, StageRecord
 from nemotron.cli.panels import Panel, Row, Tree
 
 
@@ -26,8 +26,9 @@ def chain_tree(pipe: PlannedPipe) -> Tree:
 def _stage_tree(stage: Stage, record: StageRecord) -> Tree:
     tree: dict[str, str] = {"config": record.config}
     if record.state == "succeeded":
-        tree["done"] = record.artifact or "it has run"
-        return tree
+        return {**tree, "done": record.artifact or "it has run"}
+    if record.state in LIVE and record.job is not None:
+        return {**tree, record.state: f"as {record.job}"}
     tree |= {f"run.{item.key}": _shown_input(item) for item in record.inputs}
     tree |= {f"run.{key}": "not set in this configuration" for key in stage.unset}
     kind = stage.recipe.artifacts.writes
@@ -59,14 +60,21 @@ def end_panel(end: PipeEnd, file: PipeFile) -> Panel:
     """Show where every stage stands, what it made, and how to go on."""
     record = end.record
     rows: list[Row] = [(f"{stage.name}:", _outcome(stage)) for stage in record.stages]
-    if end.exit_code == 0:
-        rows.append(("Alias:", record.alias))
-        title = f"Chain Complete ({record.family} {record.id})"
-    else:
+    if record.state in LIVE:
+        rows.append(("Follow:", "nemotron jobs ls"))
+    rows.append(("Alias:", record.alias))
+    if record.state != "succeeded":
         rows.append(("Resume:", resume_command(record)))
-        title = f"Chain Stopped ({record.family} {record.id})"
     rows.append(("Record:", str(file.folder)))
-    return Panel(title, rows, gap=1, fill=False)
+    return Panel(f"Chain {_word(end)} ({record.family} {record.id})", rows, gap=1, fill=False)
+
+
+def _word(end: PipeEnd) -> str:
+    if end.record.state == "succeeded":
+        return "Complete"
+    if end.record.state not in LIVE or end.error is not None:
+        return "Stopped"
+    return "Submitted" if end.exit_code == 0 else "Detached"
 
 
 def resume_command(record: PipeRecord) -> str:
@@ -77,8 +85,10 @@ def resume_command(record: PipeRecord) -> str:
 def _outcome(stage: StageRecord) -> str:
     if stage.state == "succeeded":
         return stage.artifact or "done"
-    if stage.state in {"waiting", "running"}:
-        return "not run" if stage.state == "waiting" else "running"
+    if stage.state == "waiting":
+        return "not run"
+    if stage.state in LIVE:
+        return stage.state if stage.job is None else f"{stage.state} as {stage.job}"
     code = "" if stage.exit_code in {None, 0} else f" with exit code {stage.exit_code}"
     reason = f": {stage.reason}" if stage.reason else ""
     return f"{stage.state}{code}{reason}"

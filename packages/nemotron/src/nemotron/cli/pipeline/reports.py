@@ -9,12 +9,30 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from nemo_runspec.execution import ChildStreams, PreparedRun, RunOutcome
-from nemo_runspec.execution.pipeline import PipeEnd, PipeFile, PipeRecord, PlannedPipe
+from nemo_runspec.execution.jobs import JobRecord
+from nemo_runspec.execution.pipeline import (
+    PipeEnd,
+    PipeFile,
+    PipeRecord,
+    PlannedPipe,
+    SubmittedStage,
+    script_of,
+)
 from nemo_runspec.execution.pipeline.driver import PipeObserver
 from nemo_runspec.execution.pipeline.record import StageRecord
 from nemotron.cli.app import App, OutputMode
 from nemotron.cli.errors import error_document, error_screen
+from nemotron.cli.job_end import JobEnd
+from nemotron.cli.jobs.launch import Launch, Mode
+from nemotron.cli.jobs.reports import (
+    JobReporter,
+    JsonJobReporter,
+    PanelJobReporter,
+    QuietJobReporter,
+    Submission,
+)
 from nemotron.cli.panels import screen_of
+from nemotron.cli.pipeline.attached import JobObserver
 from nemotron.cli.pipeline.panels import (
     chain_tree,
     end_panel,
@@ -27,7 +45,7 @@ from nemotron.cli.run_reports import PanelReporter, QuietReporter
 _TRAIN_FILE = Path("RUN_DIR", "train.yaml")
 
 
-class PipeReporter(PipeObserver, Protocol):
+class PipeReporter(PipeObserver, JobObserver, Protocol):
     """Tells the user about a chain."""
 
     def planned(self, pipe: PlannedPipe) -> None:
@@ -57,6 +75,19 @@ def reporter_for(app: App, mode: OutputMode) -> PipeReporter:
     return QuietPipeReporter(app) if mode == "quiet" else PanelPipeReporter(app)
 
 
+def submission_of(stage: SubmittedStage) -> Submission:
+    """The submission of a stage, as it is of a recipe that is submitted alone."""
+    mode: Mode = "batch" if stage.job.mode == "batch" else "run"
+    return Submission(
+        plan=stage.planned.plan,
+        launch=Launch(mode, stage.profile.name),
+        profile=stage.profile,
+        record=stage.job,
+        run_dir=stage.job.run_dir,
+        script=None,
+    )
+
+
 class PanelPipeReporter:
     """Shows panels on a terminal, with the stages' own output between them."""
 
@@ -71,6 +102,8 @@ class PanelPipeReporter:
         for each in pipe.stages:
             command = shlex.join(each.plan.command(_TRAIN_FILE))
             self._app.write(f"{each.stage.name}: {command}\n")
+        for each in pipe.stages if pipe.record.mode != "local" else ():
+            self._app.write(f"\n# Script of {each.stage.name}\n{script_of(each).rstrip()}\n")
 
     def opened(self, pipe: PlannedPipe, file: PipeFile) -> None:  # noqa: ARG002 - told at the end
         """Show the chain."""
@@ -101,6 +134,17 @@ class PanelPipeReporter:
         """Show the stage's completion, or its failure."""
         self._stage.finished(outcome)
 
+    def submitted(self, stage: SubmittedStage) -> None:
+        """Show the submission of a stage's job."""
+        PanelJobReporter(self._app).submitted(submission_of(stage))
+
+    def job_reporter(self) -> JobReporter:
+        """Show what a job prints, and its last panel."""
+        return PanelJobReporter(self._app)
+
+    def job_ended(self, end: JobEnd) -> None:
+        """Show nothing more."""
+
     def closed(self, end: PipeEnd, file: PipeFile) -> None:
         """Show what every stage made, or which failed and how to go on."""
         if end.error is not None:
@@ -122,6 +166,7 @@ class JsonPipeReporter:
     def __init__(self, app: App) -> None:
         self._app = app
         self._artifacts: dict[str, Any] = {}
+        self._jobs: dict[str, Any] = {}
         self._current = ""
         self._left_out: list[dict[str, str]] = []
 
@@ -129,8 +174,11 @@ class JsonPipeReporter:
         """Print the plan."""
         record = pipe.record.as_dict()
         commands = {each.stage.name: each.plan.command(_TRAIN_FILE) for each in pipe.stages}
+        remote = pipe.stages if pipe.record.mode != "local" else ()
+        scripts = {each.stage.name: script_of(each) for each in remote}
         for stage in record["stages"]:
             stage["command"] = commands.get(stage["name"])
+            stage["script"] = scripts.get(stage["name"])
         self._keep(pipe)
         self._app.document(
             {"status": "planned", **record, "left_out": self._left_out, "notes": notes(pipe)}
@@ -161,18 +209,31 @@ class JsonPipeReporter:
         """Keep what the stage recorded."""
         self._artifacts[self._current] = outcome.result.artifacts
 
+    def submitted(self, stage: SubmittedStage) -> None:
+        """Keep what is known of a stage's job."""
+        self._jobs[stage.planned.stage.name] = stage.job.as_dict()
+
+    def job_reporter(self) -> JobReporter:
+        """Keep standard output for the document."""
+        return _JobInDocument(self._app)
+
+    def job_ended(self, end: JobEnd) -> None:
+        """Keep what the stage recorded."""
+        self._artifacts[self._current] = end.result.artifacts
+
     def closed(self, end: PipeEnd, file: PipeFile) -> None:
         """Print where every stage stands."""
         record = end.record.as_dict()
         for stage in record["stages"]:
             stage["artifacts"] = self._artifacts.get(stage["name"], [])
+            stage["submission"] = self._jobs.get(stage["name"])
         state = "completed" if end.record.state == "succeeded" else end.record.state
         document = {
             "status": state,
             "exit_code": end.exit_code,
             "alias": end.record.alias,
             "record": str(file.folder / "pipe.json"),
-            "resume": None if end.exit_code == 0 else resume_command(end.record),
+            "resume": None if state == "completed" else resume_command(end.record),
             **record,
             "left_out": self._left_out,
         }
@@ -182,6 +243,16 @@ class JsonPipeReporter:
 
     def _keep(self, pipe: PlannedPipe) -> None:
         self._left_out = [{"stage": e.name, "reason": e.reason} for e in pipe.chain.left_out]
+
+
+class _JobInDocument(JsonJobReporter):
+    """Tells of a job what goes beside the document, and leaves the rest to it."""
+
+    def detached(self, record: JobRecord) -> None:
+        """Print nothing: the document says it."""
+
+    def ended(self, end: JobEnd) -> None:
+        """Print nothing: the document says it."""
 
 
 class QuietPipeReporter:
@@ -219,6 +290,17 @@ class QuietPipeReporter:
     def finished(self, outcome: RunOutcome) -> None:
         """Print the references, or what the stage said before it failed."""
         self._stage.finished(outcome)
+
+    def submitted(self, stage: SubmittedStage) -> None:
+        """Print the id of a job that nobody waits for."""
+        self._app.write(f"{stage.job.id}\n" if stage.job.mode == "batch" else "")
+
+    def job_reporter(self) -> JobReporter:
+        """Print a job's references, or what it said before it failed."""
+        return QuietJobReporter(self._app)
+
+    def job_ended(self, end: JobEnd) -> None:
+        """Print nothing more."""
 
     def closed(self, end: PipeEnd, file: PipeFile) -> None:  # noqa: ARG002 - the record is quiet too
         """Say how to go on, where a stage failed."""

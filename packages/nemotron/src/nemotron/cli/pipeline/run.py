@@ -7,27 +7,33 @@ from collections.abc import Mapping
 from typing import Any
 
 from nemo_runspec.config.grammar import render_value
-from nemo_runspec.errors import UsageError
+from nemo_runspec.errors import NemotronError, UsageError
 from nemo_runspec.execution.pipeline import (
     ChainRequest,
     LocalRunner,
     PipeEnd,
     PipeFile,
     PlannedPipe,
+    cancel_jobs,
     continue_pipe,
     find_pipe,
     only_driver,
     require_all_here,
+    require_queue,
     run_pipe,
     start_pipe,
+    submit_pipe,
 )
 from nemo_runspec.execution.pipeline.addressing import split_address
+from nemo_runspec.execution.pipeline.driver import StageRunner
 from nemo_runspec.execution.pipeline.record import PipeMode
+from nemo_runspec.execution.pipeline.submitting import profile_of
 from nemotron.cli.app import App, output_mode
 from nemotron.cli.pipeline.reports import PipeReporter, reporter_for
 from nemotron.cli.pipeline.targets import PipeTarget
 
 _DEBUG_VARIABLE = "NEMOTRON_DEBUG"
+_INTERRUPTED = 130
 
 
 def run_pipe_command(app: App, target: PipeTarget, values: Mapping[str, Any]) -> int:
@@ -53,15 +59,16 @@ def run_pipe_command(app: App, target: PipeTarget, values: Mapping[str, Any]) ->
         with only_driver(file.folder):
             return _run(app, pipe, file, values, reporter)
     with only_driver(resumed.folder):
-        pipe, told = continue_pipe(resumed, request, mode)
-        for sentence in told:
+        continued = continue_pipe(resumed, request, mode)
+        for sentence in continued.told:
             app.warn(sentence)
         if values["dry_run"]:
-            reporter.planned(pipe)
+            reporter.planned(continued.pipe)
             return 0
-        _require_backend(pipe)
-        resumed.replace(pipe.record)
-        return _run(app, pipe, resumed, values, reporter)
+        _require_backend(continued.pipe)
+        cancel_jobs(continued.stale)
+        resumed.replace(continued.pipe.record)
+        return _run(app, continued.pipe, resumed, values, reporter)
 
 
 def _request(
@@ -133,8 +140,16 @@ def _refuse_choices(values: Mapping[str, Any]) -> None:
 
 
 def _require_backend(pipe: PlannedPipe) -> None:
-    if pipe.record.mode == "local":
+    """Check, before hours are spent on some stages, that the others can start."""
+    if pipe.record.mode == "batch":
+        require_queue(pipe)
+    elif pipe.record.mode == "local" or _runs_here(pipe):
         require_all_here(pipe)
+
+
+def _runs_here(pipe: PlannedPipe) -> bool:
+    executors = {profile_of(each.plan).executor for each in pipe.stages}
+    return "local" in executors
 
 
 def _run(
@@ -147,23 +162,49 @@ def _run(
     for sentence in _warnings(pipe):
         app.warn(sentence)
     debug = {_DEBUG_VARIABLE: "1"} if values["debug"] else {}
+    environ = {**os.environ, **debug}
     reporter.opened(pipe, file)
-    end: PipeEnd | None = None
-    try:
-        runner = LocalRunner(
-            streams=reporter.streams,
-            started=reporter.started,
-            finished=reporter.finished,
-            environment={**os.environ, **debug},
-        )
-        end = run_pipe(pipe, file, runner=runner, observer=reporter)
-    except KeyboardInterrupt:
-        end = PipeEnd(file.record, 130)
+    end = _to_its_end(app, pipe, file, reporter, environ)
     reporter.closed(end, file)
     return end.exit_code
 
 
+def _to_its_end(
+    app: App,
+    pipe: PlannedPipe,
+    file: PipeFile,
+    reporter: PipeReporter,
+    environ: Mapping[str, str],
+) -> PipeEnd:
+    try:
+        if pipe.record.mode == "batch":
+            submit_pipe(pipe, file, reporter.submitted)
+            return PipeEnd(file.record, 0)
+        return run_pipe(pipe, file, runner=_runner(app, pipe, reporter, environ), observer=reporter)
+    except NemotronError as error:
+        return PipeEnd(file.record, error.exit_code, error)
+    except KeyboardInterrupt:
+        return PipeEnd(file.record, _INTERRUPTED)
+
+
+def _runner(
+    app: App, pipe: PlannedPipe, reporter: PipeReporter, environ: Mapping[str, str]
+) -> StageRunner:
+    if pipe.record.mode == "local":
+        return LocalRunner(
+            streams=reporter.streams,
+            started=reporter.started,
+            finished=reporter.finished,
+            environment=environ,
+        )
+    from nemotron.cli.pipeline.attached import AttachedRunner
+
+    return AttachedRunner(app, reporter, environ)
+
+
 def _warnings(pipe: PlannedPipe) -> list[str]:
-    """What the backends say of some stage, each sentence once."""
-    found = (warning for each in pipe.stages for warning in each.plan.checked.warnings)
+    """What backends and profiles say of some stage, each sentence once."""
+    found = [warning for each in pipe.stages for warning in each.plan.checked.warnings]
+    if pipe.record.mode != "local":
+        found += [sentence for each in pipe.stages for sentence in profile_of(each.plan).told]
     return list(dict.fromkeys(found))

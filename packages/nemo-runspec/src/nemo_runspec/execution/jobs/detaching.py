@@ -120,7 +120,7 @@ def start_detached(
         profile=profile,
         executor="local",
         mode=mode,
-        submitted_at=datetime.now(tz=UTC).isoformat(timespec="seconds"),
+        submitted_at=datetime.now(tz=UTC).isoformat(timespec="milliseconds"),
         job_dir=str(run_dir),
         log_pattern=str(run_dir / LOG_FILE),
         scheduler_id=str(pid),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,11 @@ class JobRecord:
     manifest_root: str | None = None
     wandb: bool = False
     format_version: int = FORMAT_VERSION
+
+    @property
+    def submitted(self) -> datetime:
+        """When it was submitted."""
+        return datetime.fromisoformat(self.submitted_at)
 
     def as_dict(self) -> dict[str, Any]:
         """Give the record as JSON data."""
@@ -134,7 +140,7 @@ def list_records(cwd: Path) -> list[JobRecord]:
     """
     files = (cwd.absolute() / RUNS_FOLDER).glob(f"*/*/{RECORD_FILE}")
     records = [read_record(file.parent) for file in files]
-    return sorted(records, key=lambda record: (record.submitted_at, record.id))
+    return sorted(records, key=lambda record: (record.submitted, record.id))
 
 
 def find_record(cwd: Path, text: str = LATEST) -> JobRecord:

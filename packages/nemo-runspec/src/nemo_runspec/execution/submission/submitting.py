@@ -6,14 +6,13 @@ import shutil
 from datetime import UTC, datetime
 from typing import Any
 
-from nemo_runspec.errors import NemotronError
 from nemo_runspec.execution.jobs.record import JobRecord, job_id, write_record
 from nemo_runspec.execution.shells import ClusterShell, SshShell, open_shell
 from nemo_runspec.execution.submission.interruptions import not_now
 from nemo_runspec.execution.submission.model import PreparedSubmission
 from nemo_runspec.execution.submission.preparing import STAGING
 from nemo_runspec.execution.submission.sbatch import cancel, hand_over
-from nemo_runspec.execution.submission.sending import remove, send_all
+from nemo_runspec.execution.submission.sending import send_all, take_away
 from nemo_runspec.packaging.code import SshTarget
 
 
@@ -39,46 +38,34 @@ def submit(prepared: PreparedSubmission, *, shell: ClusterShell | None = None) -
 
 def _submit(prepared: PreparedSubmission, shell: ClusterShell) -> JobRecord:
     try:
-        _put_there(prepared, shell)
-        with not_now():
-            record = _hand_over(prepared, shell)
+        sent = send_all(prepared, shell)
     except BaseException:
         shutil.rmtree(prepared.folder, ignore_errors=True)
         raise
-    shutil.rmtree(prepared.folder / STAGING)
+    with not_now():
+        try:
+            record = _hand_over(sent, shell)
+        except BaseException:
+            shutil.rmtree(prepared.folder, ignore_errors=True)
+            raise
+        shutil.rmtree(prepared.folder / STAGING)
     return record
-
-
-def _put_there(prepared: PreparedSubmission, shell: ClusterShell) -> None:
-    try:
-        send_all(prepared, shell)
-    except BaseException as error:
-        _take_away(prepared, shell, error)
-        raise
 
 
 def _hand_over(prepared: PreparedSubmission, shell: ClusterShell) -> JobRecord:
     try:
         scheduler_id = hand_over(prepared, shell)
     except BaseException as error:
-        _take_away(prepared, shell, error)
+        take_away(prepared, shell, error)
         raise
     record = _record(prepared, shell, scheduler_id)
     try:
         write_record(record)
     except BaseException as error:
         cancel(scheduler_id, shell)
-        _take_away(prepared, shell, error)
+        take_away(prepared, shell, error)
         raise
     return record
-
-
-def _take_away(prepared: PreparedSubmission, shell: ClusterShell, error: BaseException) -> None:
-    """Remove what was sent; where that fails too, the first error is the one to tell."""
-    try:
-        remove(prepared, shell)
-    except NemotronError:
-        error.add_note(f"Left on {shell.where}: {prepared.place.experiment_dir}")
 
 
 def _record(prepared: PreparedSubmission, shell: ClusterShell, scheduler_id: str) -> JobRecord:
@@ -91,7 +78,7 @@ def _record(prepared: PreparedSubmission, shell: ClusterShell, scheduler_id: str
         profile=prepared.profile.name,
         executor=prepared.profile.executor,
         mode=prepared.mode,
-        submitted_at=datetime.now(tz=UTC).isoformat(timespec="seconds"),
+        submitted_at=datetime.now(tz=UTC).isoformat(timespec="milliseconds"),
         job_dir=place.job_dir,
         log_pattern=place.log_pattern,
         scheduler_id=scheduler_id,

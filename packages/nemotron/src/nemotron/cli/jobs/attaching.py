@@ -88,12 +88,14 @@ def _choice(app: App) -> Choice:
     """Ask on a terminal; a script, which cannot answer, leaves the job alone."""
     if not (sys.stdin.isatty() and app.err.isatty()):
         return "detach"
-    letters: dict[str, Choice] = {"c": "cancel", "d": "detach", "w": "wait", "": "detach"}
-    choices = {**letters, **{choice: choice for choice in letters.values()}}
+    choices: dict[str, Choice] = {
+        **{"c": "cancel", "d": "detach", "w": "wait", "": "detach"},
+        **{"cancel": "cancel", "detach": "detach", "wait": "wait"},
+    }
     while True:
-        app.err.write(_QUESTION)
-        app.err.flush()
         try:
+            app.err.write(_QUESTION)
+            app.err.flush()
             answer = sys.stdin.readline()
         except KeyboardInterrupt:
             app.err.write("\n")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from nemo_runspec.errors import NemotronError
@@ -58,7 +57,7 @@ def _ask(records: list[JobRecord]) -> list[tuple[JobRecord, JobStatus]]:
 
 
 def _line(record: JobRecord, status: JobStatus) -> tuple[str, ...]:
-    submitted = datetime.fromisoformat(record.submitted_at).astimezone()
+    submitted = record.submitted.astimezone()
     return (
         record.id,
         state_word(status),

@@ -1,0 +1,285 @@
+"""Chains of recipes as jobs of Slurm: all at once behind each other, or one after another."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from slurm_cluster import SlurmCluster
+from slurm_recipes import over_ssh, write_profile
+
+from nemo_runspec.manifest_tracker import ManifestTracker
+from nemotron.cli.main import main
+
+HEADER = """\
+# /// script
+# dependencies = ["nemo-runspec"]
+# [tool.runspec]
+# schema = "1"
+# name = "toy/{name}"
+# [tool.runspec.run]
+# launch = "direct"
+# packager = "self_contained"
+# [tool.runspec.config]
+# dir = "config/{file}"
+# [tool.runspec.artifacts]
+# writes = "{writes}"
+{reads}# ///
+"""
+
+# A stand-in for every stage: it reads what it is given, and records what it makes.
+BODY = """
+import time
+from pathlib import Path
+
+from nemo_runspec.artifacts import SFTDataArtifact, log_artifact_once, setup_artifact_tracking
+from nemo_runspec.config import load_omegaconf_yaml, parse_config_and_overrides
+from nemo_runspec.errors import DataError
+from nemo_runspec.events import CheckpointSaved, record_checkpoint
+from nemo_runspec.script import script_main
+
+
+def main() -> None:
+    path, _ = parse_config_and_overrides()
+    config = load_omegaconf_yaml(path)
+    tracking = setup_artifact_tracking(config)
+    work = config.work
+    if work.broken:
+        raise DataError("The stage is broken.", hint="Repair it.")
+    while work.wait_for and not Path(work.wait_for).exists():
+        time.sleep(0.1)
+    given = [(Path(place) / "made").read_text() for place in work.given]
+    folder = Path(work.out)
+    folder.mkdir(parents=True, exist_ok=True)
+    made = "+".join([*given, str(work.what)])
+    (folder / "made").write_text(made)
+    print(f"made {made}", flush=True)
+    if "data" in work.what:
+        artifact = SFTDataArtifact(path=folder, pack_size=8, total_tokens=len(made))
+        log_artifact_once(artifact, tracking)
+        return
+    for step in (5, 10):
+        iteration = folder / f"iter_{step}"
+        iteration.mkdir(exist_ok=True)
+        record_checkpoint(CheckpointSaved(iteration, folder, step, "stand-in"), tracking)
+
+
+if __name__ == "__main__":
+    script_main(main)
+"""
+
+STAGES = {
+    "data/prep/pretrain": {},
+    "pretrain": {"data": "toy-pretrain-data"},
+    "data/prep/sft": {},
+    "sft": {"data": "toy-sft-data", "model": "toy-pretrain-model"},
+}
+KINDS = {"data": "SFTDataArtifact", "model": "ModelArtifact"}
+RESULT = "sft-data+pretrain-data+pretrain+sft"
+
+
+class Toy:
+    """A folder with a family of four stand-ins and a profile, and what became of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.gate = folder / "gate"
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The record of the only chain."""
+        (file,) = self.folder.glob(".nemotron/pipes/toy/*/pipe.json")
+        found: dict[str, Any] = json.loads(file.read_text())
+        return found
+
+    def stage(self, name: str) -> dict[str, Any]:
+        """What is recorded of one stage."""
+        found: dict[str, Any] = next(s for s in self.record["stages"] if s["name"] == name)
+        return found
+
+    @property
+    def states(self) -> list[str]:
+        """Where the stages stand, as far as it is written down."""
+        return [stage["state"] for stage in self.record["stages"]]
+
+    @property
+    def made(self) -> str:
+        """What came out of the last stage."""
+        return (self.folder / "out/sft/made").read_text()
+
+    def job(self, name: str) -> str:
+        """Slurm's number of a stage's job."""
+        file = Path(self.stage(name)["run_dir"]) / "job.json"
+        number: str = json.loads(file.read_text())["scheduler_id"]
+        return number
+
+
+def write_stage(folder: Path, name: str, reads: dict[str, str], out: Path) -> None:
+    file = name.replace("/", "_")
+    writes = KINDS["data" if name.startswith("data") else "model"]
+    lines = "".join(f'# {key} = "{KINDS[key]}"\n' for key in reads)
+    section = f"# [tool.runspec.artifacts.reads]\n{lines}" if reads else ""
+    header = HEADER.format(name=name, file=file, writes=writes, reads=section)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{file}.py").write_text(header + BODY)
+    stage = name.rpartition("/")[2]
+    what = f"{stage}-data" if name.startswith("data") else stage
+    config = {
+        "run": {key: f"{text}:latest" for key, text in reads.items()},
+        "work": {
+            "broken": False,
+            "wait_for": None,
+            "given": [f"${{art:{key},path}}" for key in reads],
+            "what": what,
+            "out": str(out / what),
+        },
+    }
+    (folder / "config" / file).mkdir(parents=True)
+    (folder / "config" / file / "default.yaml").write_text(json.dumps(config))
+
+
+@pytest.fixture(params=["local", "ssh"])
+def toy(
+    request: pytest.FixtureRequest,
+    cluster: SlurmCluster,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Toy]:
+    """A family of stand-ins, and a profile that leads to the cluster, here or over ssh."""
+    folder = tmp_path / "work"
+    for name, reads in STAGES.items():
+        write_stage(folder / "recipes/toy", name, reads, folder / "out")
+    write_profile(folder, *(over_ssh(tmp_path / "far") if request.param == "ssh" else ()))
+    with (folder / "env.toml").open("a") as stream:
+        stream.write(f'\n[artifacts.manifest]\nroot = "{folder}/artifacts"\n')
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("DEMO_API_KEY", "0123456789abcdef")
+    monkeypatch.setenv("NEMOTRON_RECIPES", str(folder / "recipes"))
+    yield Toy(folder)
+    (folder / "gate").touch()
+
+
+@pytest.fixture
+def nemotron(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    def run(*words: str) -> tuple[int, str, str]:
+        capfd.readouterr()
+        code = main(words)
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    return run
+
+
+def test_all_stages_are_submitted_at_once_and_start_after_each_other(
+    toy: Toy, cluster: SlurmCluster, nemotron: Callable
+) -> None:
+    code, out, err = nemotron("toy", "pipe", "--batch", "lab")
+    assert code == 0, err
+    assert "─ Chain Submitted (toy " in out
+    assert toy.states == ["submitted"] * 4
+    assert cluster.wait_for(toy.job("sft")) == "COMPLETED"
+    assert toy.made == RESULT
+    manifest = ManifestTracker(toy.folder / "artifacts").find("toy-sft-model:v2")
+    assert sorted(manifest.used_artifacts) == ["toy-pretrain-model:v2", "toy-sft-data:v1"]
+    # What became of it is asked for when the chain is gone on with.
+    code, out, _ = nemotron("toy", "pipe", "--resume")
+    assert code == 0
+    assert "─ Chain Complete (toy " in out
+    assert toy.stage("sft")["artifact"] == "toy-sft-model:v2"
+
+
+def test_nobody_elses_version_slips_in_between_jobs(
+    toy: Toy, cluster: SlurmCluster, nemotron: Callable
+) -> None:
+    gate = f"data/prep/sft:work.wait_for={toy.gate}"
+    assert nemotron("toy", "pipe", "--batch", "lab", gate)[0] == 0
+    cluster.wait_for(toy.job("pretrain"))
+    other = ("work.what=other", f"work.out={toy.folder}/other", "--quiet")
+    assert nemotron("toy", "pretrain", *other)[1].split()[-1] == "toy-pretrain-model:v4"
+    toy.gate.touch()
+    assert cluster.wait_for(toy.job("sft")) == "COMPLETED"
+    assert toy.made == RESULT
+
+
+def test_a_failed_stage_cancels_those_after_it_and_the_rest_can_be_submitted_again(
+    toy: Toy, cluster: SlurmCluster, nemotron: Callable
+) -> None:
+    code, out, _ = nemotron("toy", "pipe", "--batch", "lab", "pretrain:work.broken=true", "--quiet")
+    assert code == 0
+    assert out.splitlines() == [stage["job"] for stage in toy.record["stages"]]
+    assert cluster.wait_for(toy.job("pretrain")) == "FAILED"
+    assert cluster.wait_for(toy.job("sft")) == "CANCELLED"
+    cluster.wait_for(toy.job("data/prep/sft"))
+    told = json.loads(nemotron("jobs", "status", toy.stage("sft")["job"], "--json")[1])
+    assert told["state"] == "cancelled"
+    assert not (toy.folder / "out/sft").exists()
+    before = {stage["name"]: stage["job"] for stage in toy.record["stages"]}
+    code, _, err = nemotron("toy", "pipe", "--resume", "pretrain:work.broken=false")
+    assert code == 0, err
+    after = {stage["name"]: stage["job"] for stage in toy.record["stages"]}
+    assert [name for name in STAGES if before[name] != after[name]] == ["pretrain", "sft"]
+    assert cluster.wait_for(toy.job("sft")) == "COMPLETED"
+    assert toy.made == RESULT
+
+
+def test_going_on_with_a_chain_whose_jobs_run_submits_nothing_twice(
+    toy: Toy, cluster: SlurmCluster, nemotron: Callable
+) -> None:
+    nemotron("toy", "pipe", "--batch", "lab", f"pretrain:work.wait_for={toy.gate}", "--quiet")
+    cluster.wait_for(toy.job("pretrain"), "RUNNING")
+    before = [stage["job"] for stage in toy.record["stages"]]
+    code, out, err = nemotron("toy", "pipe", "--resume")
+    assert code == 0, err
+    assert "─ Chain Submitted (toy " in out
+    assert [stage["job"] for stage in toy.record["stages"]] == before
+    toy.gate.touch()
+    # Followed from here on, one after another.
+    code, _, err = nemotron("toy", "pipe", "--resume", "--run", "lab")
+    assert code == 0, err
+    assert toy.states == ["succeeded"] * 4
+    assert [stage["job"] for stage in toy.record["stages"]] == before
+
+
+def test_stages_are_followed_one_after_another(toy: Toy, nemotron: Callable) -> None:
+    code, out, err = nemotron("toy", "pipe", "--run", "lab", "sft:work.broken=true")
+    assert code == 1
+    assert "made pretrain-data+pretrain\n" in out
+    assert "Stage 4 of 4: sft\n" in out
+    assert "─ Chain Stopped (toy " in out
+    assert toy.states == ["succeeded", "succeeded", "succeeded", "failed"], err
+    assert toy.stage("sft")["reason"] == "The stage is broken."
+    code, out, err = nemotron("toy", "pipe", "--resume", "sft:work.broken=false", "--json")
+    assert code == 0, err
+    document = json.loads(out)
+    assert document["status"] == "completed"
+    assert document["stages"][3]["artifacts"][-1]["ref"] == "toy-sft-model:v2"
+    assert toy.made == RESULT
+
+
+def test_a_dry_run_shows_the_scripts_and_submits_nothing(
+    toy: Toy, cluster: SlurmCluster, nemotron: Callable
+) -> None:
+    code, out, err = nemotron("toy", "pipe", "--batch", "lab", "--dry-run")
+    assert code == 0, err
+    assert out.count("#SBATCH --account=research") == len(STAGES)
+    assert not (toy.folder / ".nemotron").exists()
+    assert cluster.run("squeue", "--noheader") == ""
+
+
+def test_a_refused_stage_leaves_those_before_it_and_says_how_to_go_on(
+    toy: Toy, cluster: SlurmCluster, nemotron: Callable
+) -> None:
+    words = ("sft:run.env.partition=nowhere", f"data/prep/pretrain:work.wait_for={toy.gate}")
+    code, out, err = nemotron("toy", "pipe", "--batch", "lab", *words)
+    assert code == 1
+    assert "nowhere" in err
+    assert "─ Chain Stopped (toy " in out
+    assert toy.states == ["submitted", "submitted", "submitted", "waiting"]
+    toy.gate.touch()
+    code, _, err = nemotron("toy", "pipe", "--resume", "sft:run.env.partition=batch")
+    assert code == 0, err
+    assert cluster.wait_for(toy.job("sft")) == "COMPLETED"
+    assert toy.made == RESULT

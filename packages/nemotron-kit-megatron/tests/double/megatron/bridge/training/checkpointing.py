@@ -80,10 +80,7 @@ def save_checkpoint(
         request.add_finalize_fn(wandb_finalize_fn)
     if should_fire(callback_manager, "on_checkpoint_save"):
         request.add_finalize_fn(fire_callback)
-    if cfg.async_save:
-        state.pending.append(request)
-    else:
-        request.finalize()
+    hand_over(request, state)
     if ckpt_type != CheckpointType.LOCAL:
         prune(save_dir, cfg.most_recent_k)
 
@@ -94,6 +91,13 @@ def place_of(cfg: Any, *, for_restart: bool) -> tuple[Path, CheckpointType]:
     folder = Path(cfg.non_persistent_global_ckpt_dir or f"{cfg.save}/non_persistent")
     is_local = cfg.non_persistent_ckpt_type == "local"
     return folder, CheckpointType.LOCAL if is_local else CheckpointType.GLOBAL
+
+
+def hand_over(request: AsyncRequest, state: Any) -> None:
+    if state.cfg.checkpoint.async_save:
+        state.pending.append(request)
+    else:
+        request.finalize()
 
 
 def write_shards(checkpoint: Path, state: Any) -> None:

@@ -1,0 +1,195 @@
+"""`nemotron profiles check` on a real Slurm: what is right, and what would keep jobs away."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+from slurm_cluster import SlurmCluster
+
+from nemotron.cli.main import main
+
+
+class Checked:
+    """What one call of the command said."""
+
+    def __init__(self, code: int, document: dict[str, Any]) -> None:
+        self.code = code
+        self.checks = {(item["name"], item["state"]): item for item in document["checks"]}
+
+    def states(self) -> set[tuple[str, str]]:
+        """Every thing that was looked at, with what was found."""
+        return set(self.checks)
+
+    def failure(self, name: str) -> tuple[str, str]:
+        """The sentence and the cure of something that is wrong."""
+        found = self.checks[name, "failed"]
+        return found["says"], found["cure"]
+
+
+@pytest.fixture(params=["local", "ssh"])
+def tunnel(request: pytest.FixtureRequest) -> str:
+    found: str = request.param
+    return found
+
+
+def check(
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    **keys: object,
+) -> Checked:
+    """Write a profile and have it looked at."""
+    usual: dict[str, object] = {
+        "executor": "slurm",
+        "account": "research",
+        "partition": "batch",
+        "remote_job_dir": str(folder / "far"),
+    }
+    written = {name: value for name, value in (usual | keys).items() if value is not None}
+    lines = [f"{name} = {json.dumps(value)}" for name, value in written.items()]
+    (folder / "env.toml").write_text("\n".join(["[cluster]", *lines]) + "\n")
+    monkeypatch.chdir(folder)
+    capsys.readouterr()
+    code = main(["profiles", "check", "cluster", "--json"])
+    return Checked(code, json.loads(capsys.readouterr().out))
+
+
+def reached(tunnel: str) -> dict[str, object]:
+    return {"host": "lab"} if tunnel == "ssh" else {}
+
+
+def test_a_profile_that_works_is_ready(
+    cluster: SlurmCluster,
+    tunnel: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    image = cluster.add_image("nemo.sqsh")
+    done = check(
+        tmp_path,
+        capsys,
+        monkeypatch,
+        **reached(tunnel),
+        run_partition="interactive",
+        nodes=2,
+        gpus=2,
+        time="00:05:00",
+        image=str(image),
+        mounts=[str(tmp_path)],
+    )
+    connection = {("host", "ok"), ("key", "ok")} if tunnel == "ssh" else {("host", "ok")}
+    assert done.states() == {
+        *connection,
+        *(("NeMo-Run", "ok"), ("sbatch", "ok"), ("sacct", "ok"), ("partition", "ok")),
+        *(("account", "ok"), ("request", "ok"), ("folder", "ok"), ("disk", "ok")),
+        *(("image", "ok"), ("rsync", "ok")),
+    }
+    assert done.code == 0
+    assert not (tmp_path / "far").exists()
+
+
+def test_what_keeps_jobs_away_is_named_with_its_cure(
+    cluster: SlurmCluster,
+    tunnel: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done = check(
+        tmp_path,
+        capsys,
+        monkeypatch,
+        **reached(tunnel),
+        partition="bacth",
+        account="nobody",
+        image=str(cluster.places.images / "absent.sqsh"),
+        mounts=["/absent/folder"],
+        remote_job_dir="/proc/jobs",
+    )
+    assert done.code == 1
+    says, cure = done.failure("partition")
+    assert says == "There is no partition bacth."
+    assert "batch interactive urgent" in str(cure)
+    says, cure = done.failure("account")
+    assert says == "You may not charge nobody."
+    assert "research" in str(cure)
+    says, _ = done.failure("request")
+    assert says.startswith("Slurm refuses it: ")
+    says, cure = done.failure("image")
+    assert "absent.sqsh is not there" in says
+    assert "enroot import" in str(cure)
+    assert done.failure("mount")[0] == "/absent/folder is not there."
+    says, cure = done.failure("folder")
+    assert says.startswith("/proc/jobs cannot be written to: ")
+    assert "remote_job_dir" in str(cure)
+
+
+def test_more_than_the_cluster_has_is_refused_by_slurm_itself(
+    cluster: SlurmCluster,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert cluster.environment
+    done = check(tmp_path, capsys, monkeypatch, nodes=99)
+    assert "than permitted" in done.failure("request")[0]
+
+
+def test_no_accounting_is_a_loss_and_no_fault(
+    cluster_without_accounting: SlurmCluster,
+    tunnel: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert cluster_without_accounting.environment
+    done = check(tmp_path, capsys, monkeypatch, **reached(tunnel))
+    assert done.code == 0
+    assert "accounting" in done.checks["sacct", "warning"]["says"]
+    assert ("account", "unknown") in done.states()
+
+
+def test_a_host_that_does_not_answer_is_told_at_once(
+    cluster: SlurmCluster,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert cluster.environment
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        done = check(tmp_path, capsys, monkeypatch, host="127.0.0.1", port=port)
+    assert done.states() == {("NeMo-Run", "ok"), ("host", "failed")}
+    assert "Connection refused" in done.failure("host")[0]
+
+
+def test_a_key_that_is_refused_asks_for_nothing(
+    cluster: SlurmCluster,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cluster.ssh.configure("DenyUsers *")
+    done = check(tmp_path, capsys, monkeypatch, host="lab")
+    assert done.states() == {
+        *(("NeMo-Run", "ok"), ("host", "ok"), ("host key", "ok"), ("key", "failed")),
+    }
+    assert "ssh-agent" in str(done.failure("key")[1])
+
+
+def test_a_host_key_that_is_not_known_is_told_with_the_command_that_keeps_it(
+    cluster: SlurmCluster,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reach = {"host": "localhost", "port": cluster.ssh.port, "identity": str(cluster.ssh.key)}
+    done = check(tmp_path, capsys, monkeypatch, **reach)
+    assert ("host", "ok") in done.states()
+    assert "ssh-keyscan" in str(done.failure("host key")[1])

@@ -7,6 +7,7 @@ import os
 import secrets
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -109,6 +110,11 @@ class SlurmCluster:
     def requeue(self, job: str) -> None:
         """Let a running job start again, as an administrator or a failing node does."""
         self.run("scontrol", "requeue", job)
+
+    def start_again(self, job: str) -> None:
+        """Let a requeued job start as soon as nodes are free, not some seconds later."""
+        wait_until(lambda: self.show(job)["JobState"] == "PENDING", 30)
+        self.run("scontrol", "update", f"JobId={job}", "StartTime=now")
 
     def preempt(self, job: str) -> str:
         """Take a job's nodes away for a more urgent one; return the other, which ends by itself."""
@@ -311,7 +317,9 @@ def _start_slurm(daemons: Daemons, cluster: SlurmCluster) -> None:
     daemons.wait_until("slurmctld", lambda: _succeeds("scontrol", "ping", **environment))
     hosts = cluster.places.folder / "etc" / "hosts"
     for node in NODES:
-        daemons.start(f"slurmd-{node}", *_IN_OWN_MACHINE, "sh", "-c", _NODE, node, str(hosts))
+        command = (*_IN_OWN_MACHINE, "sh", "-c", _NODE, node, str(hosts))
+        # What runs on a node ends as where the power fails.
+        daemons.start(f"slurmd-{node}", *command, ends_by=signal.SIGKILL)
     daemons.wait_until("the nodes", lambda: _idle_nodes(cluster) == len(NODES))
 
 

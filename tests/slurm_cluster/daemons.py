@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -24,14 +25,19 @@ class Daemons:
         self._stack = stack
 
     def start(
-        self, name: str, *command: str, environment: Mapping[str, str] | None = None
-    ) -> subprocess.Popen[bytes]:
+        self,
+        name: str,
+        *command: str,
+        environment: Mapping[str, str] | None = None,
+        ends_by: signal.Signals = signal.SIGTERM,
+    ) -> None:
         """Start one; what it says goes to the file NAME.output in the folder of the logs."""
-        return self._stack.enter_context(
+        self._stack.enter_context(
             _running(
-                ["setpriv", "--pdeathsig", "TERM", "--", *command],
+                ["setpriv", "--pdeathsig", ends_by.name.removeprefix("SIG"), "--", *command],
                 self._logs / f"{name}.output",
                 {**self._environment, **(environment or {})},
+                ends_by,
             )
         )
 
@@ -63,16 +69,16 @@ def wait_until(happened: Callable[[], bool], limit_s: float) -> bool:
 
 @contextmanager
 def _running(
-    command: list[str], output: Path, environment: Mapping[str, str]
-) -> Iterator[subprocess.Popen[bytes]]:
+    command: list[str], output: Path, environment: Mapping[str, str], ends_by: signal.Signals
+) -> Iterator[None]:
     with output.open("wb") as log:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=dict(environment)
         )
     try:
-        yield process
+        yield
     finally:
-        process.terminate()
+        process.send_signal(ends_by)
         try:
             process.wait(_END_LIMIT_S)
         except subprocess.TimeoutExpired:

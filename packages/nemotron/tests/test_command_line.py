@@ -136,6 +136,10 @@ def test_the_options_are_frozen(workplace: Path) -> None:
             *("--config", "--debug", "--help", "--json", "--output", "--package", "--quiet"),
             *("-c", "-h", "-o"),
         ],
+        "profiles": ["--help", "-h"],
+        "profiles check": ["--debug", "--help", "--json", "--quiet", "-h"],
+        "profiles ls": ["--debug", "--help", "--json", "--quiet", "-h"],
+        "profiles show": ["--debug", "--help", "--json", "--quiet", "-h"],
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ def run(app: App, values: Mapping[str, Any]) -> int:
     if mode == "json":
         app.document({"name": name, "executor": profile.executor, "keys": keys})
     elif mode == "quiet":
-        app.write("".join(f"{key} = {show_value(item['value'])}\n" for key, item in keys.items()))
+        app.write("".join(f"{key} = {_plain(item['value'])}\n" for key, item in keys.items()))
     else:
         app.panel(Panel(f"Profile {name} ({profile.executor})", _rows(profile, keys), fill=False))
     return 0
@@ -46,6 +47,10 @@ def _keys(env: EnvToml, name: str) -> dict[str, dict[str, Any]]:
             place = _table_of(env, name, path) or table
             found[".".join(path)] = {"value": item, "where": env.where(place, *path)}
     return found
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _table_of(env: EnvToml, name: str, path: tuple[str, ...]) -> str | None:

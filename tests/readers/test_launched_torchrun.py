@@ -43,15 +43,6 @@ def slurm(node: int) -> dict[str, str]:
     }
 
 
-def lepton(node: int) -> dict[str, str]:
-    return {"NODE_RANK": str(node), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
-
-
-def dgxcloud(node: int) -> dict[str, str]:
-    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
-    return {"RANK": str(node), "WORLD_SIZE": str(NODES), **meeting}
-
-
 def kubeflow(node: int) -> dict[str, str]:
     return {
         "PET_NODE_RANK": str(node),
@@ -62,26 +53,13 @@ def kubeflow(node: int) -> dict[str, str]:
     }
 
 
-def skypilot(node: int) -> dict[str, str]:
-    return {
-        "SKYPILOT_NODE_RANK": str(node),
-        "SKYPILOT_NODE_IPS": "127.0.0.1\n127.0.0.2",
-        "SKYPILOT_TASK_ID": f"sky-{os.getpid()}",
-    }
-
-
 def free_port() -> str:
-    """A port that both machines are told, and no other test of this process."""
+    """A port that both machines are told."""
     return str(20000 + os.getpid() % 9000)
 
 
-SAID = {
-    "slurm": slurm,
-    "lepton": lepton,
-    "dgxcloud": dgxcloud,
-    "kubeflow": kubeflow,
-    "skypilot": skypilot,
-}
+# What the other clouds say is read back from scripts that start no torch.
+SAID = {"slurm": slurm, "kubeflow": kubeflow}
 
 
 def start(
@@ -144,9 +122,8 @@ def test_processes_of_two_machines_meet(tmp_path: Path, executor: ExecutorName) 
     ]
 
 
-@pytest.mark.parametrize("executor", ["local", "docker", "slurm"])
-def test_processes_of_one_machine_meet(tmp_path: Path, executor: ExecutorName) -> None:
-    request = request_for(tmp_path, executor, 0, nodes=1)
+def test_processes_of_one_machine_meet(tmp_path: Path) -> None:
+    request = request_for(tmp_path, "slurm", 0, nodes=1)
 
     machine = start(request, tmp_path, "host0", {})
 

@@ -19,6 +19,7 @@ import pytest
 from megatron.core.datasets.indexed_dataset import IndexedDataset
 
 from nemotron_data_prep import PrepResult, PretrainPrepConfig, SplitRatios, prepare_pretrain
+from nemotron_kit_megatron.loading.blends import read_blend
 
 SAMPLE = Path(__file__).parents[2] / "recipes" / "sample"
 UNTOUCHED = (
@@ -79,3 +80,17 @@ def test_the_blend_of_every_split_is_read_and_none_for_an_empty_one(
         assert sum(weights) == pytest.approx(1.0)
         tokens += sum(len(document) for prefix in prefixes for document in IndexedDataset(prefix))
     assert tokens == result.artifact.total_tokens
+
+
+@pytest.mark.parametrize("ratios", [(0.8, 0.1, 0.1), (1, 0, 0)])
+def test_the_adapter_reads_a_blend_as_the_framework_does(
+    ratios: tuple[float, float, float], loaders: Any, tmp_path: Path
+) -> None:
+    train, valid, test = ratios
+    result = prepare(tmp_path, SplitRatios(train=train, valid=valid, test=test))
+    file = result.path / "blend.json"
+    _, per_split = loaders.get_blend_and_blend_per_split(per_split_data_args_path=str(file))
+    read = [None if blend is None else (list(blend[0]), blend[1]) for blend in per_split]
+    assert read_blend(file) == read
+    assert read[0] is not None
+    assert read[0][1] is not None

@@ -1,18 +1,10 @@
-"""The patch of nemotron-kit-megatron meets the module that Megatron-Bridge really ships.
-
-Importing ``megatron.bridge`` itself needs a GPU library, so an empty package with the right path
-stands in for its ``__init__``; the module that holds the hook runs as it is.
-"""
+"""The patch of nemotron-kit-megatron meets the module that Megatron-Bridge really ships."""
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import inspect
-import sys
-from importlib.machinery import PathFinder
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -26,15 +18,8 @@ DOUBLE = "packages/nemotron-kit-megatron/tests/double/megatron/bridge/training/u
 
 
 @pytest.fixture
-def wandb_utils(monkeypatch):
-    folder = PathFinder.find_spec("megatron", sys.path).submodule_search_locations
-    spec = PathFinder.find_spec("megatron.bridge", list(folder))
-    package = ModuleType("megatron.bridge")
-    package.__path__ = list(spec.submodule_search_locations)
-    monkeypatch.setitem(sys.modules, "megatron.bridge", package)
-    yield importlib.import_module("megatron.bridge.training.utils.wandb_utils")
-    for name in [name for name in sys.modules if name.startswith("megatron.bridge.")]:
-        del sys.modules[name]
+def wandb_utils(bridge_module):
+    return bridge_module("training.utils.wandb_utils")
 
 
 def test_the_real_hook_is_patched_and_records(wandb_utils, tmp_path):

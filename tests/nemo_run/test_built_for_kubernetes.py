@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from rendering.golden import as_json, matches
 from rendering.variables import AWKWARD, environment_of
 
 from nemo_runspec.errors import ProfileError
-from nemo_runspec.execution import build_executor
+from nemo_runspec.execution import build_executor, load_profile
+from nemo_runspec.execution.checking import check_profile
 
 kube_config = pytest.importorskip("kubernetes.config.kube_config")
 
@@ -100,3 +105,84 @@ def test_a_ray_cluster_of_kuberay_has_exact_variables() -> None:
     for group in (head, workers):
         (container,) = group["template"]["spec"]["containers"]
         assert expanded(container["env"]) == AWKWARD
+
+
+class Cluster(BaseHTTPRequestHandler):
+    """Stands for a cluster's API server."""
+
+    answers: ClassVar[dict[str, tuple[int, dict[str, Any]]]] = {}
+
+    def do_GET(self) -> None:
+        code, content = self.answers.get(self.path, (404, {"reason": "NotFound"}))
+        body = json.dumps(content).encode()
+        self.send_response(code)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_words: Any) -> None:
+        """Say nothing."""
+
+
+VERSION = dict.fromkeys(
+    ("buildDate", "compiler", "gitCommit", "gitTreeState", "goVersion", "platform"), ""
+) | {"gitVersion": "v1.33.1", "major": "1", "minor": "33"}
+
+
+def groups_of(*names: str) -> dict[str, Any]:
+    versions = [{"groupVersion": "x/v1", "version": "v1"}]
+    return {"groups": [{"name": name, "versions": versions} for name in names]}
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[dict[str, tuple[int, dict[str, Any]]]]:
+    """What the cluster answers; it has KubeRay's operator and the namespace `team`."""
+    Cluster.answers.clear()
+    Cluster.answers.update(
+        {
+            "/version/": (200, VERSION),
+            "/apis/": (200, groups_of("apps", "ray.io")),
+            "/api/v1/namespaces/team": (200, {"metadata": {"name": "team"}}),
+        }
+    )
+    server = HTTPServer(("127.0.0.1", 0), Cluster)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    address = f"http://127.0.0.1:{server.server_port}"
+    (tmp_path / "kubeconfig").write_text(KUBECONFIG.replace("http://127.0.0.1:1", address))
+    yield Cluster.answers
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def states(name: str) -> dict[str, tuple[str, str]]:
+    return {check.name: (check.state, check.says) for check in check_profile(load_profile(name))}
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_cluster_that_can_be_used_is_ready() -> None:
+    found = states("kuberay")
+    assert found["cluster"] == ("ok", "Kubernetes v1.33.1 answers.")
+    assert found["operator"] == ("ok", "The cluster has the KubeRay operator.")
+    assert found["namespace"] == ("ok", "team is there.")
+
+
+def test_what_a_cluster_lacks_is_named(
+    cluster: dict[str, tuple[int, dict[str, Any]]],
+) -> None:
+    del cluster["/api/v1/namespaces/team"]
+    found = states("kubeflow")
+    assert found["operator"][0] == "failed"
+    assert found["namespace"] == ("failed", "There is no namespace team.")
+    cluster["/api/v1/namespaces/team"] = (403, {})
+    assert states("kubeflow")["namespace"][0] == "unknown"
+    cluster["/version/"] = (401, {})
+    assert states("kubeflow")["login"][0] == "failed"
+
+
+def test_a_cluster_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert states("kuberay")["cluster"][0] == "failed"
+    monkeypatch.setattr(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", "/nowhere")
+    assert states("kuberay")["login"][0] == "failed"

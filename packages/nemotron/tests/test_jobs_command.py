@@ -144,7 +144,7 @@ def test_batch_leaves_the_job_which_is_found_again(place: Path, nemotron: Callab
     assert json.loads(nemotron("jobs", "logs", "--json").out)["log"] == "began it's $HOME\n"
     assert nemotron("jobs", "status", "--quiet").out == "running\n"
     (entry,) = json.loads(nemotron("jobs", "ls", "--json").out)
-    assert (entry["id"], entry["status"]["state"]) == (name, "running")
+    assert (entry["job"]["id"], entry["status"]["state"]) == (name, "running")
     (place / "go").touch()
     followed = nemotron("jobs", "logs", "-f", name)
     assert followed.code == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -22,6 +22,16 @@ DETACHED = 130
 _QUESTION = "\nThe job goes on without this command. (c)ancel it, (d)etach, or (w)ait on? [d] "
 
 Choice: TypeAlias = Literal["cancel", "detach", "wait"]
+
+_ANSWERS: Mapping[str, Choice] = {
+    "": "detach",
+    "c": "cancel",
+    "cancel": "cancel",
+    "d": "detach",
+    "detach": "detach",
+    "w": "wait",
+    "wait": "wait",
+}
 
 
 def attach(app: App, record: JobRecord, reporter: JobReporter, *, tail: int | None = None) -> int:
@@ -88,10 +98,6 @@ def _choice(app: App) -> Choice:
     """Ask on a terminal; a script, which cannot answer, leaves the job alone."""
     if not (sys.stdin.isatty() and app.err.isatty()):
         return "detach"
-    choices: dict[str, Choice] = {
-        **{"c": "cancel", "d": "detach", "w": "wait", "": "detach"},
-        **{"cancel": "cancel", "detach": "detach", "wait": "wait"},
-    }
     while True:
         try:
             app.err.write(_QUESTION)
@@ -101,5 +107,5 @@ def _choice(app: App) -> Choice:
             app.err.write("\n")
             answer = ""
         word = answer.strip().lower()
-        if word in choices:
-            return choices[word]
+        if word in _ANSWERS:
+            return _ANSWERS[word]

@@ -69,4 +69,4 @@ def _line(record: JobRecord, status: JobStatus) -> tuple[str, ...]:
 
 
 def _entry(record: JobRecord, status: JobStatus) -> dict[str, Any]:
-    return {**record.as_dict(), "status": status.as_dict()}
+    return {"job": record.as_dict(), "status": status.as_dict()}

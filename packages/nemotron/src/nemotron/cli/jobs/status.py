@@ -29,7 +29,7 @@ def run(app: App, values: Mapping[str, Any]) -> int:
         app.write(f"{status.state}\n")
     elif mode == "json":
         ending = {} if end is None else end.as_dict()
-        app.document({**ending, **record.as_dict(), "status": status.as_dict()})
+        app.document({**ending, "job": record.as_dict(), "status": status.as_dict()})
     else:
         app.panel(_panel(record, status))
         if end is not None:

@@ -47,7 +47,7 @@ _FAILURES = (
         "Compare it and keep it: ssh-keyscan {port}{host} >> ~/.ssh/known_hosts",
     ),
     _Failure(
-        re.compile(r"Permission denied \([\w,-]+\)|Too many authentication failures"),
+        re.compile(r"Permission denied \([\w,-]*\)|Too many authentication failures"),
         "{host} refuses the key: {line}.",
         "Name the user and the key's file, or add the key to ssh-agent; no password is asked for.",
     ),

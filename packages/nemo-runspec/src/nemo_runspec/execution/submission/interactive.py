@@ -53,12 +53,12 @@ def stage(prepared: PreparedSubmission, *, shell: ClusterShell | None = None) ->
 
 def _stage(prepared: PreparedSubmission, shell: ClusterShell) -> StagedJob:
     try:
-        send_all(prepared, shell)
+        sent = send_all(prepared, shell)
     except BaseException:
         shutil.rmtree(prepared.folder, ignore_errors=True)
         raise
     shutil.rmtree(prepared.folder / STAGING)
-    return StagedJob(prepared.place.job_dir, commands_of(prepared, shell))
+    return StagedJob(prepared.place.job_dir, commands_of(sent, shell))
 
 
 def commands_of(prepared: PreparedSubmission, shell: ClusterShell) -> tuple[str, ...]:

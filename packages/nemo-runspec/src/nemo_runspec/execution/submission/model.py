@@ -19,6 +19,8 @@ LAUNCH_FILE = "launch.sh"
 # In the run directory there, once the job has ended: its exit code. A task of an array adds its
 # number: exit_code_3.
 EXIT_FILE = "exit_code"
+# Likewise, from its start on.
+STARTED_FILE = "started"
 CODE_FOLDER = "code"
 # Where a job finds its own directory in a container; NeMo-Run mounts it there.
 INSIDE = "/nemo_run"

@@ -22,6 +22,7 @@ from nemo_runspec.execution.submission.model import (
     EXIT_FILE,
     INSIDE,
     LAUNCH_FILE,
+    STARTED_FILE,
     JobPlace,
     Mode,
     PreparedSubmission,
@@ -32,6 +33,7 @@ from nemo_runspec.packaging.self_contained import CONFIG
 STAGING = ".submission"
 _JOBS = "job"
 _REQUEST = "request.json"
+_OF_TASK = '"${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}"'
 
 
 def prepare_submission(
@@ -80,9 +82,8 @@ def _prepare(
     staging = folder / STAGING
     job = staging / "experiments" / place.title / place.experiment_id / place.title
     code = place_code(plan, job / CODE_FOLDER, folder, place, apart=profile.over_ssh)
-    launch_script = render_launch_script(
-        _launch_request(plan, profile, place, environment, code.script)
-    )
+    request = _launch_request(plan, profile, place, environment, code.script)
+    launch_script = _with_mark(render_launch_script(request), place)
     (job / CODE_FOLDER / LAUNCH_FILE).write_text(launch_script, encoding="utf-8")
     rendered = _rendered_profile(plan, profile, environment, code)
     script = _render(rendered, mode, place, staging, folder)
@@ -216,15 +217,26 @@ def _render(profile: SlurmProfile, mode: Mode, place: JobPlace, staging: Path, f
     return (experiment / Path(place.script).name).read_text(encoding="utf-8")
 
 
+def _with_mark(launch_script: str, place: JobPlace) -> str:
+    """Let the first line after the interpreter's leave a mark that a process was started at all."""
+    interpreter, _, rest = launch_script.partition("\n")
+    return f"{interpreter}\n: >{place.seen_job_dir}/{STARTED_FILE}{_OF_TASK}\n{rest}"
+
+
 def _setup(place: JobPlace) -> str:
-    """Lines that leave the job's exit code in its run directory, whoever ends it."""
-    file = f'{place.job_dir}/{EXIT_FILE}"${{SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}}"'
+    """Lines that leave the job's exit code in its run directory, whoever ends it.
+
+    Where a container cannot be made, some releases of srun say so and end with 0.
+    """
+    file = f"{place.job_dir}/{EXIT_FILE}{_OF_TASK}"
+    started = f"{place.job_dir}/{STARTED_FILE}{_OF_TASK}"
+    judged = f"[ $code -ne 0 ] || [ -e {started} ] || code=1"
     return "\n".join(
         (
             "{ set +vx; } 2>/dev/null",
             f"export NEMO_RUN_DIR={place.job_dir}",
-            f"rm -f {file}",
-            f"trap 'code=$?; echo $code >{file}.new; mv {file}.new {file}' EXIT",
+            f"rm -f {file} {started}",
+            f"trap 'code=$?; {judged}; echo $code >{file}.new; mv {file}.new {file}; exit $code' EXIT",
             "trap 'exit 143' TERM",
         )
     )

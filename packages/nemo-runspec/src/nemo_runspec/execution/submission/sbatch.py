@@ -120,8 +120,6 @@ def _found_after(error: TransferError, prepared: PreparedSubmission, shell: Clus
 def _sbatch(prepared: PreparedSubmission) -> str:
     profile = prepared.profile
     words = ["sbatch", "--parsable", "--export=ALL"]
-    if profile.requeue is not None:
-        words.append("--requeue" if profile.requeue else "--no-requeue")
     if prepared.after:
         words.append(f"--dependency={profile.dependency_type}:{':'.join(prepared.after)}")
         # Else it would wait for ever for what cannot happen any more.

@@ -24,23 +24,26 @@ is the machine of the process with rank 0, which says it in a file that all proc
 from __future__ import annotations
 
 import os
+import random
 import socket
 import sys
 import time
 from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
-# Below the ports that the system hands out. Two jobs on one host begin at another one.
+# Below the ports that the system hands out.
 FIRST_PORT = 20000
 PORTS = 10000
+TRIES = 1000
 WAIT_S = 1800.0
 PAUSE_S = 0.2
 
 
-def free_port(seed: int) -> int:
-    """Find a port that nobody listens on."""
-    for step in range(PORTS):
-        port = FIRST_PORT + (seed + step) % PORTS
+def free_port(seed: str) -> int:
+    """Find a port that nobody listens on; two jobs that look at once look in other places."""
+    choice = random.Random(seed)  # noqa: S311 - no secret
+    for _ in range(TRIES):
+        port = choice.randrange(FIRST_PORT, FIRST_PORT + PORTS)
         with socket.socket() as probe:
             try:
                 probe.bind(("", port))
@@ -76,7 +79,7 @@ def routed() -> str:
         return str(probe.getsockname()[0])
 
 
-def meet(file: Path, rank: int, seed: int) -> str:
+def meet(file: Path, rank: int, seed: str) -> str:
     """Say where rank 0 is, or learn it."""
     if rank == 0:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -96,10 +99,10 @@ def main() -> None:
     """Do what the command line says."""
     how, seed, *rest = sys.argv[1:]
     if how == "meet":
-        sys.stdout.write(meet(Path(rest[0]), int(rest[1]), int(seed)))
+        sys.stdout.write(meet(Path(rest[0]), int(rest[1]), seed))
         return
     address = LOOPBACK if how == "alone" else own_address()
-    sys.stdout.write(f"{address} {free_port(int(seed))}")
+    sys.stdout.write(f"{address} {free_port(seed)}")
 
 
 if __name__ == "__main__":

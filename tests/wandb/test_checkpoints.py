@@ -124,3 +124,22 @@ def test_a_checkpoint_that_a_thread_of_nemo_rl_finishes_is_one_artifact(
     assert (told.metadata["step"], told.metadata["format"]) == (20, "hf")
     (run,) = seen.runs.values()
     assert (run.outputs, run.tags, run.exit_code) == (frozenset(steps), ("rl",), 0)
+
+
+@pytest.mark.parametrize("fallen", ["from the start", "in the middle"])
+def test_w_and_b_that_is_down_costs_no_checkpoint_of_nemo_rl(server, tmp_path, manager, fallen):
+    manager.keep_top_k = 1
+    if fallen == "from the start":
+        server.down()
+    with tracking_of(tmp_path, "both") as tracking:
+        patch = patch_nemo_rl_checkpoint_logging_both()
+        for step in (10, 20):
+            manager.begin_finalization(manager.init_tmp_checkpoint(step, {}))
+            manager.finalize_pending()
+            server.down()
+        manager.shutdown()
+        patch.undo()
+        tracker = tracking.manifest_tracker
+        assert [tracker.read("model", version).fields["step"] for version in (1, 2)] == [10, 20]
+        assert tracker.latest_version("model") == 2
+        assert tracker.withdrawal("model", 1) is not None

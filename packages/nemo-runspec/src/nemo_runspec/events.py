@@ -119,7 +119,11 @@ class StartListener(Protocol):
     """A backend that has something to do when training starts, on the rank that records."""
 
     def training_started(self, tracking: ArtifactTrackingResult) -> None:
-        """Say in the framework's own run what it uses, for example."""
+        """Say in the framework's own run what it uses, for example.
+
+        Called when hooks are put on, and again when training starts: by then the framework has
+        started its run.
+        """
         ...
 
 

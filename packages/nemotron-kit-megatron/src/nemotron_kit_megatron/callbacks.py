@@ -125,12 +125,13 @@ def checkpoint_callbacks(
     Raises:
         PatchError: Megatron-Bridge is not installed here, or is a version with nothing to hook in.
     """
+    refuse_missing()
+    recorder = CheckpointRecorder(tracking, name=name)
+    _announce(recorder)
     module = find_module(_CALLBACKS)
     if module is None:
-        refuse_missing()
         record_saves(name, tracking, ())
         return []
-    recorder = CheckpointRecorder(tracking, name=name)
     if _SAVED in module.VALID_EVENTS:
         patches = _quieted(recorder)
         callback: type[TrainingCallback] = SavingCallback
@@ -164,10 +165,14 @@ def training_hooks(
     if _KEYWORD in inspect.signature(train).parameters:
         return {_KEYWORD: checkpoint_callbacks(tracking, name=name)}
     record_saves(name, tracking, ())
-    if is_last_rank():
-        # There is no run yet: the backends see to it that they hear of its start.
-        CheckpointRecorder(tracking, name=name).training_started()
+    _announce(CheckpointRecorder(tracking, name=name))
     return {}
+
+
+def _announce(recorder: CheckpointRecorder) -> None:
+    """Let backends prepare for the run that the framework is about to start."""
+    if is_last_rank():
+        recorder.training_started()
 
 
 def _quieted(recorder: CheckpointRecorder) -> tuple[Patch, ...]:

@@ -38,8 +38,5 @@ def changed(profile: P, overrides: Mapping[str, Any]) -> P:
         try:
             values[key.name] = key.default if value is None else checked(type(profile), key, value)
         except WrongValueError as error:
-            path = ".".join((written, *error.path))
-            raise ProfileError(
-                f"'{path}' is {error.value!r}, but must be {error.wanted}."
-            ) from error
+            raise ProfileError(error.told(".".join((written, *error.path)))) from error
     return replace(profile, **values)

@@ -85,8 +85,11 @@ class Origin:
         """How the command line spells a key; None where it does not write it."""
         if self.job is None:
             return None
-        words = [str(word) for word in OmegaConf.select(self.job, "run.provenance.argv") or ()]
-        return next((name for name in self._names(key) if _is_typed(name, words)), None)
+        argv = OmegaConf.select(self.job, "run.provenance.argv") or ()
+        words = [str(word).lstrip("+") for word in argv]
+        typed = next((name for name in self._names(key) if _is_typed(name, words)), None)
+        whole = any(word.startswith(f"{_SECTION}=") and key in word for word in words)
+        return typed or (key if whole else None)
 
     def _names(self, key: str) -> list[str]:
         executor = None
@@ -100,4 +103,4 @@ class Origin:
 
 def _is_typed(name: str, words: list[str]) -> bool:
     beginning = f"{_SECTION}.{name}"
-    return any(word.lstrip("+").startswith((f"{beginning}=", f"{beginning}.")) for word in words)
+    return any(word.startswith((f"{beginning}=", f"{beginning}.")) for word in words)

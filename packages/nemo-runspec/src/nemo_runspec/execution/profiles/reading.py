@@ -17,7 +17,6 @@ from nemo_runspec.execution.profiles.model import Profile
 from nemo_runspec.execution.profiles.origin import Origin
 from nemo_runspec.execution.profiles.values import Interpolated, WrongValueError
 from nemo_runspec.profile_spellings import DEFAULT_EXECUTOR, EXECUTOR, one_spelling
-from nemo_runspec.redaction import redact_text
 from nemo_runspec.resolvers.registration import register_resolvers
 from nemo_runspec.runspec import Runspec
 from nemo_runspec.suggest import did_you_mean
@@ -169,12 +168,8 @@ def _no_place(written: str, model: type[Profile], origin: Origin) -> list[str]:
 
 
 def _wrong(written: str, error: WrongValueError, origin: Origin) -> ProfileError:
-    shown = redact_text(repr(error.value))
-    return ProfileError(
-        f"'{'.'.join((origin.shown(written), *error.path))}' is {shown}, "
-        f"but must be {error.wanted}.",
-        where=origin.where(written, *error.path),
-    )
+    key = ".".join((origin.shown(written), *error.path))
+    return ProfileError(error.told(key), where=origin.where(written, *error.path))
 
 
 def _with_needs(profile: Profile, values: Mapping[str, Any], recipe: Runspec) -> Profile:

@@ -6,6 +6,9 @@ import types
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from nemo_runspec.redaction import is_secret_key, redact_text
+from nemo_runspec.url_secrets import REDACTED
+
 _WORDS: Mapping[Any, str] = {
     int: "a whole number",
     float: "a number",
@@ -34,6 +37,17 @@ class WrongValueError(ValueError):
         self.path = path
         self.value = value
         self.wanted = wanted
+
+    def told(self, key: str) -> str:
+        """Say in a sentence what is wrong; a secret is not in it.
+
+        Args:
+            key: The whole key.
+        """
+        names = (part for part in reversed(key.split(".")) if not part.isdecimal())
+        hidden = is_secret_key(next(names, ""))
+        shown = REDACTED if hidden else redact_text(repr(self.value))
+        return f"'{key}' is {shown}, but must be {self.wanted}."
 
 
 def fitted(value: Any, annotation: Any) -> Any:

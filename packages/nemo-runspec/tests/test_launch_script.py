@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from nemo_runspec.errors import ConfigError, ExecutionError
 from nemo_runspec.execution.environment.names import OWN_NAMES, check_name
-from nemo_runspec.execution.launching import LaunchRequest, render_launch_script
+from nemo_runspec.execution.launching import LaunchRequest, join_cluster, render_launch_script
 from nemo_runspec.execution.profiles.model import ExecutorName
 from nemo_runspec.runspec.model import Launch
 
@@ -466,3 +466,18 @@ def test_there_is_no_golden_script_too_many() -> None:
     expected = {f"{launch}-{executor}-{nodes}.sh" for launch, executor, nodes in golden_cases()}
 
     assert {file.name for file in GOLDEN.iterdir()} == expected
+
+
+def test_a_driver_of_this_machine_joins_a_cluster_with_its_variables() -> None:
+    job = json.dumps({"runtime_env": {"env_vars": {"kept": "x"}}})
+
+    joined = join_cluster("head:6379", {"A": "a b"}, {"RAY_JOB_CONFIG_JSON_ENV_VAR": job})
+
+    assert joined["RAY_ADDRESS"] == "head:6379"
+    handed = json.loads(joined["RAY_JOB_CONFIG_JSON_ENV_VAR"])["runtime_env"]["env_vars"]
+    assert handed == {"kept": "x", "A": "a b"}
+    assert join_cluster("auto", {}, {}) == {"RAY_ADDRESS": "auto"}
+    with pytest.raises(ConfigError, match="A cannot reach its workers"):
+        join_cluster("head:6379", {"A": "${HOME}"}, {})
+    with pytest.raises(ExecutionError, match="no address that a driver"):
+        join_cluster("https://head", {}, {})

@@ -26,29 +26,47 @@ import json
 import os
 import re
 import sys
+from collections.abc import Mapping
 
 CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 DOLLAR = "0_DOLLAR"
 LOST = re.compile(r"\$\{[A-Z0-9_]+\}")
 
 
-def main() -> int:
-    """Print it for the variables that are named as arguments; those that are not set are left."""
-    values = {name: os.environ[name] for name in sys.argv[1:] if name in os.environ}
+class LostError(Exception):
+    """A value would not arrive as it is."""
+
+
+def job_config(values: Mapping[str, str], existing: str | None) -> str:
+    """Spell the configuration.
+
+    Args:
+        values: The variables of the workers.
+        existing: The configuration that the process has already.
+    """
     lost = sorted(name for name, value in values.items() if LOST.search(value))
     if lost:
-        sys.stderr.write(
-            f"nemotron: Ray takes ${{NAME}} out of every value, so that {lost[0]} cannot reach "
-            "its workers; write it without the braces.\n"
+        raise LostError(
+            f"Ray takes ${{NAME}} out of every value, so that {lost[0]} cannot reach its workers; "
+            "write it without the braces."
         )
-        return 1
     exact = {name: value.replace("$", f"${{{DOLLAR}}}") for name, value in values.items()}
     if any("$" in value for value in exact.values()):
         exact[DOLLAR] = "$"
-    config = json.loads(os.environ.get(CONFIG) or "{}")
+    config = json.loads(existing or "{}")
     runtime_env = config.setdefault("runtime_env", {})
     runtime_env["env_vars"] = {**(runtime_env.get("env_vars") or {}), **exact}
-    sys.stdout.write(json.dumps(config))
+    return json.dumps(config)
+
+
+def main() -> int:
+    """Print it for the variables that are named as arguments; those that are not set are left."""
+    values = {name: os.environ[name] for name in sys.argv[1:] if name in os.environ}
+    try:
+        sys.stdout.write(job_config(values, os.environ.get(CONFIG)))
+    except LostError as error:
+        sys.stderr.write(f"nemotron: {error}\n")
+        return 1
     return 0
 
 

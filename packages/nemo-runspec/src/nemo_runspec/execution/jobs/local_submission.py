@@ -11,6 +11,7 @@ from nemo_runspec.config.saving import TRAIN_FILE
 from nemo_runspec.execution.environment import collect_environment
 from nemo_runspec.execution.jobs.detaching import start_detached
 from nemo_runspec.execution.jobs.record import JobRecord
+from nemo_runspec.execution.launching import join_cluster
 from nemo_runspec.execution.local import PreparedRun
 from nemo_runspec.execution.plan import RecipePlan
 from nemo_runspec.execution.profiles import Profile
@@ -76,16 +77,13 @@ def local_environment(
 
     Raises:
         ConfigError: A variable cannot reach a process.
+        ExecutionError: The profile's Ray address is none.
     """
     variables = os.environ if environ is None else environ
     asked = collect_environment(plan, profile, environ=variables)
     taken_away = {name for name, _ in asked.withheld}
     kept = {name: value for name, value in variables.items() if name not in taken_away}
     own = {item.name: item.value for item in asked.variables}
-    cluster = _cluster(plan, profile)
-    return {**kept, **own, **cluster}
-
-
-def _cluster(plan: RecipePlan, profile: Profile) -> dict[str, str]:
-    joins = plan.recipe.run.launch == "ray" and profile.ray_address is not None
-    return {"RAY_ADDRESS": str(profile.ray_address)} if joins else {}
+    if plan.recipe.run.launch != "ray" or profile.ray_address is None:
+        return {**kept, **own}
+    return {**kept, **own, **join_cluster(profile.ray_address, own, kept)}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from nemo_runspec.exports import lazy_exports
 
 if TYPE_CHECKING:
+    from nemo_runspec.execution.launching.joining import join_cluster as join_cluster
     from nemo_runspec.execution.launching.request import LaunchRequest as LaunchRequest
     from nemo_runspec.execution.launching.script import (
         render_launch_script as render_launch_script,
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 EXPORTS = {
     "LaunchRequest": "nemo_runspec.execution.launching.request:LaunchRequest",
+    "join_cluster": "nemo_runspec.execution.launching.joining:join_cluster",
     "render_launch_script": "nemo_runspec.execution.launching.script:render_launch_script",
 }
 

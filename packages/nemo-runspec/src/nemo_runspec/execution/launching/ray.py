@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 
 from nemo_runspec.errors import ExecutionError
+from nemo_runspec.execution.launching.joining import checked_address
 from nemo_runspec.execution.launching.on_target import program
 from nemo_runspec.execution.launching.places import coordination, once_a_machine, place_of
 from nemo_runspec.execution.launching.request import LaunchRequest
@@ -22,7 +23,7 @@ def start_ray(request: LaunchRequest) -> str:
     """
     driver = f'exec "$nemotron_python" {shlex.join(request.words)}'
     if request.ray_address is not None:
-        address = shlex.quote(_checked(request.ray_address))
+        address = shlex.quote(checked_address(request.ray_address))
         return "\n".join((f"export RAY_ADDRESS={address}", *_handed_on(request), driver))
     if request.executor in _WITH_CLUSTER:
         return "\n".join((*_handed_on(request), driver))
@@ -60,14 +61,3 @@ def _handed_on(request: LaunchRequest) -> list[str]:
         f'nemotron_handed="$({print_config})" || exit 1',
         'export RAY_JOB_CONFIG_JSON_ENV_VAR="$nemotron_handed" RAY_OVERRIDE_JOB_RUNTIME_ENV=1',
     ]
-
-
-def _checked(address: str) -> str:
-    scheme, separator, _ = address.partition("://")
-    if separator and scheme != "ray":
-        raise ExecutionError(
-            f"{address!r} is no address that a driver of Ray connects to.",
-            where="run.env.ray_address",
-            hint="Name the head: HOST:PORT (usually 6379), or ray://HOST:10001.",
-        )
-    return address

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import shutil
 import signal
 import time
 from contextlib import suppress
@@ -77,6 +78,12 @@ class ProcessBackend:
     def result(self, record: JobRecord) -> RunResult:
         """Read what the job left in its run directory."""
         return read_result(record.run_dir)
+
+    def copy_folder(self, record: JobRecord, name: str, destination: Path) -> None:
+        """Copy a folder of the job's run directory, where it has one."""
+        folder = record.run_dir / name
+        if folder.is_dir():
+            shutil.copytree(folder, destination / name)
 
     def _ended(self, record: JobRecord) -> JobStatus | None:
         code = _exit_code(record.run_dir / EXIT_FILE)

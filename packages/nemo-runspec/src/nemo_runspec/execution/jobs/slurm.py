@@ -6,8 +6,11 @@ import json
 import os
 import re
 import shlex
+import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
 
 from nemo_runspec.errors import ExecutionError
 from nemo_runspec.execution.jobs.output import joined
@@ -128,6 +131,15 @@ class SlurmBackend:
                 where=f"{self._shell.where}:{file}",
                 hint="Look at the job's log for how it ended.",
             ) from error
+
+    def copy_folder(self, record: JobRecord, name: str, destination: Path) -> None:
+        """Copy a folder of the job's run directory, where it has one."""
+        job_dir, quoted = shlex.quote(record.job_dir), shlex.quote(name)
+        script = f"cd {job_dir} || exit\n[ ! -d {quoted} ] || tar -cf - {quoted}"
+        packed = os.fsencode(self._shell.run(script).stdout)
+        if packed:
+            with tarfile.open(fileobj=BytesIO(packed)) as archive:
+                archive.extractall(destination, filter="data")
 
 
 class _Answer:

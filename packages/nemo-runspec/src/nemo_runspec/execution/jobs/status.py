@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
@@ -111,4 +112,14 @@ class JobBackend(Protocol):
 
     def result(self, record: JobRecord) -> RunResult:
         """Read what the job left in its run directory, empty where it left nothing."""
+        ...
+
+    def copy_folder(self, record: JobRecord, name: str, destination: Path) -> None:
+        """Copy a folder of the job's run directory, where it has one.
+
+        Args:
+            record: The job.
+            name: The folder's name.
+            destination: An empty folder here, which gets it under its name.
+        """
         ...

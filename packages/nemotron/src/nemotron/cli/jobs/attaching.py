@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -14,12 +15,15 @@ from nemo_runspec.execution.jobs.backends import open_backend, pace_of
 from nemo_runspec.execution.jobs.ended import keep_end
 from nemo_runspec.execution.jobs.following import Follower, Listener
 from nemotron.cli.app import App
-from nemotron.cli.job_end import end_of_job
+from nemotron.cli.job_end import JobEnd, end_of_job
 from nemotron.cli.jobs.reports import JobReporter
 
 DETACHED = 130
 
 _QUESTION = "\nThe job goes on without this command. (c)ancel it, (d)etach, or (w)ait on? [d] "
+
+# Where the W&B backend keeps what waits, in a run directory.
+_OUTBOX = "wandb-outbox"
 
 Choice: TypeAlias = Literal["cancel", "detach", "wait"]
 
@@ -46,24 +50,57 @@ def attach(app: App, record: JobRecord, reporter: JobReporter, *, tail: int | No
     Returns:
         The job's own exit code; 130 where the user detached from it.
     """
-    listener = reporter.listener()
-    with open_backend(record) as backend:
-        follower = Follower(record, backend, listener, pace_of(record), tail=tail)
-        status = _follow(app, record, backend, follower, listener)
-        if status is None:
-            reporter.detached(record)
-            return DETACHED
-        keep_end(record, status)
-        end = end_of_job(record, status, follower.result(), deliveries(record), app.cwd)
+    try:
+        end = _wait_for_the_end(app, record, reporter.listener(), tail)
+    except KeyboardInterrupt:
+        end = None
+    if end is None:
+        reporter.detached(record)
+        return DETACHED
     reporter.ended(end)
     return end.exit_code
 
 
-def deliveries(record: JobRecord) -> Sequence[Delivery]:
-    """What W&B has of a job, and what waits, as far as its run directory can be seen from here."""
-    if not record.wandb or record.ssh is not None:
+def known_end(app: App, record: JobRecord, status: JobStatus, backend: JobBackend) -> JobEnd:
+    """What is known of a job that has ended.
+
+    Args:
+        app: The invocation.
+        record: The job.
+        status: How it ended.
+        backend: Who knows about it.
+    """
+    result = backend.result(record)
+    return end_of_job(record, status, result, _deliveries(app, record, backend), app.cwd)
+
+
+def _wait_for_the_end(
+    app: App, record: JobRecord, listener: Listener, tail: int | None
+) -> JobEnd | None:
+    """Follow until the end; None where the user left before."""
+    with open_backend(record) as backend:
+        follower = Follower(record, backend, listener, pace_of(record), tail=tail)
+        status = _follow(app, record, backend, follower, listener)
+        if status is None:
+            return None
+        keep_end(record, status)
+        result, waiting = follower.result(), _deliveries(app, record, backend)
+    return end_of_job(record, status, result, waiting, app.cwd)
+
+
+def _deliveries(app: App, record: JobRecord, backend: JobBackend) -> Sequence[Delivery]:
+    """What W&B has of a job, and what waits, as its run directory says."""
+    if not record.wandb:
         return ()
-    return find_backend("wandb").pending(Path(record.job_dir))
+    service = find_backend("wandb")
+    if record.ssh is None:
+        return service.pending(Path(record.job_dir))
+    with tempfile.TemporaryDirectory(prefix="nemotron-outbox-") as folder:
+        try:
+            backend.copy_folder(record, _OUTBOX, Path(folder))
+        except NemotronError as error:
+            app.warn(f"Whether records of the job wait for W&B is not known: {error.what}")
+        return list(service.pending(Path(folder)))
 
 
 def _follow(

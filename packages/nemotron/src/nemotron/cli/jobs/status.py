@@ -9,9 +9,8 @@ from nemo_runspec.execution.jobs import JobRecord, JobStatus, find_record
 from nemo_runspec.execution.jobs.backends import open_backend
 from nemo_runspec.execution.jobs.ended import ask_once
 from nemotron.cli.app import App, output_mode
-from nemotron.cli.job_end import end_of_job
 from nemotron.cli.job_panels import completion_panel, failure_panel
-from nemotron.cli.jobs.attaching import deliveries
+from nemotron.cli.jobs.attaching import known_end
 from nemotron.cli.jobs.panels import job_rows, state_word
 from nemotron.cli.panels import Panel, Row
 
@@ -24,7 +23,7 @@ def run(app: App, values: Mapping[str, Any]) -> int:
         status = ask_once(record, backend)
         end = None
         if status.finished and mode != "quiet":
-            end = end_of_job(record, status, backend.result(record), deliveries(record), app.cwd)
+            end = known_end(app, record, status, backend)
     if mode == "quiet":
         app.write(f"{status.state}\n")
     elif mode == "json":
@@ -46,6 +45,9 @@ def _panel(record: JobRecord, status: JobStatus) -> Panel:
     rows += [
         ("Profile:", f"{record.profile} ({record.executor})"),
         ("Submitted:", record.submitted_at),
-        *((f"{label.capitalize()}:", text) for label, text in job_rows(record).items()),
     ]
+    known = job_rows(record)
+    if status.finished:
+        del known["follow"]
+    rows += [(f"{label.capitalize()}:", text) for label, text in known.items()]
     return Panel(record.recipe, rows, gap=1, fill=False)

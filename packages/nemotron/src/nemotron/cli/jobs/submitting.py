@@ -15,7 +15,7 @@ from nemo_runspec.execution.jobs.local_submission import local_script, submit_lo
 from nemo_runspec.execution.local import prepare_run
 from nemo_runspec.execution.profiles import Profile, read_profile
 from nemotron.cli.app import App, output_mode
-from nemotron.cli.jobs.attaching import attach
+from nemotron.cli.jobs.attaching import DETACHED, attach
 from nemotron.cli.jobs.launch import Launch
 from nemotron.cli.jobs.reports import JobReporter, Planned, Submission, reporter_for
 
@@ -47,10 +47,17 @@ def launch_recipe(app: App, plan: RecipePlan, launch: Launch, values: Mapping[st
         submission = _submit_here(plan, launch, profile, environ)
     else:
         submission = _submit_there(app, plan, launch, profile)
-    reporter.submitted(submission)
-    if launch.mode != "run" or submission.record is None:
+    record = submission.record
+    if launch.mode != "run" or record is None:
+        reporter.submitted(submission)
         return 0
-    return attach(app, submission.record, reporter)
+    try:
+        reporter.submitted(submission)
+    except KeyboardInterrupt:
+        # The job is there: whoever is in a hurry has to know how to find it again.
+        reporter.detached(record)
+        return DETACHED
+    return attach(app, record, reporter)
 
 
 def _show(

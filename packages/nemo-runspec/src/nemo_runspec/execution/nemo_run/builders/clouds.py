@@ -36,7 +36,7 @@ def build_skypilot(request: BuildRequest[SkypilotProfile]) -> Any:
             num_nodes=profile.nodes,
             gpus_per_node=profile.gpus_per_node or None,
             torchrun_nproc_per_node=profile.ntasks_per_node,
-            ports=profile.ports or None,
+            ports=list(profile.ports) or None,
             file_mounts=dict(profile.file_mounts) or None,
             storage_mounts=dict(profile.storage_mounts) or None,
             cluster_config_overrides=dict(profile.cluster_config_overrides) or None,

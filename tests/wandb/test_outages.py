@@ -171,6 +171,8 @@ OTHER_INIT = (
 import wandb
 tracking = track()
 run = wandb.init(project="nemotron", entity="team", id="theirs")
+run.log({"loss": 2.0}, step=1)
+run.log({"loss": 1.0}, step=5)
 record("data", 1)
 note("recorded")
 wait()
@@ -191,6 +193,7 @@ def test_a_run_that_somebody_else_started_ends_in_time(server, tmp_path):
     assert {item.state for item in synced(job)} == {"delivered"}
     run = picture.take(server.state).runs["team/nemotron/theirs"]
     assert (run.state, run.exit_code, run.outputs) == ("failed", 3, {"team/nemotron/data:v0"})
+    assert (run.history, run.summary) == (({"loss": 2}, {"loss": 1}), {"loss": 1})
 
 
 def test_a_run_that_somebody_else_started_gets_what_was_recorded_last(server, tmp_path):

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 from nemo_runspec.errors import NemotronError
 from nemo_runspec.json_values import json_value
 from nemotron_kit_wandb.calling import WandbUnreachableError, within
-from nemotron_kit_wandb.client import end_core
+from nemotron_kit_wandb.client import end_core, forget_core
 from nemotron_kit_wandb.outbox import Entry, Outbox, own_outbox
 from nemotron_kit_wandb.publishing import WandbPublishError, publish
 from nemotron_kit_wandb.reach import Attendance, answers
 from nemotron_kit_wandb.records import WandbRecord
 from nemotron_kit_wandb.run_log import write_out
-from nemotron_kit_wandb.runs import active_run, known_run, mode_of
+from nemotron_kit_wandb.runs import active_run, ending, known_run, mode_of
 
 if TYPE_CHECKING:
     from wandb import Run
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 PUBLISH_S = 120.0
 _LOOK_S = 2.0
-_TELL_S = 3.0
+_TELL_S = 1.0
 _SETTLE_S = 30.0
 _LONGEST_EXIT_S = 300.0
 
@@ -80,8 +80,9 @@ class Courier:
         self._wake, self._settled = threading.Event(), threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._ends = threading.Event()
-        self._ending: tuple[Run, Attendance, dict[str, object]] | None = None
+        self._ends, self._ended = threading.Event(), threading.Event()
+        self._cut_off = threading.Event()
+        self._ending: tuple[Run, Attendance, dict[str, Any]] | None = None
 
     def beside(self, manifest_root: str | None) -> None:
         """Say which manifest store the records stand beside."""
@@ -240,22 +241,33 @@ class Courier:
         if mode_of(run) == "offline":
             self.ended(run_id)
             return
-        self._ending = run, attendance, how_it_ended(run, None)
+        how = how_it_ended(run, None)
+        self._ending = run, attendance, how
         self._ends.set()
+        try:
+            # The client's own hook would close the way to what it holds before that is told.
+            with ending():
+                run.finish(exit_code=how["exit_code"])
+        except Exception:  # the client's own: whatever it was, the process ends
+            logger.debug("The W&B run %s was not finished.", run_id, exc_info=True)
+        self._ended.set()
+        if self._cut_off.is_set():
+            forget_core()
 
     def _watch_end(self, run_id: str) -> None:
-        """End the client where the server is silent; its own hook would wait without end."""
+        """End the client where the server is silent; it would wait without end."""
         self._ends.wait()
-        if self._ending is None:
+        if self._ending is None or self._ending[0].id != run_id:
             return
         run, attendance, how = self._ending
-        if not attendance.wait(threading.Event()):
+        if not attendance.wait(self._ended):
+            self._cut_off.set()
             self.ended(run_id, how)
             self.keep_log(run)
             end_core()
 
 
-def how_it_ended(run: Run, exit_code: int | None) -> dict[str, object]:
+def how_it_ended(run: Run, exit_code: int | None) -> dict[str, Any]:
     """What is told to the server later, where it cannot hear now how a run ended.
 
     Args:

@@ -6,7 +6,6 @@ import functools
 import logging
 import threading
 from collections.abc import Callable, Iterable
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from nemotron_kit_wandb.calling import within
 from nemotron_kit_wandb.deferred import beside_manifests, hand_over
 from nemotron_kit_wandb.publishing import publish
 from nemotron_kit_wandb.records import RunIdentity, WandbRecord
-from nemotron_kit_wandb.runs import active_run, add_tags, starts_its_own
+from nemotron_kit_wandb.runs import active_run, add_tags, ending, is_ending, starts_its_own
 from nemotron_kit_wandb.starting import WandbRunError, end_run, start_run
 
 if TYPE_CHECKING:
@@ -30,7 +29,6 @@ logger = logging.getLogger(__name__)
 _NAMES = "artifact_qualified_names"
 _MOST_OWNERS = 2
 _TIMEOUT_S = 60.0
-_ENDS: ContextVar[bool] = ContextVar("ends", default=False)
 
 
 @dataclass(frozen=True)
@@ -170,14 +168,11 @@ def heard_end(original: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(original)
     def finish(self: Run, exit_code: int | None = None) -> None:
-        if _ENDS.get() or self is not active_run() or not beside_manifests():
+        if is_ending() or self is not active_run() or not beside_manifests():
             original(self, exit_code)
             return
-        token = _ENDS.set(True)
-        try:
+        with ending():
             end_run(self, exit_code)
-        finally:
-            _ENDS.reset(token)
 
     return finish
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_NESTED = ("{", "[")
+# Where the client keeps pictures, tables and so on, below the folder of a run's files.
+_MEDIA = "media/"
 
 
 @dataclass(frozen=True)
@@ -108,9 +109,9 @@ def _step(row: Any) -> int | None:
 def _save_media(row: Any, run: Run, files: Path) -> None:
     """Upload the files that a row refers to, as far as they are still there."""
     for item in row.item:
-        # Most values are numbers: the rest is what is worth reading.
-        value = json.loads(item.value_json) if item.value_json[:1] in _NESTED else None
-        for name in _named(value):
+        if _MEDIA not in item.value_json:
+            continue
+        for name in _named(json.loads(item.value_json)):
             if (files / name).is_file():
                 run.save(str(files / glob.escape(name)), base_path=str(files), policy="now")
             else:
@@ -118,11 +119,8 @@ def _save_media(row: Any, run: Run, files: Path) -> None:
 
 
 def _named(value: object) -> Iterator[str]:
-    if isinstance(value, list):
-        for item in value:
-            yield from _named(item)
-    elif isinstance(value, dict):
-        name = value.get("path")
-        if "_type" in value and isinstance(name, str):
-            yield name
-        yield from (inner for item in value.values() for inner in _named(item))
+    if isinstance(value, str) and value.startswith(_MEDIA):
+        yield value
+    elif isinstance(value, list | dict):
+        inner = value if isinstance(value, list) else value.values()
+        yield from (name for item in inner for name in _named(item))

@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _ASK_S = 30
+_ARRIVES_S = 30.0
 _LONGEST_S = 3600.0
 _KILLED = 1
 _NO_STEP = -1
@@ -132,7 +133,7 @@ class ResumedRuns:
         return _NO_STEP if found is None else found
 
     def _require_step(self, identity: RunIdentity, step: int) -> None:
-        until = time.monotonic() + _ASK_S
+        until = time.monotonic() + _ARRIVES_S
         while (heard := self._last_step(identity)) < step:
             if time.monotonic() > until:
                 raise WandbPublishError(

@@ -82,11 +82,9 @@ def read_log(file: Path, *, last_blocks: int | None = None) -> Iterator[Any]:
 def _chunks(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
     at = 0 if stream.tell() else _FILE_HEADER_BYTES
     while block := stream.read(_BLOCK_BYTES):
-        while at + _CHUNK.size <= len(block):
+        while at + _CHUNK.size <= len(block):  # else the rest of the block is left empty
             checksum, length, kind = _CHUNK.unpack_from(block, at)
             start, end = at + _CHUNK.size, at + _CHUNK.size + length
-            if kind == 0:
-                break  # the rest of the block is left empty
             if end > len(block) or zlib.crc32(block[start - 1 : end]) != checksum:
                 return
             yield kind, block[start:end]

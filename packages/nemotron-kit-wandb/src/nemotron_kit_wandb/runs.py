@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _STARTS_ITS_OWN: ContextVar[bool] = ContextVar("starts_its_own", default=False)
+_ENDS: ContextVar[bool] = ContextVar("ends", default=False)
 
 # Modes of the client in which no server hears of anything.
 UNHEARD = frozenset({"offline", "disabled"})
@@ -29,6 +30,21 @@ UNHEARD = frozenset({"offline", "disabled"})
 def starts_its_own() -> bool:
     """Whether the run that is started now is this package's own, and not one of the job."""
     return _STARTS_ITS_OWN.get()
+
+
+def is_ending() -> bool:
+    """Whether a run is being ended with all that belongs to it: see :func:`ending`."""
+    return _ENDS.get()
+
+
+@contextmanager
+def ending() -> Iterator[None]:
+    """Let the client's own ``finish`` be what ends a run, within the block."""
+    token = _ENDS.set(True)
+    try:
+        yield
+    finally:
+        _ENDS.reset(token)
 
 
 def active_run() -> Run | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import assert_type
+from typing import Any, assert_type
 
 from omegaconf import DictConfig
 
@@ -23,8 +24,18 @@ from nemotron_data_prep import (
     prepare_sft,
 )
 from nemotron_data_prep.transforms import Record, TransformError, reads
-from nemotron_kit_megatron import patch_manifest_checkpoint_logging
-from nemotron_kit_nemorl import patch_manifest_nemo_rl_checkpoint_logging
+from nemotron_kit_megatron import (
+    checkpoint_callbacks,
+    load_recipe,
+    patch_manifest_checkpoint_logging,
+    training_hooks,
+)
+from nemotron_kit_nemorl import (
+    load_config,
+    patch_manifest_nemo_rl_checkpoint_logging,
+    resolve_config,
+    run_driver,
+)
 from nemotron_kit_wandb import WandbConfig, init_wandb_if_configured
 
 
@@ -78,3 +89,16 @@ def runs() -> None:
     run = init_wandb_if_configured(WandbConfig(project="nemotron"))
     if run is not None:
         run.log({"loss": 0.5})
+
+
+def training(config: DictConfig, train: Callable[..., None]) -> None:
+    with setup_artifact_tracking(config) as tracking:
+        train(load_recipe(config), **training_hooks(train, tracking))
+        assert_type(checkpoint_callbacks(tracking, name="model"), list[Any])
+
+
+def reinforcement(folder: Path) -> None:
+    config = load_config(folder / "grpo.yaml", ["grpo.max_num_steps=1"])
+    assert_type(config, DictConfig)
+    assert_type(resolve_config(config), dict[str, Any])
+    run_driver(folder / "run_grpo.py", folder / "resolved.yaml")

@@ -74,11 +74,10 @@ if __name__ == "__main__":
 STAGES = {
     "data/prep/pretrain": {},
     "pretrain": {"data": "toy-pretrain-data"},
-    "data/prep/sft": {},
-    "sft": {"data": "toy-sft-data", "model": "toy-pretrain-model"},
+    "sft": {"model": "toy-pretrain-model"},
 }
 KINDS = {"data": "SFTDataArtifact", "model": "ModelArtifact"}
-RESULT = "sft-data+pretrain-data+pretrain+sft"
+RESULT = "pretrain-data+pretrain+sft"
 
 
 class Toy:
@@ -141,20 +140,16 @@ def write_stage(folder: Path, name: str, reads: dict[str, str], out: Path) -> No
     (folder / "config" / file / "default.yaml").write_text(json.dumps(config))
 
 
-@pytest.fixture(params=["local", "ssh"])
-def toy(
-    request: pytest.FixtureRequest,
-    cluster: SlurmCluster,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Toy]:
-    """A family of stand-ins, and a profile that leads to the cluster, here or over ssh."""
+@pytest.fixture
+def toy(cluster: SlurmCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Toy]:
+    """A family of stand-ins, and profiles that lead to the cluster, here and over ssh."""
     folder = tmp_path / "work"
     for name, reads in STAGES.items():
         write_stage(folder / "recipes/toy", name, reads, folder / "out")
-    write_profile(folder, *(over_ssh(tmp_path / "far") if request.param == "ssh" else ()))
+    write_profile(folder)
+    far = "\n".join(('extends = "lab"', *over_ssh(tmp_path / "far")))
     with (folder / "env.toml").open("a") as stream:
-        stream.write(f'\n[artifacts.manifest]\nroot = "{folder}/artifacts"\n')
+        stream.write(f'\n[far]\n{far}\n\n[artifacts.manifest]\nroot = "{folder}/artifacts"\n')
     monkeypatch.chdir(folder)
     monkeypatch.setenv("DEMO_API_KEY", "0123456789abcdef")
     monkeypatch.setenv("NEMOTRON_RECIPES", str(folder / "recipes"))
@@ -173,35 +168,27 @@ def nemotron(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str,
     return run
 
 
-def test_all_stages_are_submitted_at_once_and_start_after_each_other(
+def test_all_stages_are_submitted_at_once_and_nobody_elses_version_slips_in(
     toy: Toy, cluster: SlurmCluster, nemotron: Callable
 ) -> None:
-    code, out, err = nemotron("toy", "pipe", "--batch", "lab")
+    code, out, err = nemotron("toy", "pipe", "--batch", "far")
     assert code == 0, err
     assert "─ Chain Submitted (toy " in out
-    assert toy.states == ["submitted"] * 4
+    assert toy.states == ["submitted"] * len(STAGES)
+    cluster.run("scontrol", "hold", toy.job("sft"))
+    assert cluster.wait_for(toy.job("pretrain")) == "COMPLETED"
+    other = ("work.what=other", f"work.out={toy.folder}/other", "--quiet")
+    assert nemotron("toy", "pretrain", *other)[1].split()[-1] == "toy-pretrain-model:v4"
+    cluster.run("scontrol", "release", toy.job("sft"))
     assert cluster.wait_for(toy.job("sft")) == "COMPLETED"
     assert toy.made == RESULT
     manifest = ManifestTracker(toy.folder / "artifacts").find("toy-sft-model:v2")
-    assert sorted(manifest.used_artifacts) == ["toy-pretrain-model:v2", "toy-sft-data:v1"]
+    assert manifest.used_artifacts == ["toy-pretrain-model:v2"]
     # What became of it is asked for when the chain is gone on with.
     code, out, _ = nemotron("toy", "pipe", "--resume")
     assert code == 0
     assert "─ Chain Complete (toy " in out
     assert toy.stage("sft")["artifact"] == "toy-sft-model:v2"
-
-
-def test_nobody_elses_version_slips_in_between_jobs(
-    toy: Toy, cluster: SlurmCluster, nemotron: Callable
-) -> None:
-    gate = f"data/prep/sft:work.wait_for={toy.gate}"
-    assert nemotron("toy", "pipe", "--batch", "lab", gate)[0] == 0
-    cluster.wait_for(toy.job("pretrain"))
-    other = ("work.what=other", f"work.out={toy.folder}/other", "--quiet")
-    assert nemotron("toy", "pretrain", *other)[1].split()[-1] == "toy-pretrain-model:v4"
-    toy.gate.touch()
-    assert cluster.wait_for(toy.job("sft")) == "COMPLETED"
-    assert toy.made == RESULT
 
 
 def test_a_failed_stage_cancels_those_after_it_and_the_rest_can_be_submitted_again(
@@ -212,13 +199,13 @@ def test_a_failed_stage_cancels_those_after_it_and_the_rest_can_be_submitted_aga
     assert out.splitlines() == [stage["job"] for stage in toy.record["stages"]]
     assert cluster.wait_for(toy.job("pretrain")) == "FAILED"
     assert cluster.wait_for(toy.job("sft")) == "CANCELLED"
-    cluster.wait_for(toy.job("data/prep/sft"))
     told = json.loads(nemotron("jobs", "status", toy.stage("sft")["job"], "--json")[1])
-    assert told["state"] == "cancelled"
+    assert told["status"]["state"] == "cancelled"
     assert not (toy.folder / "out/sft").exists()
     before = {stage["name"]: stage["job"] for stage in toy.record["stages"]}
-    code, _, err = nemotron("toy", "pipe", "--resume", "pretrain:work.broken=false")
+    code, out, err = nemotron("toy", "pipe", "--resume", "pretrain:work.broken=false")
     assert code == 0, err
+    assert "data/prep/pretrain: toy-pretrain-data:v1" in out
     after = {stage["name"]: stage["job"] for stage in toy.record["stages"]}
     assert [name for name in STAGES if before[name] != after[name]] == ["pretrain", "sft"]
     assert cluster.wait_for(toy.job("sft")) == "COMPLETED"
@@ -234,52 +221,46 @@ def test_going_on_with_a_chain_whose_jobs_run_submits_nothing_twice(
     code, out, err = nemotron("toy", "pipe", "--resume")
     assert code == 0, err
     assert "─ Chain Submitted (toy " in out
-    assert [stage["job"] for stage in toy.record["stages"]] == before
+    assert toy.states == ["succeeded", "running", "submitted"]
     toy.gate.touch()
     # Followed from here on, one after another.
     code, _, err = nemotron("toy", "pipe", "--resume", "--run", "lab")
     assert code == 0, err
-    assert toy.states == ["succeeded"] * 4
+    assert toy.states == ["succeeded"] * len(STAGES)
     assert [stage["job"] for stage in toy.record["stages"]] == before
 
 
 def test_stages_are_followed_one_after_another(toy: Toy, nemotron: Callable) -> None:
-    code, out, err = nemotron("toy", "pipe", "--run", "lab", "sft:work.broken=true")
+    code, out, err = nemotron("toy", "pipe", "--run", "far", "sft:work.broken=true")
     assert code == 1
     assert "made pretrain-data+pretrain\n" in out
-    assert "Stage 4 of 4: sft\n" in out
+    assert "Stage 3 of 3: sft\n" in out
     assert "─ Chain Stopped (toy " in out
-    assert toy.states == ["succeeded", "succeeded", "succeeded", "failed"], err
+    assert toy.states == ["succeeded", "succeeded", "failed"], err
     assert toy.stage("sft")["reason"] == "The stage is broken."
     code, out, err = nemotron("toy", "pipe", "--resume", "sft:work.broken=false", "--json")
     assert code == 0, err
     document = json.loads(out)
     assert document["status"] == "completed"
-    assert document["stages"][3]["artifacts"][-1]["ref"] == "toy-sft-model:v2"
+    assert document["stages"][-1]["artifacts"][-1]["ref"] == "toy-sft-model:v2"
     assert toy.made == RESULT
 
 
-def test_a_dry_run_shows_the_scripts_and_submits_nothing(
+def test_a_dry_run_shows_the_scripts_and_a_refused_stage_leaves_those_before_it(
     toy: Toy, cluster: SlurmCluster, nemotron: Callable
 ) -> None:
-    code, out, err = nemotron("toy", "pipe", "--batch", "lab", "--dry-run")
+    words = ("toy", "pipe", "--to", "pretrain", "--batch", "lab")
+    refused = (*words, "pretrain:run.env.partition=nowhere")
+    code, out, err = nemotron(*refused, "--dry-run")
     assert code == 0, err
-    assert out.count("#SBATCH --account=research") == len(STAGES)
+    assert out.count("#SBATCH --account=research") == 2
+    assert "#SBATCH --partition=nowhere" in out
     assert not (toy.folder / ".nemotron").exists()
-    assert cluster.run("squeue", "--noheader") == ""
-
-
-def test_a_refused_stage_leaves_those_before_it_and_says_how_to_go_on(
-    toy: Toy, cluster: SlurmCluster, nemotron: Callable
-) -> None:
-    words = ("sft:run.env.partition=nowhere", f"data/prep/pretrain:work.wait_for={toy.gate}")
-    code, out, err = nemotron("toy", "pipe", "--batch", "lab", *words)
+    code, out, err = nemotron(*refused)
     assert code == 1
     assert "nowhere" in err
     assert "─ Chain Stopped (toy " in out
-    assert toy.states == ["submitted", "submitted", "submitted", "waiting"]
-    toy.gate.touch()
-    code, _, err = nemotron("toy", "pipe", "--resume", "sft:run.env.partition=batch")
+    assert toy.states == ["submitted", "waiting"]
+    code, _, err = nemotron("toy", "pipe", "--resume", "pretrain:run.env.partition=batch")
     assert code == 0, err
-    assert cluster.wait_for(toy.job("sft")) == "COMPLETED"
-    assert toy.made == RESULT
+    assert cluster.wait_for(toy.job("pretrain")) == "COMPLETED"

@@ -562,6 +562,98 @@ def test_ctrl_c_ends_the_stage_and_the_chain_can_go_on(toy: Path, nemotron: Call
     assert nemotron(*PIPE, "--resume", "--quiet").code == 0
 
 
+@pytest.fixture
+def here(toy: Path) -> Path:
+    """The same family, and a profile whose jobs are processes of this machine."""
+    (toy / "env.toml").write_text('[here]\nexecutor = "local"\n')
+    return toy
+
+
+def jobs(folder: Path) -> list[str | None]:
+    return [stage["job"] for stage in records(folder)[0]["stages"]]
+
+
+def test_each_stage_can_be_a_job_that_is_followed(here: Path, nemotron: Callable) -> None:
+    done = nemotron(*PIPE, "--run", "here", "sft:work.broken=true")
+    assert done.code == 1
+    assert "├── profile: here (local)\n" in done.out
+    assert "working on toy-pretrain-model\n" in done.out
+    assert "│ sft:                failed with exit code 1: The stage is broken. " in done.out
+    before = jobs(here)
+    assert sorted(nemotron("jobs", "ls", "--quiet").out.split()) == sorted(before)
+    again = nemotron(*PIPE, "--resume", "sft:work.broken=false", "--json")
+    document = json.loads(again.out)
+    assert (again.code, document["status"]) == (0, "completed")
+    assert document["stages"][3]["submission"]["profile"] == "here"
+    assert jobs(here)[:3] == before[:3]
+    assert made(here) == "sft-data+pretrain-data+pretrain+sft"
+
+
+def test_a_job_that_nobody_waits_for_any_more_is_followed_again(
+    here: Path, nemotron: Callable
+) -> None:
+    chain = start(here, *PIPE, "--run", "here", f"pretrain:work.wait_for={here}/gate")
+    wait_for(lambda: records(here) and jobs(here)[1])
+    wait_for(lambda: any("The job runs" in t.read_text() for t in here.glob("*.log")))
+    # In a script Ctrl-C leaves the job.
+    os.kill(chain.pid, signal.SIGINT)
+    assert chain.wait() == 130
+    assert list(states(records(here)[0]).values())[:2] == ["succeeded", "running"]
+    (log,) = here.glob("*.log")
+    assert "─ Chain Detached (toy " in log.read_text()
+    before = jobs(here)[1]
+    (here / "gate").touch()
+    done = nemotron(*PIPE, "--resume", "--quiet")
+    assert (done.code, jobs(here)[1]) == (0, before)
+    assert done.out.splitlines()[-1] == "toy-sft-model:v2"
+
+
+def test_a_job_survives_the_command_that_was_killed(here: Path, nemotron: Callable) -> None:
+    chain = start(here, *PIPE, "--run", "here", f"pretrain:work.wait_for={here}/gate")
+    wait_for(lambda: records(here) and jobs(here)[1])
+    os.kill(chain.pid, signal.SIGKILL)
+    chain.wait()
+    (here / "gate").touch()
+    before = jobs(here)[1]
+    done = nemotron(*PIPE, "--resume", "--quiet")
+    assert (done.code, jobs(here)[1]) == (0, before)
+    assert set(states(records(here)[0]).values()) == {"succeeded"}
+    assert made(here) == "sft-data+pretrain-data+pretrain+sft"
+
+
+def test_a_cancelled_job_stops_the_chain(here: Path, nemotron: Callable) -> None:
+    chain = start(here, *PIPE, "--run", "here", f"pretrain:work.wait_for={here}/gate")
+    wait_for(lambda: records(here) and jobs(here)[1])
+    assert nemotron("jobs", "cancel", str(jobs(here)[1])).code == 0
+    assert chain.wait() == 130
+    assert list(states(records(here)[0]).values()) == [
+        "succeeded",
+        "cancelled",
+        "waiting",
+        "waiting",
+    ]
+
+
+def test_a_profile_without_a_queue_takes_one_stage_at_a_time(
+    here: Path, nemotron: Callable
+) -> None:
+    done = nemotron(*PIPE, "--batch", "here")
+    assert done.code == 2
+    assert "Jobs of the profile 'here' (local) cannot wait for each other" in done.err
+    assert "--run here" in done.err
+    unknown = nemotron(*PIPE, "--run", "her")
+    assert "Did you mean 'here'?" in unknown.err
+    assert not (here / ".nemotron").exists()
+
+
+def test_a_dry_run_with_a_profile_shows_the_scripts(here: Path, nemotron: Callable) -> None:
+    done = nemotron(*PIPE, "--run", "here", "--dry-run")
+    assert done.code == 0
+    assert done.out.count("#!/bin/bash\n") == len(STAGES)
+    document = json.loads(nemotron(*PIPE, "--run", "here", "--dry-run", "--json").out)
+    assert document["stages"][0]["script"].startswith("#!/bin/bash\n")
+
+
 def test_a_recipe_called_pipe_is_refused(toy: Path, nemotron: Callable) -> None:
     recipe(toy / "elsewhere/toy", "own.py", "pipe", "ModelArtifact", {})
     done = nemotron(*PIPE)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from nemo_runspec.execution.pipeline.starting import start_pipe as start_pipe
     from nemo_runspec.execution.pipeline.submitting import SubmittedStage as SubmittedStage
     from nemo_runspec.execution.pipeline.submitting import require_queue as require_queue
-    from nemo_runspec.execution.pipeline.submitting import script_of as script_of
+    from nemo_runspec.execution.pipeline.submitting import scripts_of as scripts_of
     from nemo_runspec.execution.pipeline.submitting import submit_pipe as submit_pipe
     from nemo_runspec.execution.pipeline.submitting import submit_stage as submit_stage
 
@@ -56,7 +56,7 @@ EXPORTS = {
     "require_all_here": "nemo_runspec.execution.pipeline.local:require_all_here",
     "run_pipe": "nemo_runspec.execution.pipeline.driver:run_pipe",
     "require_queue": "nemo_runspec.execution.pipeline.submitting:require_queue",
-    "script_of": "nemo_runspec.execution.pipeline.submitting:script_of",
+    "scripts_of": "nemo_runspec.execution.pipeline.submitting:scripts_of",
     "start_pipe": "nemo_runspec.execution.pipeline.starting:start_pipe",
     "submit_pipe": "nemo_runspec.execution.pipeline.submitting:submit_pipe",
     "submit_stage": "nemo_runspec.execution.pipeline.submitting:submit_stage",

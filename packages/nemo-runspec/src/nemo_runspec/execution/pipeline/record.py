@@ -24,6 +24,15 @@ StageState: TypeAlias = Literal[
     "waiting", "submitted", "running", "succeeded", "failed", "cancelled"
 ]
 
+_GRAVEST_FIRST: tuple[StageState, ...] = (
+    "failed",
+    "cancelled",
+    "running",
+    "submitted",
+    "waiting",
+    "succeeded",
+)
+
 # A stage whose process or job may still make something.
 LIVE: frozenset[StageState] = frozenset({"submitted", "running"})
 
@@ -122,9 +131,8 @@ class PipeRecord:
     @property
     def state(self) -> StageState:
         """Where the whole chain stands."""
-        states = {stage.state for stage in self.stages}
-        order: tuple[StageState, ...] = ("failed", "cancelled", "running", "submitted", "waiting")
-        return next((state for state in order if state in states), "succeeded")
+        states: set[StageState] = {stage.state for stage in self.stages}
+        return min(states, key=_GRAVEST_FIRST.index)
 
     def stage(self, name: str) -> StageRecord:
         """Find a stage by its name."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 _AFTER_SUCCESS = "afterok"
 _HERE = "local"
+_AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,20 +128,30 @@ def require_queue(pipe: PlannedPipe) -> None:
         if profile.executor != "slurm":
             raise UsageError(
                 f"Jobs of the profile {profile.name!r} ({profile.executor}) cannot wait for each "
-                f"other, as the stage {each.stage.name} has to.",
+                "other, as the stages of a chain have to.",
                 hint=f"Let this command wait: --run {profile.name}",
             )
 
 
-def script_of(planned: PlannedStage) -> str:
-    """Spell what would be submitted for a stage, to the byte but for its stamp.
+def scripts_of(stages: Sequence[PlannedStage]) -> dict[str, str]:
+    """Spell what would be submitted for each stage, to the byte but for its stamp.
 
     Args:
-        planned: The stage.
+        stages: The stages.
+
+    Returns:
+        Each stage's name and script.
 
     Raises:
-        NemotronError: It cannot be prepared.
+        NemotronError: A stage cannot be prepared.
     """
+    with ThreadPoolExecutor(min(_AT_ONCE, os.cpu_count() or 1)) as pool:
+        return dict(
+            zip((each.stage.name for each in stages), pool.map(_script, stages), strict=True)
+        )
+
+
+def _script(planned: PlannedStage) -> str:
     profile, plan = profile_of(planned.plan), planned.plan
     if profile.executor == _HERE:
         return local_script(plan, profile, Path("RUN_DIR"))
@@ -154,16 +167,16 @@ _Prepared = list[tuple[PlannedStage, "PreparedSubmission"]]
 
 
 def _prepare_all(stages: Sequence[PlannedStage]) -> _Prepared:
-    prepared: _Prepared = []
+    """Prepare all stages or none; each waits mostly for a NeMo-Run that starts."""
+    with ThreadPoolExecutor(min(_AT_ONCE, os.cpu_count() or 1)) as pool:
+        jobs = [pool.submit(_prepared, each, profile_of(each.plan), "batch") for each in stages]
     try:
-        for each in stages:
-            job = _prepared(each, profile_of(each.plan), "batch")
-            prepared.append((each, job))
+        return [(each, job.result()) for each, job in zip(stages, jobs, strict=True)]
     except BaseException:
-        for _, job in prepared:
-            shutil.rmtree(job.folder, ignore_errors=True)
+        for job in jobs:
+            if job.exception() is None:
+                shutil.rmtree(job.result().folder, ignore_errors=True)
         raise
-    return prepared
 
 
 def _prepared(

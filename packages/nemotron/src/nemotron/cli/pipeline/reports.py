@@ -16,7 +16,7 @@ from nemo_runspec.execution.pipeline import (
     PipeRecord,
     PlannedPipe,
     SubmittedStage,
-    script_of,
+    scripts_of,
 )
 from nemo_runspec.execution.pipeline.driver import PipeObserver
 from nemo_runspec.execution.pipeline.record import StageRecord
@@ -102,8 +102,8 @@ class PanelPipeReporter:
         for each in pipe.stages:
             command = shlex.join(each.plan.command(_TRAIN_FILE))
             self._app.write(f"{each.stage.name}: {command}\n")
-        for each in pipe.stages if pipe.record.mode != "local" else ():
-            self._app.write(f"\n# Script of {each.stage.name}\n{script_of(each).rstrip()}\n")
+        for name, script in self._scripts(pipe).items():
+            self._app.write(f"\n# Script of {name}\n{script.rstrip()}\n")
 
     def opened(self, pipe: PlannedPipe, file: PipeFile) -> None:  # noqa: ARG002 - told at the end
         """Show the chain."""
@@ -153,6 +153,12 @@ class PanelPipeReporter:
         self._app.write("\n")
         self._app.panel(end_panel(end, file))
 
+    def _scripts(self, pipe: PlannedPipe) -> dict[str, str]:
+        if pipe.record.mode == "local":
+            return {}
+        with self._app.waiting("Rendering what would be submitted"):
+            return scripts_of(pipe.stages)
+
     def _chain(self, pipe: PlannedPipe) -> None:
         title = f"Chain of {pipe.chain.family}"
         self._app.tree(title, chain_tree(pipe))
@@ -174,8 +180,7 @@ class JsonPipeReporter:
         """Print the plan."""
         record = pipe.record.as_dict()
         commands = {each.stage.name: each.plan.command(_TRAIN_FILE) for each in pipe.stages}
-        remote = pipe.stages if pipe.record.mode != "local" else ()
-        scripts = {each.stage.name: script_of(each) for each in remote}
+        scripts = {} if pipe.record.mode == "local" else scripts_of(pipe.stages)
         for stage in record["stages"]:
             stage["command"] = commands.get(stage["name"])
             stage["script"] = scripts.get(stage["name"])

@@ -73,6 +73,15 @@ def test_a_damaged_record_names_its_file(tmp_path: Path, text: str) -> None:
         read_record(written.run_dir)
 
 
+def test_a_damaged_record_hides_no_other(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    damaged = record(tmp_path, "demo-sft/20261121T100000Z-a")
+    (damaged.run_dir / "job.json").write_text("{")
+    sound = record(tmp_path, "demo-sft/20261121T110000Z-b")
+    assert list_records(tmp_path) == [sound]
+    assert "A job is left out: " in caplog.text
+    assert str(damaged.run_dir) in caplog.text
+
+
 def test_a_folder_without_a_record_is_no_job(tmp_path: Path) -> None:
     with pytest.raises(ExecutionError, match="There is no record of a job"):
         read_record(tmp_path)

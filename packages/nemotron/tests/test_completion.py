@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from nemo_runspec.execution.jobs import JobRecord, write_record
+from nemo_runspec.execution.jobs.record import job_id
 from nemo_runspec.manifest_tracker import ManifestTracker
 
 HEAVY = ("fsspec", "omegaconf", "pydantic", "yaml")
@@ -48,6 +50,9 @@ COMPLETIONS = {
     "nemotron demo sft run.d": "run.data=",
     "nemotron demo sft run.data=demo-data:g": "golden",
     "nemotron demo sft -c sa": "sample",
+    "nemotron demo sft --run l": "laptop",
+    "nemotron demo sft --batch=": "cluster laptop",
+    "nemotron jobs logs demo-sft/2": "demo-sft/20261121T100000Z-abc123",
     "nemotron package demo/data": "demo/data/prep/sft",
     "nemotron package demo/data/prep/sft -c sa": "sample",
     "nemotron package demo data p": "prep",
@@ -80,10 +85,25 @@ def complete(lines: Iterable[str]) -> list[str]:
     return done.stdout.splitlines()
 
 
-def test_bash_completes_each_kind_of_word(store: Path, commands: None) -> None:
+def test_bash_completes_each_kind_of_word(workplace: Path, store: Path, commands: None) -> None:
+    (workplace / "env.toml").write_text("[laptop]\n[cluster]\n[wandb]\n")
+    _record_a_job(workplace)
     ManifestTracker(store).set_alias("demo-data", 1, "golden")
     found = dict(zip(COMPLETIONS, complete(COMPLETIONS), strict=True))
     assert found == COMPLETIONS
+
+
+def _record_a_job(workplace: Path) -> None:
+    run_dir = workplace / ".nemotron" / "runs" / "demo-sft" / "20261121T100000Z-abc123"
+    run_dir.mkdir(parents=True)
+    words = ("recipe", "output", "profile", "executor", "mode", "job_dir", "log_pattern")
+    record = JobRecord(
+        id=job_id(run_dir),
+        run_dir=run_dir,
+        submitted_at="2026-11-21T10:00:00+00:00",
+        **dict.fromkeys(words, ""),
+    )
+    write_record(record)
 
 
 def test_the_keys_of_an_interactive_bash_complete_a_reference(store: Path, commands: None) -> None:

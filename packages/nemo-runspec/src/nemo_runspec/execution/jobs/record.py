@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -12,6 +13,8 @@ from typing import Any
 from nemo_runspec.atomic import write_atomically
 from nemo_runspec.distributed.folders import RUNS_FOLDER
 from nemo_runspec.errors import ExecutionError, UsageError
+
+logger = logging.getLogger(__name__)
 
 RECORD_FILE = "job.json"
 FORMAT_VERSION = 1
@@ -132,14 +135,17 @@ def read_record(run_dir: Path) -> JobRecord:
 def list_records(cwd: Path) -> list[JobRecord]:
     """List the jobs that were submitted from a folder, the oldest first.
 
+    A record that cannot be read is warned about, and hides no other.
+
     Args:
         cwd: The working directory of the commands that submitted them.
-
-    Raises:
-        ExecutionError: A record cannot be read.
     """
-    files = (cwd.absolute() / RUNS_FOLDER).glob(f"*/*/{RECORD_FILE}")
-    records = [read_record(file.parent) for file in files]
+    records: list[JobRecord] = []
+    for file in (cwd.absolute() / RUNS_FOLDER).glob(f"*/*/{RECORD_FILE}"):
+        try:
+            records.append(read_record(file.parent))
+        except ExecutionError as error:
+            logger.warning("A job is left out: %s", error)
     return sorted(records, key=lambda record: (record.submitted, record.id))
 
 

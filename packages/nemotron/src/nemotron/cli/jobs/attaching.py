@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from nemo_runspec.artifacts.backends import Delivery, find_backend
-from nemo_runspec.errors import NemotronError
+from nemo_runspec.errors import NemotronError, TransferError
 from nemo_runspec.execution.jobs import JobBackend, JobRecord, JobStatus
 from nemo_runspec.execution.jobs.backends import open_backend, pace_of
 from nemo_runspec.execution.jobs.ended import keep_end
 from nemo_runspec.execution.jobs.following import Follower, Listener
+from nemo_runspec.run_result import RunResult
 from nemotron.cli.app import App
 from nemotron.cli.job_end import JobEnd, end_of_job
 from nemotron.cli.jobs.reports import JobReporter
@@ -70,7 +71,11 @@ def known_end(app: App, record: JobRecord, status: JobStatus, backend: JobBacken
         status: How it ended.
         backend: Who knows about it.
     """
-    result = backend.result(record)
+    try:
+        result = backend.result(record)
+    except TransferError as error:
+        app.warn(f"What the job recorded cannot be read now: {error.what}")
+        result = RunResult()
     return end_of_job(record, status, result, _deliveries(app, record, backend), app.cwd)
 
 

@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from nemo_runspec.distributed.folders import propose_run_directory
-from nemo_runspec.execution import RecipePlan, preview_config, preview_recipe
+from nemo_runspec.execution import RecipePlan, RecipePreview, preview_config, preview_recipe
 from nemo_runspec.execution.environment import collect_environment
-from nemo_runspec.execution.jobs.local_submission import local_script, submit_locally
+from nemo_runspec.execution.jobs.local_submission import (
+    local_environment,
+    local_script,
+    submit_locally,
+)
 from nemo_runspec.execution.local import prepare_run
 from nemo_runspec.execution.profiles import Profile, read_profile
 from nemotron.cli.app import App, output_mode
@@ -76,8 +80,19 @@ def _show(
         train=preview_config(plan.train, unknown=plan.unpinned),
     )
     reporter.planned(planned)
-    preview = None if plan.unpinned else preview_recipe(plan, environment=environ)
-    reporter.previewed(preview)
+    reporter.previewed(_preview(plan, profile, environ))
+
+
+def _preview(
+    plan: RecipePlan, profile: Profile, environ: Mapping[str, str]
+) -> RecipePreview | None:
+    """What the job would make, where this machine has the files and the packages that it needs."""
+    if profile.executor == "local":
+        variables = local_environment(plan, profile, environ=environ)
+        return preview_recipe(plan, environment=variables)
+    if profile.elsewhere or plan.unpinned or plan.image:
+        return None
+    return preview_recipe(plan, environment=environ)
 
 
 def _scripts(plan: RecipePlan, launch: Launch, profile: Profile) -> dict[str, str]:

@@ -260,7 +260,7 @@ def test_a_stopped_chain_goes_on_with_the_failed_stage(toy: Path, nemotron: Call
     assert made(toy) == "sft-data+pretrain-data+pretrain+sft"
 
 
-@pytest.mark.parametrize("how", ["data", "withdrawn"])
+@pytest.mark.parametrize("how", ["data", "withdrawn", "store"])
 def test_a_stage_whose_artifact_is_gone_runs_again_and_so_do_those_after_it(
     toy: Path, nemotron: Callable, how: str
 ) -> None:
@@ -271,6 +271,9 @@ def test_a_stage_whose_artifact_is_gone_runs_again_and_so_do_those_after_it(
         (toy / "out/default/pretrain/data/metadata.json").unlink()
         (toy / "out/default/pretrain/data").rmdir()
         reason = "has lost its data at"
+    elif how == "store":
+        (toy / "artifacts").rename(toy / "gone")
+        reason = "is withdrawn or not recorded any more"
     else:
         store = ManifestTracker(toy / "artifacts")
         store.remove_alias("toy-pretrain-data", f"pipe-{record['id']}")
@@ -279,6 +282,9 @@ def test_a_stage_whose_artifact_is_gone_runs_again_and_so_do_those_after_it(
     done = nemotron(*PIPE, "--resume", record["id"][-6:], "sft:work.broken=false")
     assert done.code == 0
     assert f"Stage data/prep/pretrain runs again: toy-pretrain-data:v1 {reason}" in done.err
+    if how == "store":
+        assert "Stage pretrain runs again: toy-pretrain-model:v2 is" in done.err
+        return
     assert "So do those that read from it: pretrain." in done.err
     assert "Stage 3 of 4: data/prep/sft has run before" in done.out
 

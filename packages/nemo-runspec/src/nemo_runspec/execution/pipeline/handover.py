@@ -74,19 +74,22 @@ def nothing_made(stage: Stage, refs: Sequence[str]) -> str:
     return f"It ended well, and recorded no {stage.output}, which is read later{recorded}."
 
 
-def why_gone(tracking: TrackingSettings, stage: StageRecord, alias: str) -> str | None:
+def why_gone(
+    tracking: TrackingSettings, stage: StageRecord, alias: str, *, elsewhere: bool = False
+) -> str | None:
     """Say why what a stage handed on cannot be read any more.
 
     Args:
         tracking: Where it recorded.
         stage: A stage that has run.
         alias: The chain's alias.
+        elsewhere: Whether it ran where this machine's files are not.
 
     Returns:
         The reason, in words that follow the artifact; None where it is there, where
         nothing was made, or where only the machine of the jobs sees the store.
     """
-    if stage.artifact is None or not _is_in_reach(tracking):
+    if stage.artifact is None or (elsewhere and not _is_in_reach(tracking)):
         return None
     found = find_handover(tracking, stage.output, alias)
     if found is None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from nemo_runspec.errors import ExecutionError, UsageError
+from nemo_runspec.execution.elsewhere import runs_elsewhere
 from nemo_runspec.execution.pipeline.addressing import find_stage, split_address
 from nemo_runspec.execution.pipeline.alone import processes_of
 from nemo_runspec.execution.pipeline.chain import build_chain
@@ -126,12 +127,13 @@ def _check_same(chain: Chain, record: PipeRecord) -> None:
 def _to_repeat(chain: Chain, record: PipeRecord) -> tuple[set[str], tuple[str, ...]]:
     """The stages that have to run, and those that read from them."""
     done = succeeded(record)
+    elsewhere = record.profile is not None and runs_elsewhere(record.profile)
     told: list[str] = []
     gone: list[str] = []
     for stage in chain.stages:
         reason = None
         if stage.name in done:
-            reason = why_gone(stage.tracking, done[stage.name], record.alias)
+            reason = why_gone(stage.tracking, done[stage.name], record.alias, elsewhere=elsewhere)
         if reason is not None:
             gone.append(stage.name)
             told.append(f"Stage {stage.name} runs again: {done[stage.name].artifact} {reason}.")

@@ -103,11 +103,16 @@ def submit_pipe(
         for stage in file.record.stages
         if stage.state in LIVE
     }
+    prepared = _prepare_all(pipe.stages)
     with ExitStack() as connections:
-        for each, job in _prepare_all(pipe.stages):
+        connections.callback(_forget, prepared)
+        shells = _Shells(connections)
+        while prepared:
+            each, job = prepared[0]
             after = (jobs[name].scheduler_id for name in sorted(each.stage.sources & jobs.keys()))
             numbers = tuple(number for number in after if number is not None)
-            record = _submit(replace(job, after=numbers), connections)
+            record = _submit(replace(job, after=numbers), shells)
+            prepared.pop(0)
             jobs[each.stage.name] = record
             _write_down(each, record, file)
             submitted(SubmittedStage(each, job.profile, record))
@@ -191,12 +196,36 @@ def _run_dir(plan: RecipePlan) -> Path:
     return propose_run_directory(plan.cwd, plan.recipe.name.replace("/", "-"))
 
 
-def _submit(job: PreparedSubmission, connections: ExitStack) -> JobRecord:
-    from nemo_runspec.execution.shells import open_shell
+class _Shells:
+    """Connections to the machines that jobs are submitted on, one to each.
+
+    Args:
+        connections: Closes them.
+    """
+
+    def __init__(self, connections: ExitStack) -> None:
+        self._connections = connections
+        self._known: dict[str, ClusterShell] = {}
+
+    def of(self, profile: Profile) -> ClusterShell:
+        from nemo_runspec.execution.shells import open_shell
+
+        target = str(profile.ssh_target() if isinstance(profile, SlurmProfile) else None)
+        if target not in self._known:
+            self._known[target] = self._connections.enter_context(open_shell(profile))
+        return self._known[target]
+
+
+def _submit(job: PreparedSubmission, shells: _Shells) -> JobRecord:
     from nemo_runspec.execution.submission import submit
 
-    shell: ClusterShell = connections.enter_context(open_shell(job.profile))
-    return submit(job, shell=shell)
+    return submit(job, shell=shells.of(job.profile))
+
+
+def _forget(prepared: _Prepared) -> None:
+    """Remove what was prepared, and is not submitted."""
+    for _, job in prepared:
+        shutil.rmtree(job.folder, ignore_errors=True)
 
 
 def _write_down(planned: PlannedStage, job: JobRecord, file: PipeFile) -> None:

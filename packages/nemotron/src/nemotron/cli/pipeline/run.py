@@ -29,6 +29,7 @@ from nemo_runspec.execution.pipeline.driver import StageRunner
 from nemo_runspec.execution.pipeline.record import PipeMode
 from nemo_runspec.execution.pipeline.submitting import profile_of
 from nemotron.cli.app import App, output_mode
+from nemotron.cli.errors import traceback_text
 from nemotron.cli.pipeline.reports import PipeReporter, reporter_for
 from nemotron.cli.pipeline.targets import PipeTarget
 
@@ -165,6 +166,8 @@ def _run(
     environ = {**os.environ, **debug}
     reporter.opened(pipe, file)
     end = _to_its_end(app, pipe, file, reporter, environ)
+    if end.error is not None and values["debug"]:
+        app.err.write(traceback_text(end.error))
     reporter.closed(end, file)
     return end.exit_code
 

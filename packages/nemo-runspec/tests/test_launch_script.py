@@ -405,6 +405,17 @@ def test_workers_of_a_ray_cluster_that_runs_get_the_variables(tmp_path: Path) ->
     assert set(handed["runtime_env"]["env_vars"]) >= {"plain", "dollar", "HF_TOKEN", "kept"}
 
 
+def test_a_driver_outside_the_cluster_hands_its_variables_on_as_well(tmp_path: Path) -> None:
+    request = request_for(
+        tmp_path, launch="ray", ray_address="ray://head:10001", variables={"plain": "a b"}
+    )
+
+    found = environment_of(request)
+
+    assert json.loads(found["RAY_RUNTIME_ENV"]) == {"env_vars": {"plain": "a b"}}
+    assert "RAY_JOB_CONFIG_JSON_ENV_VAR" not in found
+
+
 def test_a_value_that_ray_would_change_is_refused(tmp_path: Path) -> None:
     request = request_for(
         tmp_path, launch="ray", ray_address="head:6379", variables={"KEY": "a ${HOME} b"}
@@ -476,6 +487,10 @@ def test_a_driver_of_this_machine_joins_a_cluster_with_its_variables() -> None:
     assert joined["RAY_ADDRESS"] == "head:6379"
     handed = json.loads(joined["RAY_JOB_CONFIG_JSON_ENV_VAR"])["runtime_env"]["env_vars"]
     assert handed == {"kept": "x", "A": "a b"}
+    outside = join_cluster("ray://head:10001", {"A": "$b"}, {})
+    assert json.loads(outside["RAY_RUNTIME_ENV"]) == {
+        "env_vars": {"A": "${0_DOLLAR}b", "0_DOLLAR": "$"}
+    }
     assert join_cluster("auto", {}, {}) == {"RAY_ADDRESS": "auto"}
     with pytest.raises(ConfigError, match="A cannot reach its workers"):
         join_cluster("head:6379", {"A": "${HOME}"}, {})

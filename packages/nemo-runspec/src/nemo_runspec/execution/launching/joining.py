@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nemo_runspec.errors import ConfigError, ExecutionError
-from nemo_runspec.execution.launching.on_target.ray_variables import CONFIG, LostError, job_config
+from nemo_runspec.execution.launching.on_target.ray_variables import (
+    CONFIG,
+    RUNTIME_ENV,
+    LostError,
+    job_config,
+    runtime_env,
+)
 
 OVERRIDE = "RAY_OVERRIDE_JOB_RUNTIME_ENV"
 
@@ -28,10 +34,16 @@ def join_cluster(
     if not variables:
         return joined
     try:
-        config = job_config(variables, environ.get(CONFIG))
+        if is_client(address):
+            return {**joined, RUNTIME_ENV: runtime_env(variables, environ)}
+        return {**joined, CONFIG: job_config(variables, environ), OVERRIDE: "1"}
     except LostError as error:
         raise ConfigError(str(error), where="run.env.env_vars") from error
-    return {**joined, CONFIG: config, OVERRIDE: "1"}
+
+
+def is_client(address: str) -> bool:
+    """Tell whether a driver stays outside the cluster."""
+    return address.startswith("ray://")
 
 
 def checked_address(address: str) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import shlex
 
 from nemo_runspec.errors import ExecutionError
-from nemo_runspec.execution.launching.joining import checked_address
+from nemo_runspec.execution.launching.joining import OVERRIDE, checked_address, is_client
 from nemo_runspec.execution.launching.on_target import program
+from nemo_runspec.execution.launching.on_target.ray_variables import CONFIG, RUNTIME_ENV
 from nemo_runspec.execution.launching.places import coordination, once_a_machine, place_of
 from nemo_runspec.execution.launching.request import LaunchRequest
 
@@ -56,8 +57,9 @@ def _handed_on(request: LaunchRequest) -> list[str]:
     names = sorted({*request.variables, *request.secret_names})
     if not names:
         return []
-    print_config = f'"$nemotron_python" -I -c {program("ray_variables")} {shlex.join(names)}'
-    return [
-        f'nemotron_handed="$({print_config})" || exit 1',
-        'export RAY_JOB_CONFIG_JSON_ENV_VAR="$nemotron_handed" RAY_OVERRIDE_JOB_RUNTIME_ENV=1',
-    ]
+    client = request.ray_address is not None and is_client(request.ray_address)
+    words = shlex.join(("client" if client else "job", *names))
+    find = f'"$nemotron_python" -I -c {program("ray_variables")} {words}'
+    handed = RUNTIME_ENV if client else CONFIG
+    lines = [f'nemotron_handed="$({find})" || exit 1', f'export {handed}="$nemotron_handed"']
+    return lines if client else [*lines, f"export {OVERRIDE}=1"]

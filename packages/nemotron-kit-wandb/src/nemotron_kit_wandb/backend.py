@@ -17,12 +17,12 @@ class WandbBackend:
     def open(self, setup: BackendSetup) -> Tracker:
         """Open the tracker: the reliable one, or the one that stands beside manifests."""
         if setup.best_effort:
-            from nemotron_kit_wandb.deferred import DeferredTracker
+            from nemotron_kit_wandb.listening import ListeningDeferredTracker
 
-            return DeferredTracker(setup)
-        from nemotron_kit_wandb.tracker import WandbTracker
+            return ListeningDeferredTracker(setup)
+        from nemotron_kit_wandb.listening import ListeningTracker
 
-        return WandbTracker(
+        return ListeningTracker(
             setup.settings.get("project"), setup.settings.get("entity"), mode=setup.mode
         )
 

@@ -8,7 +8,6 @@ from nemo_runspec.artifacts.backends import BackendSetup
 from nemo_runspec.artifacts.base import Artifact
 from nemo_runspec.artifacts.opening import active_tracking
 from nemo_runspec.artifacts.reference import ArtifactReference
-from nemo_runspec.artifacts.session import ArtifactTrackingResult
 from nemo_runspec.artifacts.settings import environment_settings
 from nemo_runspec.artifacts.tracker import Lineage, LoggedArtifact, ResolvedArtifact
 from nemotron_kit_wandb.calling import WandbUnreachableError
@@ -90,12 +89,6 @@ class DeferredTracker:
     def edge_name(self, reference: str) -> str:
         """The full W&B name of a version of the manifest store; asks no server."""
         return self._destination.edge_name(reference)
-
-    def training_started(self, tracking: ArtifactTrackingResult) -> None:
-        """Register what the job uses in the run that the framework started."""
-        from nemotron_kit_wandb.patches import patch_wandb_init_for_lineage
-
-        patch_wandb_init_for_lineage(tracking=tracking)
 
 
 def hand_over(record: WandbRecord, run_dir: Path | None = None) -> None:

@@ -9,7 +9,6 @@ from functools import partial
 from nemo_runspec.artifacts.backends import ResolutionMode
 from nemo_runspec.artifacts.base import Artifact
 from nemo_runspec.artifacts.reference import ArtifactReference, check_artifact_name
-from nemo_runspec.artifacts.session import ArtifactTrackingResult
 from nemo_runspec.artifacts.tracker import Lineage, LoggedArtifact, ResolvedArtifact
 from nemotron_kit_wandb.calling import within
 from nemotron_kit_wandb.credentials import find_mode
@@ -92,12 +91,6 @@ class WandbTracker:
     def resolve(self, reference: ArtifactReference) -> ResolvedArtifact:
         """Find the version that a reference means, see :class:`WandbResolver`."""
         return self._resolver.resolve(reference)
-
-    def training_started(self, tracking: ArtifactTrackingResult) -> None:
-        """Register what the job uses in the run that the framework started."""
-        from nemotron_kit_wandb.patches import patch_wandb_init_for_lineage
-
-        patch_wandb_init_for_lineage(tracking=tracking)
 
     def _publish(self, record: WandbRecord) -> Published:
         what = f"record {record.what}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,32 +32,36 @@ class Checked:
         return found["says"], found["cure"]
 
 
+Check = Callable[..., Checked]
+
+
 @pytest.fixture(params=["local", "ssh"])
 def tunnel(request: pytest.FixtureRequest) -> str:
     found: str = request.param
     return found
 
 
+@pytest.fixture
 def check(
-    folder: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    **keys: object,
-) -> Checked:
-    """Write a profile and have it looked at."""
-    usual: dict[str, object] = {
-        "executor": "slurm",
-        "account": "research",
-        "partition": "batch",
-        "remote_job_dir": str(folder / "far"),
-    }
-    written = {name: value for name, value in (usual | keys).items() if value is not None}
-    lines = [f"{name} = {json.dumps(value)}" for name, value in written.items()]
-    (folder / "env.toml").write_text("\n".join(["[cluster]", *lines]) + "\n")
-    monkeypatch.chdir(folder)
-    capsys.readouterr()
-    code = main(["profiles", "check", "cluster", "--json"])
-    return Checked(code, json.loads(capsys.readouterr().out))
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Check:
+    """Write a profile, and have it looked at."""
+    monkeypatch.chdir(tmp_path)
+
+    def look(**keys: object) -> Checked:
+        usual: dict[str, object] = {
+            "executor": "slurm",
+            "account": "research",
+            "partition": "batch",
+            "remote_job_dir": str(tmp_path / "far"),
+        }
+        lines = [f"{name} = {json.dumps(value)}" for name, value in (usual | keys).items()]
+        (tmp_path / "env.toml").write_text("\n".join(["[cluster]", *lines]) + "\n")
+        capsys.readouterr()
+        code = main(["profiles", "check", "cluster", "--json"])
+        return Checked(code, json.loads(capsys.readouterr().out))
+
+    return look
 
 
 def reached(tunnel: str) -> dict[str, object]:
@@ -66,14 +72,10 @@ def test_a_profile_that_works_is_ready(
     cluster: SlurmCluster,
     tunnel: str,
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    check: Check,
 ) -> None:
     image = cluster.add_image("nemo.sqsh")
     done = check(
-        tmp_path,
-        capsys,
-        monkeypatch,
         **reached(tunnel),
         run_partition="interactive",
         nodes=2,
@@ -97,13 +99,9 @@ def test_what_keeps_jobs_away_is_named_with_its_cure(
     cluster: SlurmCluster,
     tunnel: str,
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    check: Check,
 ) -> None:
     done = check(
-        tmp_path,
-        capsys,
-        monkeypatch,
         **reached(tunnel),
         partition="bacth",
         account="nobody",
@@ -132,11 +130,10 @@ def test_what_keeps_jobs_away_is_named_with_its_cure(
 def test_more_than_the_cluster_has_is_refused_by_slurm_itself(
     cluster: SlurmCluster,
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    check: Check,
 ) -> None:
     assert cluster.environment
-    done = check(tmp_path, capsys, monkeypatch, nodes=99)
+    done = check(nodes=99)
     assert "than permitted" in done.failure("request")[0]
 
 
@@ -144,11 +141,10 @@ def test_no_accounting_is_a_loss_and_no_fault(
     cluster_without_accounting: SlurmCluster,
     tunnel: str,
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    check: Check,
 ) -> None:
     assert cluster_without_accounting.environment
-    done = check(tmp_path, capsys, monkeypatch, **reached(tunnel))
+    done = check(**reached(tunnel))
     assert done.code == 0
     assert "accounting" in done.checks["sacct", "warning"]["says"]
     assert ("account", "unknown") in done.states()
@@ -157,14 +153,13 @@ def test_no_accounting_is_a_loss_and_no_fault(
 def test_a_host_that_does_not_answer_is_told_at_once(
     cluster: SlurmCluster,
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    check: Check,
 ) -> None:
     assert cluster.environment
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-        done = check(tmp_path, capsys, monkeypatch, host="127.0.0.1", port=port)
+        done = check(host="127.0.0.1", port=port)
     assert done.states() == {("NeMo-Run", "ok"), ("host", "failed")}
     assert "Connection refused" in done.failure("host")[0]
 
@@ -172,11 +167,10 @@ def test_a_host_that_does_not_answer_is_told_at_once(
 def test_a_key_that_is_refused_asks_for_nothing(
     cluster: SlurmCluster,
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    check: Check,
 ) -> None:
     cluster.ssh.configure("DenyUsers *")
-    done = check(tmp_path, capsys, monkeypatch, host="lab")
+    done = check(host="lab")
     assert done.states() == {
         *(("NeMo-Run", "ok"), ("host", "ok"), ("host key", "ok"), ("key", "failed")),
     }
@@ -186,10 +180,37 @@ def test_a_key_that_is_refused_asks_for_nothing(
 def test_a_host_key_that_is_not_known_is_told_with_the_command_that_keeps_it(
     cluster: SlurmCluster,
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    check: Check,
 ) -> None:
     reach = {"host": "localhost", "port": cluster.ssh.port, "identity": str(cluster.ssh.key)}
-    done = check(tmp_path, capsys, monkeypatch, **reach)
+    done = check(**reach)
     assert ("host", "ok") in done.states()
     assert "ssh-keyscan" in str(done.failure("host key")[1])
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system with hardly any room, which takes root."""
+    folder = tmp_path / "full"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16k", "none", str(folder)]
+    if subprocess.run(mount, check=False, capture_output=True, timeout=60).returncode != 0:
+        pytest.skip("nothing may be mounted here")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True, timeout=60)
+
+
+def test_a_full_disk_is_told_before_a_job_finds_it(
+    cluster: SlurmCluster,
+    tunnel: str,
+    full_disk: Path,
+    tmp_path: Path,
+    check: Check,
+) -> None:
+    assert cluster.environment
+    keys = reached(tunnel) | {"remote_job_dir": str(full_disk / "jobs")}
+    done = check(**keys)
+    says, cure = done.failure("folder")
+    assert "No space left on device" in says
+    assert "free some space" in str(cure)
+    assert not list(full_disk.iterdir())

@@ -98,15 +98,17 @@ def test_a_later_job_records_what_it_saves_again(generation, tracking, tmp_path)
         assert steps(resumed) == [2, 4, 4]
 
 
-@pytest.mark.parametrize("kind", ["local", "global"])
+@pytest.mark.parametrize("kind", ["local", "global", "global, elsewhere"])
 def test_checkpoints_for_a_restart_are_no_artifacts_and_that_is_said_once(
-    generation, tracking, caplog, kind
+    generation, tracking, caplog, tmp_path, kind
 ):
+    kind, _, elsewhere = kind.partition(", ")
     hooks = training_hooks(generation.pretrain, tracking)
     config = generation.config(
         iterations=7,
         restart_points=(1, 3, 5, 7),
         non_persistent_ckpt_type=kind,
+        non_persistent_global_ckpt_dir=str(tmp_path / "fast") if elsewhere else None,
         non_persistent_save_interval=1,
     )
     generation.pretrain(config, nothing, **hooks)
@@ -201,6 +203,19 @@ def test_a_tracker_file_that_holds_something_else_is_told(
     bridge.pretrain(bridge.config(iterations=2), nothing, **training_hooks(bridge.pretrain))
     assert "which is no iteration" in caplog.text
     assert steps(tracking) == []
+
+
+def test_hooks_may_be_put_on_before_any_tracking_is_set_up(generation, tmp_path):
+    hooks = training_hooks(generation.pretrain)
+    config = {
+        "run": {"output": "model"},
+        "artifacts": {"manifest": {"root": str(tmp_path / "store")}},
+    }
+    with setup_artifact_tracking(config) as later:
+        generation.pretrain(generation.config(), nothing, **hooks)
+        assert steps(later, "model") == [2, 4]
+    for callback in hooks["callbacks"]:
+        callback.undo()
 
 
 def test_another_name_is_taken(generation, tracking):

@@ -130,7 +130,10 @@ def test_a_checkpoint_of_an_unknown_form_is_logged_and_training_goes_on(manager,
 
 def test_a_manager_that_finishes_otherwise_is_one_clear_error(nemo_rl_checkpoint, monkeypatch):
     monkeypatch.setattr(nemo_rl_checkpoint, "CheckpointManager", type("CheckpointManager", (), {}))
-    message = r"neither CheckpointManager\._rename_checkpoint nor .*finalize_checkpoint"
+    message = (
+        r"NeMo-RL: .* neither CheckpointManager\._rename_checkpoint nor .*finalize_checkpoint"
+        r".* Releases 0\.2\.1 to 0\.7 work"
+    )
     with pytest.raises(PatchError, match=message):
         patch_manifest_nemo_rl_checkpoint_logging()
 

@@ -163,6 +163,11 @@ class CheckpointRecorder:
             self._check(self._tracking)
         return self._tracking
 
+    @property
+    def decided(self) -> bool:
+        """Whether it is known by now where checkpoints are recorded."""
+        return self._tracking is not None
+
     def emit(self, event: CheckpointSaved) -> None:
         """Record a checkpoint, unless it was recorded before; nothing is raised."""
         try:

@@ -171,12 +171,12 @@ def training_hooks(
 
 def _announce(recorder: CheckpointRecorder) -> None:
     """Let backends prepare for the run that the framework is about to start."""
-    if is_last_rank():
+    if recorder.decided and is_last_rank():
         recorder.training_started()
 
 
 def _quieted(recorder: CheckpointRecorder) -> tuple[Patch, ...]:
-    if not recorder.tracking.wandb:
+    if recorder.decided and not recorder.tracking.wandb:
         return ()
     try:
         return (leave_out_their_own_record(recorder),)

@@ -106,7 +106,7 @@ def record_saves(
     def on_save(
         checkpoint_path: str, save_dir: str, iteration: int, *_args: Any, **_kwargs: Any
     ) -> None:
-        if is_for_restart(Path(save_dir)):
+        if is_for_restart(Path(save_dir), Path(checkpoint_path)):
             said_once(recorder)
             return
         recorder.emit(checkpoint_saved(checkpoint_path, save_dir, iteration))

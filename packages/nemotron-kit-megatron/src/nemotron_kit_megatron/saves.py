@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,10 @@ TRACKER_FILE = "latest_checkpointed_iteration.txt"
 
 # Megatron-Bridge keeps such checkpoints there unless it is told another place.
 _RESTART_FOLDER = "non_persistent"
+_RESTART_SETTING = re.compile(
+    r"^ +non_persistent_global_ckpt_dir: *['\"]?(.+?)['\"]? *$", re.MULTILINE
+)
+_CONFIG_FILE = "run_config.yaml"
 _RELEASE = "release"
 
 
@@ -58,6 +63,18 @@ def read_latest(save_dir: Path) -> LatestSave | None:
     return LatestSave(save_dir / f"iter_{iteration:07d}", iteration, written_ns)
 
 
-def is_for_restart(save_dir: Path) -> bool:
-    """Tell whether checkpoints in this directory are kept only until the next one is there."""
-    return save_dir.name == _RESTART_FOLDER
+def is_for_restart(save_dir: Path, checkpoint: Path) -> bool:
+    """Tell whether a checkpoint is kept only until the next one is there.
+
+    Args:
+        save_dir: The directory that holds all of its kind.
+        checkpoint: Its own directory, with the configuration that it was saved under.
+    """
+    if save_dir.name == _RESTART_FOLDER:
+        return True
+    try:
+        text = (checkpoint / _CONFIG_FILE).read_text("utf-8", errors="replace")
+    except OSError:
+        return False
+    named = _RESTART_SETTING.search(text)
+    return named is not None and Path(named.group(1)).absolute() == save_dir.absolute()

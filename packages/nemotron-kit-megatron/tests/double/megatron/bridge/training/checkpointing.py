@@ -58,6 +58,7 @@ def save_checkpoint(
     def train_state_finalize_fn() -> None:
         if ckpt_type != CheckpointType.LOCAL:
             write_tracker(save_dir, checkpoint_name, step)
+            write_config(checkpoint_name, cfg)
 
     def _post_save_global_barrier() -> None:
         state.barrier()
@@ -110,7 +111,12 @@ def write_shards(checkpoint: Path, state: Any) -> None:
 def write_tracker(save_dir: Path, checkpoint: Path, iteration: int) -> None:
     (checkpoint / ".metadata").write_bytes(b"metadata")
     (save_dir / "latest_checkpointed_iteration.txt").write_text(str(iteration), "utf-8")
-    (checkpoint / "run_config.yaml").write_text("checkpoint: {}\n", "utf-8")
+
+
+def write_config(checkpoint: Path, cfg: Any) -> None:
+    folder = cfg.non_persistent_global_ckpt_dir or "null"
+    text = f"checkpoint:\n  non_persistent_global_ckpt_dir: {folder}\n  save: {cfg.save}\n"
+    (checkpoint / "run_config.yaml").write_text(text, "utf-8")
 
 
 def prune(save_dir: Path, keep: int) -> None:

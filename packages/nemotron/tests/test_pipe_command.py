@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -289,6 +290,29 @@ def test_a_stage_whose_artifact_is_gone_runs_again_and_so_do_those_after_it(
     assert "Stage 3 of 4: data/prep/sft has run before" in done.out
 
 
+def test_the_rest_of_a_chain_can_be_shown_first(toy: Path, nemotron: Callable) -> None:
+    nemotron(*PIPE, "sft:work.broken=true", "--quiet")
+    before = (records(toy), sorted(toy.rglob("*")))
+    done = nemotron(*PIPE, "--resume", "--dry-run")
+    assert done.code == 0
+    assert "│   └── done:   toy-pretrain-model:v2\n" in done.out
+    assert "toy-pretrain-model:latest → what pretrain makes" in done.out
+    assert "stage1_sft/train.py" in done.out
+    assert "stage1_sft/data_prep.py" not in done.out
+    assert before[0] == records(toy)
+
+
+@pytest.mark.skipif(find_spec("nemo_run") is not None, reason="NeMo-Run is installed")
+def test_a_cluster_needs_nemo_run_and_a_queue_before_anything_is_written(
+    here: Path, nemotron: Callable
+) -> None:
+    (here / "env.toml").write_text('[lab]\nexecutor = "slurm"\n[box]\nexecutor = "docker"\n')
+    done = nemotron(*PIPE, "--batch", "lab")
+    assert "NeMo-Run, which is not installed" in done.err
+    assert "Jobs of the profile 'box' (docker)" in nemotron(*PIPE, "--batch", "box").err
+    assert not (here / ".nemotron").exists()
+
+
 def test_json_is_one_document(toy: Path, nemotron: Callable) -> None:
     done = nemotron(*PIPE, "--json")
     document = json.loads(done.out)
@@ -388,6 +412,8 @@ def test_settings_of_the_command_line_reach_the_stages_they_are_for(
         (["stf:work.what=1"], "There is no stage 'stf'. Did you mean 'sft'?"),
         (["sft:"], "'sft:' names a stage and no override."),
         (["sft:work.whta=1"], "Stage sft: The configuration has no key 'work.whta'."),
+        (["sft:work.whta=1"], "To add it, write sft:+work.whta=…"),
+        (["sft.work.what=1"], "For the stage sft alone, write sft:work.what=1"),
         (["what=1"], "For one stage only, write STAGE:what=1"),
         (["run.output=x"], "'run.output' is another one for each stage."),
         (["run.data=x:v1"], "'run.data' is another one for each stage."),

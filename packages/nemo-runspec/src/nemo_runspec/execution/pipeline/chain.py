@@ -147,10 +147,23 @@ def _job(
             )
         )
     except ConfigError as error:
-        hint = error.hint
-        if error.where in request.overrides:
-            hint = f"{hint or ''} For one stage only, write STAGE:{error.where}".strip()
-        raise type(error)(f"Stage {name}: {error.what}", where=error.where, hint=hint) from error
+        where, hint = _addressed(error, request, name, overrides)
+        raise type(error)(f"Stage {name}: {error.what}", where=where, hint=hint) from error
+
+
+def _addressed(
+    error: ConfigError, request: ChainRequest, name: str, overrides: tuple[str, ...]
+) -> tuple[str | None, str | None]:
+    """Say of which stage an override was, or how it is said."""
+    where, hint = error.where, error.hint or ""
+    if where is None or where not in overrides:
+        return where, error.hint
+    if where not in request.overrides:
+        return f"{name}:{where}", hint.replace("write +", f"write {name}:+") or None
+    first, _, rest = where.partition(".")
+    if first in request.stages():
+        return where, f"For the stage {first} alone, write {first}:{rest}"
+    return where, f"{hint} For one stage only, write STAGE:{where}".strip()
 
 
 def _connected(composed: Iterable[_Composed]) -> Iterator[Stage]:

@@ -144,13 +144,14 @@ def _require_backend(pipe: PlannedPipe) -> None:
     """Check, before hours are spent on some stages, that the others can start."""
     if pipe.record.mode == "batch":
         require_queue(pipe)
-    elif pipe.record.mode == "local" or _runs_here(pipe):
+    local = pipe.record.mode == "local"
+    executors = {"local"} if local else {profile_of(each.plan).executor for each in pipe.stages}
+    if "local" in executors:
         require_all_here(pipe)
+    if executors - {"local"}:
+        from nemo_runspec.execution.nemo_run.child import require_nemo_run
 
-
-def _runs_here(pipe: PlannedPipe) -> bool:
-    executors = {profile_of(each.plan).executor for each in pipe.stages}
-    return "local" in executors
+        require_nemo_run()
 
 
 def _run(

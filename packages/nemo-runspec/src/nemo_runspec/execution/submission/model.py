@@ -7,15 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from nemo_runspec.errors import ProfileError
+from nemo_runspec.errors import ExecutionError, ProfileError
 from nemo_runspec.execution.environment import JobEnvironment
 from nemo_runspec.execution.plan import RecipePlan
-from nemo_runspec.execution.profiles import SlurmProfile
+from nemo_runspec.execution.profiles import Profile, SlurmProfile
 from nemo_runspec.packaging.code import CodePackager
 
 Mode = Literal["run", "batch", "stage"]
 
 LAUNCH_FILE = "launch.sh"
+# In the run directory here, until the job is sent.
+STAGING = ".submission"
 # In the run directory there, once the job has ended: its exit code. A task of an array adds its
 # number: exit_code_3.
 EXIT_FILE = "exit_code"
@@ -38,12 +40,14 @@ class JobPlace:
         title: The name of jobs of its kind.
         stamp: What tells it from the others of its kind.
         contained: Whether it runs in a container, and sees other paths than the machine has.
+        inside: The run directory, as a job in a container sees it.
     """
 
     base: str
     title: str
     stamp: str
     contained: bool
+    inside: str = INSIDE
 
     def __post_init__(self) -> None:
         if not _PLAIN.fullmatch(self.base):
@@ -82,7 +86,7 @@ class JobPlace:
     @property
     def seen_job_dir(self) -> str:
         """The run directory, as the job sees it."""
-        return INSIDE if self.contained else self.job_dir
+        return self.inside if self.contained else self.job_dir
 
     @property
     def seen_code_dir(self) -> str:
@@ -133,7 +137,7 @@ class PreparedSubmission:
     """
 
     plan: RecipePlan
-    profile: SlurmProfile
+    profile: Profile
     mode: Mode
     folder: Path
     place: JobPlace
@@ -145,3 +149,17 @@ class PreparedSubmission:
     mounts: tuple[str, ...] = ()
     tree: SentTree | None = None
     after: tuple[str, ...] = ()
+
+
+def slurm_profile(prepared: PreparedSubmission) -> SlurmProfile:
+    """The profile of a job that goes to Slurm.
+
+    Raises:
+        ExecutionError: It does not.
+    """
+    if not isinstance(prepared.profile, SlurmProfile):
+        raise ExecutionError(
+            f"Jobs of the executor {prepared.profile.executor!r} do not go to Slurm.",
+            where=f"profile {prepared.profile.name}",
+        )
+    return prepared.profile

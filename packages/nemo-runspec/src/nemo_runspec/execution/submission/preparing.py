@@ -5,32 +5,37 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from typing import Any
 
 from nemo_runspec.config import save_configs
 from nemo_runspec.errors import ExecutionError, UsageError
-from nemo_runspec.execution.command import command_words
 from nemo_runspec.execution.environment import JobEnvironment, collect_environment
 from nemo_runspec.execution.jobs.record import JobRecord
-from nemo_runspec.execution.launching import LaunchRequest, render_launch_script
+from nemo_runspec.execution.launching import render_launch_script
 from nemo_runspec.execution.nemo_run.child import RENDER, require_nemo_run, run_with_nemo_run
 from nemo_runspec.execution.nemo_run.request import RenderRequest
 from nemo_runspec.execution.plan import RecipePlan
 from nemo_runspec.execution.profiles import Profile, SlurmProfile
+from nemo_runspec.execution.submission.engines import prepare_for_engine
+from nemo_runspec.execution.submission.launch import (
+    image_of,
+    launch_request,
+    processes_per_node,
+)
 from nemo_runspec.execution.submission.model import (
     CODE_FOLDER,
     EXIT_FILE,
     INSIDE,
     LAUNCH_FILE,
+    STAGING,
     STARTED_FILE,
     JobPlace,
     Mode,
     PreparedSubmission,
 )
 from nemo_runspec.execution.submission.packaging import PlacedCode, place_code
-from nemo_runspec.packaging.self_contained import CONFIG
 
-STAGING = ".submission"
 _JOBS = "job"
 _REQUEST = "request.json"
 _OF_TASK = '"${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}"'
@@ -62,11 +67,11 @@ def prepare_submission(
     """
     require_nemo_run()
     waiting = _scheduler_ids(after, profile)
-    slurm = _slurm(profile)
+    prepare = _prepare if isinstance(profile, SlurmProfile) else prepare_for_engine
     folder = folder.absolute()
     _make(folder)
     try:
-        prepared = _prepare(plan, slurm, mode, folder, (run_dir or folder).absolute())
+        prepared = prepare(plan, profile, mode, folder, (run_dir or folder).absolute())
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -74,7 +79,7 @@ def prepare_submission(
 
 
 def _prepare(
-    plan: RecipePlan, profile: SlurmProfile, mode: Mode, folder: Path, run_dir: Path
+    plan: RecipePlan, profile: Any, mode: Mode, folder: Path, run_dir: Path
 ) -> PreparedSubmission:
     place = _place(plan, profile, run_dir)
     save_configs(plan.job, plan.train, folder)
@@ -82,7 +87,7 @@ def _prepare(
     staging = folder / STAGING
     job = staging / "experiments" / place.title / place.experiment_id / place.title
     code = place_code(plan, job / CODE_FOLDER, folder, place, apart=profile.over_ssh)
-    request = _launch_request(plan, profile, place, environment, code.script)
+    request = launch_request(plan, profile, place, environment, code.script)
     launch_script = _with_mark(render_launch_script(request), place)
     (job / CODE_FOLDER / LAUNCH_FILE).write_text(launch_script, encoding="utf-8")
     rendered = _rendered_profile(plan, profile, environment, code)
@@ -101,12 +106,6 @@ def _prepare(
         mounts=profile.mounts,
         tree=code.tree,
     )
-
-
-def _slurm(profile: Profile) -> SlurmProfile:
-    if not isinstance(profile, SlurmProfile):
-        raise ExecutionError(f"Jobs of the executor {profile.executor!r} cannot be submitted.")
-    return profile
 
 
 def _scheduler_ids(after: Sequence[JobRecord], profile: Profile) -> tuple[str, ...]:
@@ -138,44 +137,6 @@ def _place(plan: RecipePlan, profile: SlurmProfile, run_dir: Path) -> JobPlace:
         stamp=run_dir.name,
         contained=image_of(plan, profile) is not None,
     )
-
-
-def image_of(plan: RecipePlan, profile: Profile) -> str | None:
-    """The container image of a job: the profile's, else the recipe's; empty means none."""
-    chosen = plan.recipe.image if profile.container_image is None else profile.container_image
-    return chosen or None
-
-
-def _launch_request(
-    plan: RecipePlan,
-    profile: SlurmProfile,
-    place: JobPlace,
-    environment: JobEnvironment,
-    script: str,
-) -> LaunchRequest:
-    code, workdir = PurePosixPath(place.seen_code_dir), plan.recipe.run.workdir
-    beside = PurePosixPath() if workdir is None else code
-    return LaunchRequest(
-        launch=plan.recipe.run.launch,
-        words=command_words(plan.recipe, script=str(beside / script), config=str(beside / CONFIG)),
-        workdir=workdir or str(code),
-        run_dir=place.seen_job_dir,
-        variables=environment.public,
-        secret_names=tuple(environment.secrets),
-        startup_commands=profile.startup_commands,
-        nodes=profile.nodes,
-        processes_per_node=processes_per_node(plan, profile),
-        executor=profile.executor,
-        ray_address=profile.ray_address,
-        gpus_per_node=profile.gpus_per_node or None,
-    )
-
-
-def processes_per_node(plan: RecipePlan, profile: SlurmProfile) -> int:
-    """How many processes of the script run on each machine."""
-    if profile.ntasks_per_node is not None:
-        return profile.ntasks_per_node
-    return max(1, profile.gpus_per_node) if plan.recipe.run.launch == "torchrun" else 1
 
 
 def _rendered_profile(
@@ -231,12 +192,13 @@ def _setup(place: JobPlace) -> str:
     file = f"{place.job_dir}/{EXIT_FILE}{_OF_TASK}"
     started = f"{place.job_dir}/{STARTED_FILE}{_OF_TASK}"
     judged = f"[ $code -ne 0 ] || [ -e {started} ] || code=1"
+    written = f"echo $code >{file}.new; mv {file}.new {file}"
     return "\n".join(
         (
             "{ set +vx; } 2>/dev/null",
             f"export NEMO_RUN_DIR={place.job_dir}",
             f"rm -f {file} {started}",
-            f"trap 'code=$?; {judged}; echo $code >{file}.new; mv {file}.new {file}; exit $code' EXIT",
+            f"trap 'code=$?; {judged}; {written}; exit $code' EXIT",
             "trap 'exit 143' TERM",
         )
     )

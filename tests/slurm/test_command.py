@@ -1,0 +1,200 @@
+"""Jobs that the `nemotron` command sends to a real Slurm: how they run, and how they end."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+from pathlib import Path
+
+import pytest
+from slurm_cluster import SlurmCluster
+from slurm_cluster.daemons import wait_until
+from slurm_commands import PROFILES, Workplace, make_workplace
+
+TRAIN = ("demo", "train")
+
+
+@pytest.fixture(params=PROFILES)
+def workplace(request: pytest.FixtureRequest, cluster: SlurmCluster, tmp_path: Path) -> Workplace:
+    """Somebody on the login node, and somebody who reaches it over ssh."""
+    return make_workplace(tmp_path, cluster, request.param)
+
+
+@pytest.fixture
+def place(cluster: SlurmCluster, tmp_path: Path) -> Workplace:
+    """Somebody who reaches the login node over ssh, for what does not depend on the way there."""
+    return make_workplace(tmp_path, cluster, "far")
+
+
+def test_an_attached_job_of_four_processes_tells_their_ranks_and_succeeds(
+    workplace: Workplace,
+) -> None:
+    done = workplace.run(*TRAIN, "run.env.nodes=2", "run.env.ntasks_per_node=2")
+
+    assert done.code == 0, done.out + done.err
+    ranks = sorted(re.findall(r"RANK=(\d) WORLD_SIZE=(\d) LOCAL_RANK=(\d) MASTER_ADDR=(\S+) "
+                              r"SLURMD_NODENAME=(\S+)", done.out))  # fmt: skip
+    first, second = sorted({rank[4] for rank in ranks})
+    master = ranks[0][3]
+    assert ranks == [
+        ("0", "4", "0", master, first),
+        ("1", "4", "1", master, first),
+        ("2", "4", "0", master, second),
+        ("3", "4", "1", master, second),
+    ]
+    assert done.out.count("ends with 0") == 4
+
+
+def test_a_failed_job_is_a_command_that_fails_with_its_code(workplace: Workplace) -> None:
+    done = workplace.run(*TRAIN, "code=7")
+
+    assert done.code == 7, done.out + done.err
+    assert "ends with 7" in done.out
+    assert "Step Failed" in done.out
+    assert "It ended with exit code 7." in done.out
+
+
+def test_a_detached_job_is_followed_later(workplace: Workplace) -> None:
+    gate = workplace.folder / "gate"
+    job = workplace.submit(*TRAIN, f"wait_for={gate}")
+    workplace.wait_for_output(job, "task None")
+    assert workplace.status(job)["state"] == "running"
+    assert workplace.cluster.show(job["scheduler_id"])["Partition"] == "batch"
+
+    gate.touch()
+    followed = workplace.nemotron("jobs", "logs", "-f", job["id"])
+    assert followed.code == 0, followed.err
+    assert "ends with 0" in followed.out
+    assert workplace.status(job) | {"reason": None} == {
+        **workplace.status(job),
+        "state": "succeeded",
+        "exit_code": 0,
+        "reason": None,
+    }
+    listed = workplace.nemotron("jobs", "ls", "--json").document
+    assert job["id"] in json.dumps(listed)
+
+
+def test_a_cancelled_job_was_cancelled(workplace: Workplace) -> None:
+    job = workplace.submit(*TRAIN, "wait_for=/never")
+    workplace.wait_for_output(job, "task None")
+    asked = workplace.nemotron("jobs", "cancel", job["id"])
+    assert asked.code == 0, asked.err
+
+    followed = workplace.nemotron("jobs", "logs", "-f", job["id"])
+    assert followed.code == 130, followed.out + followed.err
+    assert workplace.status(job)["state"] == "cancelled"
+    assert workplace.cluster.wait_for(job["scheduler_id"]) == "CANCELLED"
+
+
+def test_a_script_that_is_interrupted_leaves_its_job_alone(workplace: Workplace) -> None:
+    gate = workplace.folder / "gate"
+    command = workplace.start(*TRAIN, f"wait_for={gate}", "--run", workplace.profile)
+    with command:
+        assert wait_until(lambda: "task None" in workplace.said, 90), workplace.said
+        os.killpg(command.pid, signal.SIGINT)
+        assert command.wait(60) == 130, workplace.said
+    listed = workplace.nemotron("jobs", "status", "--json").document
+    assert listed["status"]["state"] == "running"
+    gate.touch()
+    assert workplace.nemotron("jobs", "logs", "-f").code == 0
+
+
+def test_a_job_that_is_out_of_time_says_so(place: Workplace) -> None:
+    job = place.submit(*TRAIN, "wait_for=/never")
+    place.wait_for_output(job, "task None")
+    place.cluster.expire(job["scheduler_id"])
+
+    followed = place.nemotron("jobs", "logs", "-f", job["id"])
+    assert followed.code == 124, followed.out + followed.err
+    assert place.status(job)["state"] == "timed_out"
+
+
+@pytest.mark.parametrize("way", ["requeued", "preempted"])
+def test_a_job_that_starts_again_reads_the_inputs_of_its_first_start(
+    workplace: Workplace, way: str
+) -> None:
+    cluster, gate = workplace.cluster, workplace.folder / "gate"
+    prep = ("demo", "data", "prep", "sft")
+    assert workplace.nemotron(*prep, "output_dir=output/first").code == 0
+    command = workplace.start(
+        *TRAIN, "-c", "pinned", f"wait_for={gate}", "--run", workplace.profile
+    )
+    with command:
+        assert wait_until(lambda: "attempt 0" in workplace.said, 90), workplace.said
+        job = workplace.nemotron("jobs", "status", "--json").document["job"]["scheduler_id"]
+        assert workplace.nemotron(*prep, "output_dir=output/second").code == 0
+        if way == "requeued":
+            cluster.requeue(job)
+        else:
+            cluster.preempt(job)
+        cluster.start_again(job)
+        assert wait_until(lambda: "attempt 1" in workplace.said, 60), workplace.said
+        gate.touch()
+        assert command.wait(60) == 0, workplace.said
+    data = re.findall(r"data (\S+) attempt (\d)", workplace.said)
+    assert [(Path(path).name, attempt) for path, attempt in data] == [
+        ("first", "0"),
+        ("first", "1"),
+    ]
+
+
+def test_the_tasks_of_an_array_end_as_the_worst_of_them(place: Workplace) -> None:
+    done = place.run(*TRAIN, "run.env.array=0-1", "code=${oc.decode:${oc.env:NOTHING,3}}")
+
+    assert done.code == 3, done.out + done.err
+    assert "task 0" in done.out
+    assert "task 1" in done.out
+
+
+def test_a_job_in_a_container_gets_what_pyxis_needs(workplace: Workplace) -> None:
+    workplace.cluster.add_image("nvcr.io/nvidia/nemo:25.07")
+    image = "run.env.container_image=nvcr.io/nvidia/nemo:25.07"
+    data = workplace.folder / "data"
+    data.mkdir()
+    (data / "given").touch()
+    job = workplace.submit(*TRAIN, image, f"run.env.mounts=[{data}:/data]", "wait_for=/data/given")
+
+    followed = workplace.nemotron("jobs", "logs", "-f", job["id"])
+    assert followed.code == 0, followed.out + followed.err
+    (container,) = workplace.cluster.containers(job["scheduler_id"])
+    assert container["image"] == "nvcr.io/nvidia/nemo:25.07"
+    assert container["workdir"] == "/nemo_run/code"
+    assert f"{job['job_dir']}:/nemo_run" in str(container["mounts"]).split(",")
+    assert f"{data}:/data" in str(container["mounts"]).split(",")
+
+
+def test_an_image_that_is_missing_is_a_failed_job(workplace: Workplace) -> None:
+    done = workplace.run(*TRAIN, "run.env.container_image=nvcr.io/nvidia/nothing:1")
+
+    assert done.code != 0, done.out + done.err
+    assert "pyxis: failed to import docker image: nvcr.io/nvidia/nothing:1" in done.out + done.err
+
+
+@pytest.mark.parametrize("code", [0, 5])
+def test_without_accounting_the_end_is_known_too(
+    cluster_without_accounting: SlurmCluster, tmp_path: Path, code: int
+) -> None:
+    workplace = make_workplace(tmp_path, cluster_without_accounting, "far")
+    done = workplace.run(*TRAIN, f"code={code}", "~run.env.account")
+
+    assert done.code == code, done.out + done.err
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("run.env.run_partition=nowhere", "nowhere"),
+        ("run.env.account=nobody", "nobody"),
+    ],
+)
+def test_what_slurm_refuses_is_an_error_that_names_it(
+    workplace: Workplace, override: str, message: str
+) -> None:
+    done = workplace.run(*TRAIN, override)
+
+    assert done.code == 1
+    assert message in done.err
+    assert "hint:" in done.err

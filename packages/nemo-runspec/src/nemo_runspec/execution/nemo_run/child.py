@@ -8,19 +8,22 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from nemo_runspec.errors import ExecutionError, MissingDependencyError
+from nemo_runspec.errors import ExecutionError, MissingDependencyError, NemotronError
+from nemo_runspec.execution.nemo_run.complaints import heard
 from nemo_runspec.execution.nemo_run.library import INSTALL
 from nemo_runspec.packaging.code.ssh.process import Finished, TooSlowError, run_bounded
 from nemo_runspec.redaction import redact_text
+from nemo_runspec.url_secrets import REDACTED
 
 RENDER = "nemo_runspec.execution.nemo_run.render"
+START = "nemo_runspec.execution.nemo_run.start"
 HOME_VARIABLE = "NEMORUN_HOME"
 _TIME_LIMIT_S = 300.0
 # Of this process's variables those go on that say where things are, and none with a secret.
 _KEPT = (
     *("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ"),
     *("LD_LIBRARY_PATH", "VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE"),
-    *("KUBECONFIG", "DOCKER_HOST"),
+    *("KUBECONFIG", "DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"),
 )
 
 
@@ -59,6 +62,7 @@ def run_with_nemo_run(
     Raises:
         MissingDependencyError: NeMo-Run is not installed.
         ExecutionError: It failed, or did not end in time.
+        NemotronError: What of ours failed in it.
     """
     require_nemo_run()
     own = {name: os.environ[name] for name in _KEPT if name in os.environ}
@@ -79,11 +83,21 @@ def run_with_nemo_run(
     return done
 
 
-def _failure(done: Finished, environment: Mapping[str, str]) -> ExecutionError:
+def _failure(done: Finished, environment: Mapping[str, str]) -> NemotronError:
+    own = heard(done.stderr)
+    if own is not None:
+        return own
     lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-    last = redact_text(lines[-1], environment).rstrip(".") if lines else f"exit code {done.code}"
+    last = _hidden(lines[-1], environment).rstrip(".") if lines else f"exit code {done.code}"
     error = ExecutionError(
         f"NeMo-Run could not do it: {last}.", hint="Add --debug to see all that it printed."
     )
-    error.add_note(redact_text(f"{done.stdout}\n{done.stderr}", environment))
+    error.add_note(_hidden(f"{done.stdout}\n{done.stderr}", environment))
     return error
+
+
+def _hidden(printed: str, environment: Mapping[str, str]) -> str:
+    """What was printed, without any value that the process was given."""
+    for value in sorted(filter(None, environment.values()), key=len, reverse=True):
+        printed = printed.replace(value, REDACTED)
+    return redact_text(printed)

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from nemo_runspec.execution.nemo_run.complaints import told
 from nemo_runspec.execution.nemo_run.executors import build_executor
 from nemo_runspec.execution.nemo_run.library import nemo_run
 from nemo_runspec.execution.nemo_run.request import RenderRequest, read_request
@@ -42,4 +43,6 @@ def open_experiment(run: Any, request: RenderRequest, home: Path) -> Any:
 
 
 if __name__ == "__main__":
-    render(read_request(Path(sys.argv[1]).read_text(encoding="utf-8")), Path(sys.argv[2]))
+    asked = read_request(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    with told():
+        render(asked, Path(sys.argv[2]))

@@ -24,6 +24,7 @@ class RenderRequest:
         tunnel_dir: The folder on the target that experiments lie in.
         launch: The path of the launch script, as the job sees it.
         setup: Lines of shell that run before it on the first machine.
+        secret_names: Variables whose values come in the environment of the process.
     """
 
     profile: Profile
@@ -34,6 +35,7 @@ class RenderRequest:
     tunnel_dir: str
     launch: str
     setup: str = ""
+    secret_names: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """Write the request as text."""
@@ -47,6 +49,7 @@ class RenderRequest:
 def read_request(text: str) -> RenderRequest:
     """Read a request that :meth:`RenderRequest.to_json` wrote."""
     content: dict[str, Any] = json.loads(text)
+    content["secret_names"] = tuple(content["secret_names"])
     return RenderRequest(**{**content, "profile": _profile(content["profile"])})
 
 

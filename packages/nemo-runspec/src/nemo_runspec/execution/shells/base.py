@@ -114,7 +114,7 @@ def failed(where: str, done: Finished) -> ExecutionError:
 
 def taken_folder(where: str, destination: str, done: Finished) -> ExecutionError | None:
     """The error for a folder that is there already; None where something else went wrong."""
-    if not re.search(r"Directory not empty|File exists|cannot overwrite", done.stderr):
+    if not re.search(r"\bmv: .*(?:Directory not empty|File exists|cannot overwrite)", done.stderr):
         return None
     return ExecutionError(
         f"{destination} is there already on {where}.",

@@ -8,8 +8,7 @@ import shutil
 from dataclasses import dataclass
 
 from nemo_runspec.execution.shells import ClusterShell, SshShell, open_shell
-from nemo_runspec.execution.submission.model import LAUNCH_FILE, PreparedSubmission
-from nemo_runspec.execution.submission.preparing import STAGING
+from nemo_runspec.execution.submission.model import LAUNCH_FILE, STAGING, PreparedSubmission
 from nemo_runspec.execution.submission.sending import send_all
 
 _FLAG = re.compile(r"^#SBATCH (--.+)$", re.MULTILINE)

@@ -11,7 +11,7 @@ from nemo_runspec.errors import ProfileError
 from nemo_runspec.execution.mounts import place_image, place_mounts
 from nemo_runspec.execution.profiles import SlurmProfile
 from nemo_runspec.execution.shells import ClusterShell
-from nemo_runspec.execution.submission.model import PreparedSubmission
+from nemo_runspec.execution.submission.model import PreparedSubmission, slurm_profile
 
 _HERE = "~/.cache/nemotron"
 _THERE = ".cache"
@@ -32,7 +32,7 @@ def place_container(prepared: PreparedSubmission, shell: ClusterShell) -> Prepar
         ExecutionError: git or enroot fails there.
         TransferError: The machine cannot be reached.
     """
-    profile = replace(prepared.profile, container_image=prepared.image)
+    profile = replace(slurm_profile(prepared), container_image=prepared.image)
     cache = cache_dir(profile)
     mounts = place_mounts(profile, shell, cache)
     image = place_image(profile, shell, cache)

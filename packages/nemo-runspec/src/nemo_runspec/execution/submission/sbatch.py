@@ -7,7 +7,7 @@ import shlex
 
 from nemo_runspec.errors import ExecutionError, TransferError
 from nemo_runspec.execution.shells import ClusterShell
-from nemo_runspec.execution.submission.model import INSIDE, PreparedSubmission
+from nemo_runspec.execution.submission.model import INSIDE, PreparedSubmission, slurm_profile
 from nemo_runspec.execution.submission.refusals import explain_refusal
 
 ID_FILE = "scheduler_id"
@@ -44,7 +44,10 @@ def hand_over(prepared: PreparedSubmission, shell: ClusterShell) -> str:
         raise _absent(prepared, shell.where, missing[1], missing[2])
     answer = _ANSWER.search(done.stdout)
     if done.code != 0 or answer is None:
-        profile, mode = prepared.profile, "run" if prepared.mode == "stage" else prepared.mode
+        profile, mode = (
+            slurm_profile(prepared),
+            "run" if prepared.mode == "stage" else prepared.mode,
+        )
         partition = profile.partition_for(mode)
         raise explain_refusal(profile, partition, shell.where, done.stderr or done.stdout)
     return answer[1]
@@ -118,7 +121,7 @@ def _found_after(error: TransferError, prepared: PreparedSubmission, shell: Clus
 
 
 def _sbatch(prepared: PreparedSubmission) -> str:
-    profile = prepared.profile
+    profile = slurm_profile(prepared)
     words = ["sbatch", "--parsable", "--export=ALL"]
     if prepared.after:
         words.append(f"--dependency={profile.dependency_type}:{':'.join(prepared.after)}")

@@ -1,0 +1,173 @@
+"""Jobs on engines that NeMo-Run starts them on: containers here, clouds, Kubernetes."""
+
+from __future__ import annotations
+
+import getpass
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from nemo_runspec.config import save_configs
+from nemo_runspec.errors import ExecutionError, ProfileError, UsageError
+from nemo_runspec.execution.environment import collect_environment
+from nemo_runspec.execution.jobs.record import JobRecord, write_record
+from nemo_runspec.execution.launching import render_launch_script
+from nemo_runspec.execution.nemo_run.child import START, run_with_nemo_run
+from nemo_runspec.execution.nemo_run.request import RenderRequest
+from nemo_runspec.execution.nemo_run.scrubbing import scrub
+from nemo_runspec.execution.plan import RecipePlan
+from nemo_runspec.execution.profiles import KubeflowProfile, KubeRayProfile, Profile
+from nemo_runspec.execution.submission.interruptions import not_now
+from nemo_runspec.execution.submission.launch import image_of, launch_request
+from nemo_runspec.execution.submission.model import (
+    CODE_FOLDER,
+    INSIDE,
+    LAUNCH_FILE,
+    JobPlace,
+    Mode,
+    PreparedSubmission,
+)
+from nemo_runspec.execution.submission.packaging import place_code
+from nemo_runspec.execution.submission.recording import record_of
+
+# NeMo-Run's own folder, in the run directory: a container of this machine sees a part of it.
+HOME = "nemo_run"
+_REQUEST = "request.json"
+_WORD = "nemotron-started: "
+_START_S = 3600.0
+
+
+def prepare_for_engine(
+    plan: RecipePlan, profile: Profile, mode: Mode, folder: Path, run_dir: Path
+) -> PreparedSubmission:
+    """Write all that the engine will be given.
+
+    Args:
+        plan: What is run.
+        profile: Where and with what.
+        mode: Attached or detached.
+        folder: The run directory, which stands.
+        run_dir: What it will be called.
+
+    Raises:
+        UsageError: The executor has no such mode, or jobs of this machine.
+        NemotronError: The profile lacks something, or the recipe cannot be packaged.
+    """
+    if profile.executor == "local":
+        raise UsageError("Jobs of this machine are not submitted; they are started.")
+    if mode == "stage":
+        raise UsageError(
+            f"Jobs of the executor {profile.executor!r} cannot be staged: there is no session to "
+            "start them in.",
+            hint="Use --run or --batch, or a profile of a Slurm cluster.",
+        )
+    place = _place(plan, profile, run_dir)
+    save_configs(plan.job, plan.train, folder)
+    environment = collect_environment(plan, profile)
+    home = folder / HOME
+    job = home / "experiments" / place.title / place.experiment_id / place.title
+    code = place_code(plan, job / CODE_FOLDER, folder, place, apart=False)
+    script = render_launch_script(launch_request(plan, profile, place, environment, code.script))
+    (job / CODE_FOLDER / LAUNCH_FILE).write_text(script, encoding="utf-8")
+    return PreparedSubmission(
+        plan=plan,
+        profile=profile,
+        mode=mode,
+        folder=folder,
+        place=place,
+        contents=job.parent,
+        script=script,
+        launch_script=script,
+        environment=environment,
+        image=image_of(plan, profile),
+        mounts=profile.mounts,
+    )
+
+
+def start_on_engine(prepared: PreparedSubmission) -> JobRecord:
+    """Let NeMo-Run start a prepared job, and write down what it is called.
+
+    Secrets go to the engine through its interface. What NeMo-Run saves of them is removed.
+
+    Args:
+        prepared: The job.
+
+    Raises:
+        ExecutionError: NeMo-Run or the engine refuses it.
+    """
+    home = prepared.folder / HOME
+    secrets = prepared.environment.secrets
+    with not_now():
+        try:
+            handle = _start(prepared, home)
+            record = record_of(prepared, handle)
+            write_record(record)
+        except BaseException:
+            shutil.rmtree(prepared.folder, ignore_errors=True)
+            raise
+        scrub(home, secrets.values())
+    return record
+
+
+def _start(prepared: PreparedSubmission, home: Path) -> str:
+    place, profile = prepared.place, prepared.profile
+    request = RenderRequest(
+        profile=replace(profile, container_image=prepared.image, env_vars={}, startup_commands=()),
+        mode="run" if prepared.mode == "stage" else prepared.mode,
+        title=place.title,
+        id=place.experiment_id,
+        task=place.title,
+        tunnel_dir=place.base,
+        launch=f"{place.seen_code_dir}/{LAUNCH_FILE}",
+        secret_names=tuple(prepared.environment.secrets),
+    )
+    file = prepared.folder / _REQUEST
+    file.write_text(request.to_json(), encoding="utf-8")
+    try:
+        done = run_with_nemo_run(
+            START, file, home, environment=prepared.environment.secrets, timeout_s=_START_S
+        )
+    finally:
+        file.unlink()
+    handles = [line for line in done.stdout.splitlines() if line.startswith(_WORD)]
+    if not handles:
+        raise ExecutionError(
+            f"NeMo-Run started the job on {profile.executor} and did not say what it is called.",
+            hint="Look for it in the engine's own console.",
+        )
+    return handles[-1].removeprefix(_WORD)
+
+
+def _place(plan: RecipePlan, profile: Profile, run_dir: Path) -> JobPlace:
+    place = JobPlace(
+        base=str(run_dir / HOME / "experiments"),
+        title=plan.recipe.name.replace("/", "-"),
+        stamp=run_dir.name,
+        contained=True,
+    )
+    return replace(place, inside=_inside(profile, place))
+
+
+def _inside(profile: Profile, place: JobPlace) -> str:
+    """Where its processes find the job's folder: on Kubernetes it is on a volume."""
+    user = getpass.getuser()
+    if isinstance(profile, KubeflowProfile):
+        if profile.workdir_pvc is None:
+            raise _without_volume(profile, "workdir_pvc")
+        volume = profile.workdir_pvc_path.rstrip("/")
+        return f"{volume}/{user}/{place.experiment_id}/{place.title}/code"
+    if isinstance(profile, KubeRayProfile):
+        if not profile.volume_mounts or not profile.volumes:
+            raise _without_volume(profile, "volumes' and 'volume_mounts")
+        mount: Any = profile.volume_mounts[0]
+        return f"{mount['mountPath'].rstrip('/')}/{user}/code/{place.experiment_id}/{place.title}"
+    return INSIDE
+
+
+def _without_volume(profile: Profile, keys: str) -> ProfileError:
+    return ProfileError(
+        f"The profile '{profile.name}' has no '{keys}': the job's code would not reach its pods.",
+        where=f"profile {profile.name}",
+        hint="Name a volume that the pods mount.",
+    )

@@ -1,0 +1,181 @@
+"""Jobs that NeMo-Run starts on an engine: what the engine is asked for, and what stays behind."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from slurm_recipes import KEY, NASTY, make_plan
+
+from nemo_runspec.errors import ExecutionError, NemotronError, ProfileError, UsageError
+from nemo_runspec.execution.jobs import read_record
+from nemo_runspec.execution.nemo_run.scrubbing import scrub
+from nemo_runspec.execution.profiles import read_profile
+from nemo_runspec.execution.submission import Mode, PreparedSubmission, prepare_submission, submit
+
+VARIABLES = """
+[lab.env_vars]
+lower_case = "as it is"
+NASTY = {nasty}
+DEMO_API_KEY = "${{oc.env:DEMO_API_KEY}}"
+"""
+
+
+class DockerHandler(BaseHTTPRequestHandler):
+    """As much of a Docker engine as starts a container: it answers, and remembers."""
+
+    created: ClassVar[list[dict[str, Any]]] = []
+    refusing: ClassVar[bool] = False
+
+    def do_GET(self) -> None:
+        if self.path.endswith("/networks") or "/networks?" in self.path:
+            self._answer([])
+        elif "/containers/" in self.path:
+            self._answer({"Id": "c0ffee", "State": {"Status": "running"}, "Config": {}})
+        else:
+            self._answer({"ApiVersion": "1.43", "MinAPIVersion": "1.24", "Id": "i", "Config": {}})
+
+    def do_POST(self) -> None:
+        content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if "/containers/create" in self.path:
+            if self.refusing:
+                self._answer({"message": f"no room for {KEY}"}, status=500)
+                return
+            self.created.append(json.loads(content))
+            self._answer({"Id": "c0ffee"}, status=201)
+        elif "/start" in self.path:
+            self._answer(None, status=204)
+        else:
+            self._answer({"Id": "n"}, status=201)
+
+    def _answer(self, content: object, *, status: int = 200) -> None:
+        body = b"" if content is None else json.dumps(content).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Say nothing."""
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[DockerHandler]]:
+    class Handler(DockerHandler):
+        created: ClassVar[list[dict[str, Any]]] = []
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{server.server_port}")
+        yield Handler
+        server.shutdown()
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DEMO_API_KEY", KEY)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+def prepare(folder: Path, *lines: str, mode: Mode = "batch") -> PreparedSubmission:
+    profile = "\n".join(["[lab]", *lines])
+    (folder / "env.toml").write_text(profile + VARIABLES.format(nasty=json.dumps(NASTY)))
+    plan = make_plan(folder)
+    chosen = read_profile(plan.job, plan.recipe, name="lab")
+    run_dir = folder / ".nemotron/runs/demo-train/one"
+    return prepare_submission(plan, chosen, mode=mode, folder=run_dir)
+
+
+DOCKER = ('executor = "docker"', 'container_image = "nemo:25"', 'startup_commands = ["umask 022"]')
+
+
+def test_a_container_is_started_and_nothing_that_is_kept_has_a_secret(
+    workplace: Path, engine: type[DockerHandler]
+) -> None:
+    prepared = prepare(workplace, *DOCKER)
+    record = submit(prepared)
+
+    [asked] = engine.created
+    assert f"DEMO_API_KEY={KEY}" in asked["Env"]
+    assert not [item for item in asked["Env"] if "NASTY" in item]
+    assert "bash /nemo_run/code/launch.sh" in " ".join(asked["Cmd"])
+    assert f"{record.job_dir}:/nemo_run" in asked["HostConfig"]["Binds"]
+    assert asked["Image"] == "nemo:25"
+    code = Path(record.job_dir, "code")
+    assert {"main.py", "config.yaml", "launch.sh"} <= {item.name for item in code.iterdir()}
+    assert "umask 022" in (code / "launch.sh").read_text()
+    assert read_record(prepared.folder) == record
+    assert record.scheduler_id is not None
+    assert record.scheduler_id.startswith("docker_persistent://nemo_run/demo-train")
+    assert scrub(workplace, [KEY]) == ()
+
+
+def test_an_engine_that_refuses_leaves_nothing_and_its_words_no_secret(
+    workplace: Path, engine: type[DockerHandler], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "refusing", True)
+    prepared = prepare(workplace, *DOCKER)
+
+    with pytest.raises(
+        ExecutionError, match=r"NeMo-Run could not do it: .*no room for \*\*\*"
+    ) as caught:
+        submit(prepared)
+
+    assert KEY not in "".join(caught.value.__notes__)
+    assert not prepared.folder.exists()
+
+
+def test_no_engine_at_all(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+
+    with pytest.raises(ExecutionError, match=r"NeMo-Run could not do it: .*Connection refused"):
+        submit(prepare(workplace, *DOCKER))
+
+
+def test_what_a_profile_lacks_is_said_as_our_own_error(workplace: Path) -> None:
+    lines = ('executor = "lepton"', 'container_image = "nemo:25"', 'nemo_run_dir = "/mnt/x"')
+
+    with pytest.raises(ProfileError, match="has no 'node_group', which lepton needs"):
+        submit(prepare(workplace, *lines))
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (('executor = "kubeflow"', 'image = "nemo"'), "has no 'workdir_pvc'"),
+        (('executor = "kuberay"', 'image = "nemo"'), "has no 'volumes' and 'volume_mounts'"),
+    ],
+)
+def test_code_that_would_not_reach_its_pods(
+    workplace: Path, lines: tuple[str, ...], told: str
+) -> None:
+    with pytest.raises(ProfileError, match=told):
+        prepare(workplace, *lines)
+
+
+def test_paths_are_those_of_the_volume_on_kubernetes(workplace: Path) -> None:
+    lines = ('executor = "kubeflow"', 'image = "nemo"', 'workdir_pvc = "jobs"')
+    prepared = prepare(workplace, *lines)
+
+    place = prepared.place.seen_code_dir
+    assert place.startswith("/nemo_run/")
+    assert place.endswith("/demo-train_one/demo-train/code/code")
+    assert f"cd {place}" in prepared.launch_script
+
+
+def test_a_container_cannot_be_staged(workplace: Path) -> None:
+    with pytest.raises(UsageError, match="Jobs of the executor 'docker' cannot be staged"):
+        prepare(workplace, *DOCKER, mode="stage")
+
+
+def test_jobs_of_this_machine_are_not_submitted(workplace: Path) -> None:
+    with pytest.raises(NemotronError, match="Jobs of this machine are not submitted"):
+        prepare(workplace, 'executor = "local"')

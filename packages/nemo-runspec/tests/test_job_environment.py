@@ -186,6 +186,36 @@ def test_secrets_are_told_from_what_may_be_written(
     assert not [text for text in texts if "abcd-efgh" in text or TOKEN in text]
 
 
+@pytest.mark.parametrize(
+    ("name", "written", "shown"),
+    [
+        ("DATA_TOKEN", "'plain words'", "***"),
+        ("sort_key", "abc", "***"),
+        ("ANY", "${oc.env:DATA_TOKEN}", "***"),
+        ("TOKENIZERS_PARALLELISM", "'false'", "false"),
+        ("KEY_FILE", "/home/me/key", "/home/me/key"),
+        ("GOOGLE_APPLICATION_CREDENTIALS", "/home/me/key", "/home/me/key"),
+    ],
+)
+def test_a_variable_is_a_secret_sooner_than_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, written: str, shown: str
+) -> None:
+    monkeypatch.setenv("DATA_TOKEN", "dt_0123456789")
+
+    found = collect(plan(tmp_path, f"+run.env.env_vars.{name}={written}"), {})
+
+    assert (name in found.secrets) is (shown == "***")
+    assert next(row.value for row in found.rows() if row.name == name) == shown
+
+
+def test_what_was_overruled_is_hidden_as_well(tmp_path: Path, home: dict[str, str]) -> None:
+    env = '[here]\nexecutor = "local"\nenv_vars = {DATA_TOKEN = "dt_0123456789"}\n'
+
+    found = collect(plan(tmp_path, "run.env.env_vars.DATA_TOKEN=other", env=env), home)
+
+    assert "dt_0123456789" not in json.dumps(_rows(found))
+
+
 def _rows(environment: JobEnvironment) -> list[dict[str, object]]:
     return [row.as_dict() for row in environment.rows()]
 

@@ -10,12 +10,12 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from nemo_runspec.env_toml import load_env_profile, load_env_toml
-from nemo_runspec.execution.environment.collecting import check_variables
+from nemo_runspec.execution.environment.collecting import check_variables, is_secret
 from nemo_runspec.execution.environment.huggingface import find_huggingface
 from nemo_runspec.execution.environment.names import OWN_NAMES
 from nemo_runspec.execution.environment.wandb import find_wandb
 from nemo_runspec.execution.profiles import Profile
-from nemo_runspec.redaction import is_secret_key
+from nemo_runspec.redaction import known_secrets
 from nemo_runspec.url_secrets import REDACTED
 
 _KEY = "env_vars"
@@ -25,10 +25,13 @@ class BuiltVariables(dict[str, str]):
     """Variables for a container, whose texts leave the secrets out."""
 
     def __repr__(self) -> str:
-        shown = {name: REDACTED if is_secret_key(name) else self[name] for name in self}
+        shown = {name: REDACTED if self._hides(name) else self[name] for name in self}
         return f"{type(self).__name__}({shown})"
 
     __str__ = __repr__
+
+    def _hides(self, name: str) -> bool:
+        return is_secret(name, None, self[name], known_secrets())
 
 
 def build_env_vars(

@@ -15,13 +15,20 @@ from nemo_runspec.errors import ConfigError
 from nemo_runspec.execution.environment.huggingface import find_huggingface
 from nemo_runspec.execution.environment.layers import SECTION, Layer, read_layers
 from nemo_runspec.execution.environment.model import JobEnvironment, JobVariable, Overruled
-from nemo_runspec.execution.environment.names import OWN_NAMES, check_name, check_value
+from nemo_runspec.execution.environment.names import (
+    OWN_NAMES,
+    check_name,
+    check_value,
+    is_secret_name,
+)
 from nemo_runspec.execution.environment.wandb import as_variables, find_wandb
 from nemo_runspec.execution.plan import RecipePlan
 from nemo_runspec.execution.profiles import Profile
-from nemo_runspec.redaction import is_secret_key, known_secrets, redact_value
+from nemo_runspec.redaction import known_secrets, redact_value
+from nemo_runspec.url_secrets import REDACTED
 
 _KEY = ".".join(SECTION)
+_PATH_BEGINNINGS = ("/", "~", ".")
 _FROM_ENVIRONMENT = re.compile(r"\$\{\s*oc\.env\s*:\s*([^,}\s]+)")
 
 
@@ -106,8 +113,10 @@ def is_secret(name: str, raw: Any, value: str, known: list[str]) -> bool:
         known: Values that are secrets.
     """
     origins = _FROM_ENVIRONMENT.findall(raw) if isinstance(raw, str) else []
+    if any(map(is_secret_name, origins)):
+        return True
     shown: object = redact_value((name,), value, known)
-    return shown != value or any(map(is_secret_key, origins))
+    return shown != value or (is_secret_name(name) and not value.startswith(_PATH_BEGINNINGS))
 
 
 def _as_written(plan: RecipePlan, profile: Profile) -> EnvProfile | None:
@@ -182,12 +191,20 @@ def _losers(layers: Iterable[Layer], known: list[str]) -> list[Overruled]:
     settled: set[str] = set(OWN_NAMES)
     for layer in layers:
         losers += [
-            Overruled(name, layer.source, str(redact_value((name,), value, known)))
+            Overruled(name, layer.source, _shown(name, value, known))
             for name, value in layer.table.items()
             if name in settled
         ]
         settled |= set(layer.table)
     return losers
+
+
+def _shown(name: str, written: Any, known: list[str]) -> str:
+    """What stands in a layer, as it may be shown; a reference is no secret."""
+    text = str(redact_value((name,), written, known))
+    if text == str(written) and "${" not in text and is_secret(name, written, text, known):
+        return REDACTED
+    return text
 
 
 def _unused(

@@ -299,6 +299,7 @@ def test_the_rest_of_a_chain_can_be_shown_first(toy: Path, nemotron: Callable) -
     assert "toy-pretrain-model:latest → what pretrain makes" in done.out
     assert "stage1_sft/train.py" in done.out
     assert "stage1_sft/data_prep.py" not in done.out
+    assert "before:    exit code 1. The stage is broken.\n" in done.out
     assert before[0] == records(toy)
 
 
@@ -651,6 +652,23 @@ def test_a_job_survives_the_command_that_was_killed(here: Path, nemotron: Callab
     assert (done.code, jobs(here)[1]) == (0, before)
     assert set(states(records(here)[0]).values()) == {"succeeded"}
     assert made(here) == "sft-data+pretrain-data+pretrain+sft"
+
+
+def test_a_job_is_found_whose_command_was_killed_right_after_it_submitted_it(
+    here: Path, nemotron: Callable
+) -> None:
+    chain = start(here, *PIPE, "--run", "here", f"pretrain:work.wait_for={here}/gate")
+    wait_for(lambda: records(here) and jobs(here)[1])
+    os.kill(chain.pid, signal.SIGKILL)
+    chain.wait()
+    before = jobs(here)[1]
+    (file,) = here.glob(".nemotron/pipes/toy/*/pipe.json")
+    content = json.loads(file.read_text())
+    content["stages"][1]["job"] = None
+    file.write_text(json.dumps(content))
+    (here / "gate").touch()
+    done = nemotron(*PIPE, "--resume", "--quiet")
+    assert (done.code, jobs(here)[1]) == (0, before)
 
 
 def test_a_cancelled_job_stops_the_chain(here: Path, nemotron: Callable) -> None:

@@ -8,11 +8,19 @@ from pathlib import Path
 
 from nemo_runspec.execution.jobs.backends import Backends
 from nemo_runspec.execution.jobs.ended import ask_once
-from nemo_runspec.execution.jobs.record import read_record
+from nemo_runspec.execution.jobs.record import RECORD_FILE, read_record
 from nemo_runspec.execution.jobs.status import JobStatus
 from nemo_runspec.execution.pipeline.handover import handed_on, nothing_made
 from nemo_runspec.execution.pipeline.model import Chain, Stage
-from nemo_runspec.execution.pipeline.record import LIVE, PipeRecord, StageRecord, utc_now
+from nemo_runspec.execution.pipeline.record import (
+    LIVE,
+    PipeRecord,
+    StageRecord,
+    StageState,
+    utc_now,
+)
+
+_MAY_HAVE_A_JOB: frozenset[StageState] = frozenset({"waiting", "running"})
 
 
 def refresh(record: PipeRecord, chain: Chain) -> PipeRecord:
@@ -34,6 +42,18 @@ def refresh(record: PipeRecord, chain: Chain) -> PipeRecord:
     return replace(record, stages=known)
 
 
+def with_found_jobs(record: PipeRecord) -> PipeRecord:
+    """Find the jobs of a command that was killed right after it submitted them.
+
+    A stage's run directory is written down before its job is submitted, and the job's record lies
+    in it from then on.
+
+    Args:
+        record: What was written down.
+    """
+    return replace(record, stages=tuple(_found(each) for each in record.stages))
+
+
 def cancel_jobs(stages: Sequence[StageRecord]) -> None:
     """Cancel jobs that wait for what will not come.
 
@@ -47,6 +67,15 @@ def cancel_jobs(stages: Sequence[StageRecord]) -> None:
         for stage in stages:
             job = read_record(Path(str(stage.run_dir)))
             backends.of(job).cancel(job)
+
+
+def _found(stage: StageRecord) -> StageRecord:
+    if stage.job is not None or stage.run_dir is None or stage.state not in _MAY_HAVE_A_JOB:
+        return stage
+    folder = Path(stage.run_dir)
+    if not (folder / RECORD_FILE).is_file():
+        return stage
+    return replace(stage, state="submitted", job=read_record(folder).id)
 
 
 def _asked(

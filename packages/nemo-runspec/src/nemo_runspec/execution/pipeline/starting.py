@@ -22,7 +22,7 @@ from nemo_runspec.execution.pipeline.record import (
     StageRecord,
     new_pipe_folder,
 )
-from nemo_runspec.execution.pipeline.refreshing import refresh
+from nemo_runspec.execution.pipeline.refreshing import refresh, with_found_jobs
 
 
 def start_pipe(request: ChainRequest, mode: PipeMode = "local") -> tuple[PlannedPipe, PipeFile]:
@@ -73,7 +73,7 @@ def continue_pipe(file: PipeFile, request: ChainRequest, mode: PipeMode) -> Cont
             is gone, artifacts would be recorded elsewhere.
         NemotronError: A stage cannot be planned.
     """
-    record = file.record
+    record = with_found_jobs(file.record)
     _refuse_running(record)
     whole = replace(
         request,

@@ -59,12 +59,17 @@ def profile_of(plan: RecipePlan) -> Profile:
 
 
 def submit_stage(
-    planned: PlannedStage, *, environ: Mapping[str, str] | None = None
+    planned: PlannedStage,
+    note: Callable[[Path, str | None], None],
+    *,
+    environ: Mapping[str, str] | None = None,
 ) -> SubmittedStage:
     """Submit one stage whose inputs are there.
 
     Args:
         planned: The stage.
+        note: Called with the run directory before the job is submitted, and again with the job's
+            id: whoever is killed in between leaves a job that can be found.
         environ: The environment of a job on this machine; by default this process's own.
 
     Raises:
@@ -73,12 +78,16 @@ def submit_stage(
     profile = profile_of(planned.plan)
     if profile.executor == _HERE:
         run = prepare_run(planned.plan)
-        return SubmittedStage(
-            planned, profile, submit_locally(run, profile, mode="run", environ=environ)
-        )
-    from nemo_runspec.execution.submission import submit
+        note(run.run_dir, None)
+        job = submit_locally(run, profile, mode="run", environ=environ)
+    else:
+        from nemo_runspec.execution.submission import submit
 
-    return SubmittedStage(planned, profile, submit(_prepared(planned, profile, "run")))
+        prepared = _prepared(planned, profile, "run")
+        note(prepared.folder, None)
+        job = submit(prepared)
+    note(job.run_dir, job.id)
+    return SubmittedStage(planned, profile, job)
 
 
 def submit_pipe(
@@ -111,6 +120,7 @@ def submit_pipe(
             each, job = prepared[0]
             after = (jobs[name].scheduler_id for name in sorted(each.stage.sources & jobs.keys()))
             numbers = tuple(number for number in after if number is not None)
+            file.update(each.stage.name, run_dir=str(job.folder), job=None)
             record = _submit(replace(job, after=numbers), shells)
             prepared.pop(0)
             jobs[each.stage.name] = record

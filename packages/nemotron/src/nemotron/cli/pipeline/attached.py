@@ -53,8 +53,7 @@ class AttachedRunner:
     def run(self, planned: PlannedStage, note: Callable[[Path, str | None], None]) -> StageEnd:
         """Submit a stage, and wait for its end."""
         with self._app.waiting(f"Submitting {planned.stage.name} to {planned.plan.profile}"):
-            submitted = submit_stage(planned, environ=self._environ)
-        note(submitted.job.run_dir, submitted.job.id)
+            submitted = submit_stage(planned, note, environ=self._environ)
         self._observer.submitted(submitted)
         return self._follow(submitted.job)
 

@@ -29,6 +29,8 @@ def _stage_tree(stage: Stage, record: StageRecord) -> Tree:
         return {**tree, "done": record.artifact or "it has run"}
     if record.state in LIVE and record.job is not None:
         return {**tree, record.state: f"as {record.job}"}
+    if record.exit_code is not None:
+        tree["before"] = f"exit code {record.exit_code}. {record.reason or ''}".rstrip()
     tree |= {f"run.{item.key}": _shown_input(item) for item in record.inputs}
     tree |= {f"run.{key}": "not set in this configuration" for key in stage.unset}
     kind = stage.recipe.artifacts.writes

@@ -67,6 +67,17 @@ def logs(record: JobRecord) -> list[str]:
     return [log.read_text() for log in Path("/").glob(record.log_pattern[1:])]
 
 
+def test_code_and_job_go_over_one_connection(cluster: SlurmCluster, workplace: Path) -> None:
+    prepared = prepare(workplace, packager="code")
+    before = cluster.ssh.connections
+    record = submit(prepared)
+
+    assert cluster.ssh.connections == before + 1
+    assert ended(cluster, record) == "COMPLETED"
+    code = Path(record.job_dir, "code/code")
+    assert code.readlink().parent == workplace.parent / "far/.code/trees"
+
+
 @on_both_ways
 @pytest.mark.parametrize("packager", ["self_contained", "code", "none"])
 def test_a_job_runs_with_its_configuration_and_its_variables(

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -88,6 +89,15 @@ class SshShell:
         taken = taken_folder(self.where, destination, done)
         raise taken or explain(self.target, done.stderr, task=task)
 
+    def through(self, root: str) -> SshTarget:
+        """Name a folder of the machine, for a transfer that goes over this shell's connection.
+
+        Args:
+            root: The folder there.
+        """
+        shared = ("ControlMaster=no", f"ControlPath={self._connected().socket}")
+        return replace(self.target, root=root, options=(*shared, *self.target.options))
+
     def close(self) -> None:
         """End the connection; a later call makes a new one."""
         if self._connection is not None:
@@ -120,11 +130,11 @@ class _Connection:
 
     def __init__(self, target: SshTarget) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="nemotron-ssh-", dir=_socket_parent())
-        socket = str(Path(self._folder.name) / "s")
+        self.socket = str(Path(self._folder.name) / "s")
         self._complaints = (Path(self._folder.name) / "complaints").open("w+b")
-        self.words = [*target.ssh, "-o", "ControlMaster=no", "-S", socket]
+        self.words = [*target.ssh, "-o", "ControlMaster=no", "-S", self.socket]
         try:
-            self._process = _start(target, socket, self._complaints)
+            self._process = _start(target, self.socket, self._complaints)
         except BaseException:
             self._clean()
             raise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import replace
 from pathlib import PurePosixPath
 
 from nemo_runspec.errors import ExecutionError, TransferError
@@ -57,7 +56,7 @@ def take_away(prepared: PreparedSubmission, shell: ClusterShell, error: BaseExce
 
 
 def _send_tree(tree: SentTree, shell: SshShell) -> None:
-    sent = tree.packager.send(tree.source, replace(shell.target, root=tree.root))
+    sent = tree.packager.send(tree.source, shell.through(tree.root))
     if sent.digest != tree.digest:
         raise ExecutionError(
             "The code changed while the job was prepared.",

@@ -26,13 +26,14 @@ import wandb
 from nemotron_kit_wandb import add_run_tags
 track()
 run = init_wandb_from_env(job_type="training")
-run.define_metric("best", summary="max")
+run.define_metric("best", summary="max", step_metric="epoch")
 run.config.update({"lr": 1})
 run.log({"loss": 4.0, "best": 7, "parts": {"a": 1, "b": 2}})
 run.log({"loss": 3.0, "best": 9})
 note("first")
 wait()
 add_run_tags(["late"])
+record("model", 1, ModelArtifact)
 run.config.update({"lr": 2, "seed": 7}, allow_val_change=True)
 run.log({"loss": float("nan"), "best": 8, "page": wandb.Html("<p>here</p>", inject=False)})
 for step in range(10, 300):
@@ -81,6 +82,13 @@ def run_on(server, run_id="train"):
     return run
 
 
+def defined(run):
+    """The definitions of metrics, whose order is another each time: name, step, and the rest."""
+    metrics = run.raw_config["_wandb"]["value"]["m"]
+    named = [{**item, "5": metrics[item["5"] - 1]["1"] if "5" in item else ""} for item in metrics]
+    return sorted(named, key=lambda item: item["1"])
+
+
 @pytest.fixture
 def calm(server, tmp_path):
     """What the server is told of an undisturbed job; it has forgotten it."""
@@ -90,10 +98,11 @@ def calm(server, tmp_path):
         job.go_on()
     job.end()
     seen, run = comparable(server), run_on(server)
-    metrics = run.raw_config["_wandb"]["value"]["m"]
+    metrics = defined(run)
     server.state.projects.clear()
-    shutil.rmtree(tmp_path / ".nemotron")
-    shutil.rmtree(tmp_path / "wandb_dir")
+    server.state.blobs.clear()
+    for name in (".nemotron", "store", "out", "wandb_dir"):
+        shutil.rmtree(tmp_path / name)
     return seen, metrics, set(run.files)
 
 
@@ -108,14 +117,14 @@ def test_everything_is_told_as_if_nothing_had_happened(server, tmp_path, calm):
     job = disturbed(server, tmp_path)
     assert len(run_on(server).history) == 2
     server.up()
-    assert synced(job) == [("run train", None)]
+    assert synced(job) == [("run train", None), ("model:v1", None)]
     run = run_on(server)
     assert steps(server) == [0, 1, 2, *range(10, 300), 1000]
     assert plain(comparable(server)) == plain(seen)
     (told,) = comparable(server).runs.values()
     assert (told.state, told.exit_code, told.tags) == ("failed", 3, ("late",))
     assert told.summary["best"] == {"max": 9}
-    assert run.raw_config["_wandb"]["value"]["m"] == metrics
+    assert defined(run) == metrics
     page = next(name for name in files if name.startswith("media/html/page_2"))
     assert run.files[page] == b"<p>here</p>"
     assert synced(job) == []

@@ -25,6 +25,7 @@ from nemotron_kit_wandb.reach import Attendance, attended
 from nemotron_kit_wandb.records import RunIdentity, WandbRecord
 from nemotron_kit_wandb.replaying import replay
 from nemotron_kit_wandb.runs import add_tags
+from nemotron_kit_wandb.shown import Shown
 
 if TYPE_CHECKING:
     from wandb import Api, Run
@@ -209,7 +210,8 @@ class ResumedRuns:
             init_timeout=_ASK_S,
         )
         made_anew: dict[str, Any] = {} if exists else _described(identity)
-        return _attended(
+        shown = self._shown(identity) if exists else Shown()
+        run = _attended(
             lambda: wandb.init(
                 id=identity.id,
                 project=identity.project,
@@ -223,6 +225,17 @@ class ResumedRuns:
             ),
             f"open the run {identity.id}",
         )
+        _attended(lambda: shown.show_again(run), f"show the metrics of {identity.id}")
+        return run
+
+    def _shown(self, identity: RunIdentity) -> Shown:
+        import wandb
+
+        def ask() -> Shown:
+            # Another time than before: the client keeps what it was told.
+            return Shown.of(wandb.Api(timeout=_ASK_S).run(path_of(identity)))
+
+        return self._found(ask, f"show the metrics of {identity.id}") or Shown()
 
 
 def _tell(

@@ -89,8 +89,8 @@ class Toy:
 
     @property
     def record(self) -> dict[str, Any]:
-        """The record of the only chain."""
-        (file,) = self.folder.glob(".nemotron/pipes/toy/*/pipe.json")
+        """The record of the latest chain."""
+        *_, file = sorted(self.folder.glob(".nemotron/pipes/toy/*/pipe.json"))
         found: dict[str, Any] = json.loads(file.read_text())
         return found
 
@@ -256,6 +256,11 @@ def test_a_dry_run_shows_the_scripts_and_a_refused_stage_leaves_those_before_it(
     assert out.count("#SBATCH --account=research") == 2
     assert "#SBATCH --partition=nowhere" in out
     assert not (toy.folder / ".nemotron").exists()
+    code, _, err = nemotron(*words, "pretrain:run.env.remote_job_dir='/a b'")
+    assert code == 2
+    assert "'/a b' cannot be a folder of jobs" in err
+    assert not list(toy.folder.glob(".nemotron/runs/*/*"))
+    assert cluster.run("squeue", "--noheader") == ""
     code, out, err = nemotron(*refused)
     assert code == 1
     assert "nowhere" in err

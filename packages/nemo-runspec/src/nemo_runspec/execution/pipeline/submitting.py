@@ -183,15 +183,18 @@ _Prepared = list[tuple[PlannedStage, "PreparedSubmission"]]
 
 def _prepare_all(stages: Sequence[PlannedStage]) -> _Prepared:
     """Prepare all stages or none; each waits mostly for a NeMo-Run that starts."""
-    with ThreadPoolExecutor(min(_AT_ONCE, os.cpu_count() or 1)) as pool:
-        jobs = [pool.submit(_prepared, each, profile_of(each.plan), "batch") for each in stages]
+    pool = ThreadPoolExecutor(min(_AT_ONCE, os.cpu_count() or 1))
+    jobs = [pool.submit(_prepared, each, profile_of(each.plan), "batch") for each in stages]
     try:
         return [(each, job.result()) for each, job in zip(stages, jobs, strict=True)]
     except BaseException:
-        for job in jobs:
-            if job.exception() is None:
-                shutil.rmtree(job.result().folder, ignore_errors=True)
+        pool.shutdown(cancel_futures=True)
+        ended = (job for job in jobs if not job.cancelled() and job.exception() is None)
+        for job in ended:
+            shutil.rmtree(job.result().folder, ignore_errors=True)
         raise
+    finally:
+        pool.shutdown()
 
 
 def _prepared(

@@ -184,10 +184,36 @@ def test_a_save_directory_without_iterations_is_told_and_training_goes_on(
 ):
     module = sys.modules["megatron.bridge.training.checkpointing"]
     monkeypatch.setattr(module, "write_tracker", lambda *_: None)
+    monkeypatch.setattr(module, "write_config", lambda *_: None)
     hooks = training_hooks(bridge.pretrain, tracking)
     bridge.pretrain(bridge.config(iterations=2), nothing, **hooks)
     assert "has no latest_checkpointed_iteration.txt" in caplog.text
     assert steps(tracking) == []
+
+
+def test_a_tracker_file_that_is_seen_late_costs_no_record(bridge, tracking, monkeypatch):
+    """On a network file system the last rank may see for a while what was there before."""
+    module = sys.modules["megatron.bridge.training.checkpointing"]
+    write = module.write_tracker
+
+    def seldom(save_dir, checkpoint, iteration):
+        if iteration != 4:
+            write(save_dir, checkpoint, iteration)
+
+    monkeypatch.setattr(module, "write_tracker", seldom)
+    hooks = training_hooks(bridge.pretrain, tracking)
+    bridge.pretrain(bridge.config(iterations=6), nothing, **hooks)
+    assert steps(tracking) == [2, 4, 6]
+
+
+def test_ranks_that_are_no_numbers_cost_no_step(bridge, tracking, monkeypatch, caplog):
+    hooks = training_hooks(bridge.pretrain, tracking)
+    monkeypatch.setattr(sys.modules["megatron.bridge.training.checkpointing"], "get_rank_safe", int)
+    monkeypatch.setattr(sys.modules["megatron.bridge.training.checkpointing"], "is_last_rank", int)
+    monkeypatch.setenv("RANK", "first")
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    bridge.pretrain(bridge.config(), nothing, **hooks)
+    assert "RANK is 'first', which is no number" in caplog.text
 
 
 @pytest.mark.parametrize("text", ["", "two", "²", "iter_0000002"])

@@ -30,7 +30,7 @@ from nemotron_kit_megatron.patches import (
     said_once,
 )
 from nemotron_kit_megatron.ranks import is_last_rank
-from nemotron_kit_megatron.saves import TRACKER_FILE, LatestSave, read_latest
+from nemotron_kit_megatron.saves import TRACKER_FILE, LatestSave, read_latest, read_written
 from nemotron_kit_megatron.versions import find_module, refuse_missing
 
 logger = logging.getLogger(__name__)
@@ -64,39 +64,49 @@ class TrainingCallback:
         """Tell the backends that training starts, in the run that the framework has by now."""
         self._guarded(self._start, context)
 
-    def on_train_end(self, _context: Any) -> None:
+    def on_train_end(self, context: Any) -> None:
         """Withdraw the versions of checkpoints that were deleted since the last save."""
-        if is_last_rank():
-            self._recorder.sweep(reason=PRUNED)
+        self._guarded(self._end, context)
 
     def _start(self, context: Any) -> None:
         save_dir = _save_dir(context)
         self._latest = None if save_dir is None else read_latest(save_dir)
         self._recorder.training_started()
 
+    def _end(self, _context: Any) -> None:
+        self._recorder.sweep(reason=PRUNED)
+
     def _save(self, context: Any) -> None:
         save_dir = _save_dir(context)
         if save_dir is None:
             return
+        saved = self._new(context, save_dir)
+        if saved is None:
+            said_once(self._recorder)
+            return
+        self._recorder.emit(checkpoint_saved(saved.path, save_dir, saved.iteration))
+        self._recorder.sweep(reason=PRUNED)
+
+    def _new(self, context: Any, save_dir: Path) -> LatestSave | None:
+        """What was saved there since the last event; None where it was saved elsewhere."""
         latest = read_latest(save_dir)
-        if latest is None and not _keeps_some_for_restarts(context):
+        if latest is not None and latest != self._latest:
+            self._latest = latest
+            return latest
+        # A file that the first rank wrote may be seen here later, on a network file system.
+        written = read_written(save_dir, int(context.state.train_state.step))
+        if written is None and latest is None and not _keeps_some_for_restarts(context):
             raise ArtifactError(
                 f"A checkpoint was saved, and the save directory has no {TRACKER_FILE}.",
                 where=str(save_dir),
                 hint="It is not recorded; import it with 'nemotron artifacts import model'.",
             )
-        if latest is None or latest == self._latest:
-            said_once(self._recorder)
-            return
-        self._latest = latest
-        self._recorder.emit(checkpoint_saved(latest.path, save_dir, latest.iteration))
-        self._recorder.sweep(reason=PRUNED)
+        return written
 
     def _guarded(self, handle: Callable[[Any], None], context: Any) -> None:
-        if not is_last_rank():
-            return
         try:
-            handle(context)
+            if is_last_rank():
+                handle(context)
         except Exception:  # whatever goes wrong here, training goes on
             logger.exception("An event of Megatron-Bridge was not recorded; training goes on.")
 

@@ -17,7 +17,7 @@ from nemotron_kit_megatron.versions import WORKS, described, refuse_missing
 
 logger = logging.getLogger(__name__)
 
-PRUNED = "Megatron-Bridge deleted the checkpoint (checkpoint.most_recent_k)."
+PRUNED = "Its checkpoint was deleted while the job ran (checkpoint.most_recent_k deletes old ones)."
 
 # No checkpoint has this path: what is said of all of them is claimed under it.
 _FOR_RESTARTS = Path("non_persistent")

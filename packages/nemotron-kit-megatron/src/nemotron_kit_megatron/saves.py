@@ -63,6 +63,20 @@ def read_latest(save_dir: Path) -> LatestSave | None:
     return LatestSave(save_dir / f"iter_{iteration:07d}", iteration, written_ns)
 
 
+def read_written(save_dir: Path, iteration: int) -> LatestSave | None:
+    """Look at one iteration's own directory, whatever the save directory names as its last.
+
+    Args:
+        save_dir: The directory that holds all iterations.
+        iteration: The step.
+
+    Returns:
+        The checkpoint; None where it is not there, or not whole: its configuration comes last.
+    """
+    path = save_dir / f"iter_{iteration:07d}"
+    return LatestSave(path, iteration, 0) if (path / _CONFIG_FILE).is_file() else None
+
+
 def is_for_restart(save_dir: Path, checkpoint: Path) -> bool:
     """Tell whether a checkpoint is kept only until the next one is there.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any
@@ -30,6 +31,8 @@ def is_installed() -> bool:
 
 def has_module(name: str) -> bool:
     """Tell whether a module is there, importing no more than the packages that hold it."""
+    if name in sys.modules:
+        return sys.modules[name] is not None
     try:
         return find_spec(name) is not None
     except (ModuleNotFoundError, ValueError):

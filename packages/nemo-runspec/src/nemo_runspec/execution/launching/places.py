@@ -59,7 +59,8 @@ def coordination(name: str) -> str:
     Args:
         name: What lies there.
     """
-    start = "${SLURM_JOB_ID:-0}-${SLURM_STEP_ID:-0}-${SLURM_RESTART_COUNT:-0}"
+    again = "${SLURM_RESTART_COUNT:-${LEPTON_JOB_FAILURE_COUNT:-0}}"
+    start = f"${{SLURM_JOB_ID:-0}}-${{SLURM_STEP_ID:-0}}-{again}"
     return f"$NEMOTRON_RUN_DIR/.coordination/{name}-{start}"
 
 

@@ -8,11 +8,17 @@ from nemo_runspec.errors import ExecutionError
 from nemo_runspec.execution.launching.joining import OVERRIDE, checked_address, is_client
 from nemo_runspec.execution.launching.on_target import program
 from nemo_runspec.execution.launching.on_target.ray_variables import CONFIG, RUNTIME_ENV
-from nemo_runspec.execution.launching.places import coordination, once_a_machine, place_of
+from nemo_runspec.execution.launching.places import (
+    coordination,
+    on_cloud,
+    once_a_machine,
+    place_of,
+)
 from nemo_runspec.execution.launching.request import LaunchRequest
 
-# What submits a driver there gives it a cluster: its workers run in other containers.
-_WITH_CLUSTER = ("kuberay", "lepton", "dgxcloud")
+# Here a job's machines share its folder, and each knows its rank.
+_SLURM_RANK = 'nemotron_node="${SLURM_NODEID:-0}"'
+_OVER_MACHINES = ("slurm", "lepton", "dgxcloud", "kubeflow")
 
 
 def start_ray(request: LaunchRequest) -> str:
@@ -26,28 +32,31 @@ def start_ray(request: LaunchRequest) -> str:
     if request.ray_address is not None:
         address = shlex.quote(checked_address(request.ray_address))
         return "\n".join((f"export RAY_ADDRESS={address}", *_handed_on(request), driver))
-    if request.executor in _WITH_CLUSTER:
+    if request.executor == "kuberay":
+        # What submits the driver there gives it a cluster, whose workers are other containers.
         return "\n".join((*_handed_on(request), driver))
     if request.executor == "slurm":
-        return _own_cluster(request)
-    if request.nodes > 1:
-        raise ExecutionError(
-            f"The executor {request.executor!r} starts no Ray cluster over several machines.",
-            where="run.env.nodes",
-            hint="Choose a profile of Slurm, KubeRay, Lepton or DGX Cloud, or name a cluster that "
-            "runs: run.env.ray_address=HOST:PORT.",
-        )
-    return driver
+        return f"{once_a_machine(request)}\n{_own_cluster(request, _SLURM_RANK)}"
+    if request.nodes == 1:
+        return driver
+    if request.executor in _OVER_MACHINES:
+        return _own_cluster(request, on_cloud(request))
+    raise ExecutionError(
+        f"The executor {request.executor!r} starts no Ray cluster over several machines.",
+        where="run.env.nodes",
+        hint="Choose a profile of Slurm, KubeRay, Lepton, DGX Cloud or Kubeflow, or name a cluster "
+        "that runs: run.env.ray_address=HOST:PORT.",
+    )
 
 
-def _own_cluster(request: LaunchRequest) -> str:
+def _own_cluster(request: LaunchRequest, rank: str) -> str:
     gpus = "" if request.gpus_per_node is None else f" --gpus {request.gpus_per_node}"
-    own_place = place_of('own "${SLURM_JOB_ID:-0}"')
+    own_place = place_of('own "${SLURM_JOB_ID:-$$}"')
     return rf"""
-{once_a_machine(request)}
+{rank}
 {own_place}
 exec "$nemotron_python" -I -c {program("ray_cluster")} \
-  --folder "{coordination("ray")}" --rank "${{SLURM_NODEID:-0}}" --nodes {request.nodes} \
+  --folder "{coordination("ray")}" --rank "$nemotron_node" --nodes {request.nodes} \
   --address "$nemotron_head" --port "$nemotron_port"{gpus} -- {shlex.join(request.words)}
 """.strip("\n")
 

@@ -15,7 +15,7 @@ export NEMOTRON_RUN_DIR=/nemo_run
 cd /nemo_run/code || exit
 nemotron_python=python; command -v python >/dev/null || nemotron_python=python3
 nemotron_node="${SLURM_NODEID:-0}"
-nemotron_meeting="$NEMOTRON_RUN_DIR/.coordination/head-${SLURM_JOB_ID:-0}-${SLURM_STEP_ID:-0}-${SLURM_RESTART_COUNT:-0}"
+nemotron_meeting="$NEMOTRON_RUN_DIR/.coordination/head-${SLURM_JOB_ID:-0}-${SLURM_STEP_ID:-0}-${SLURM_RESTART_COUNT:-${LEPTON_JOB_FAILURE_COUNT:-0}}"
 nemotron_place="$("$nemotron_python" -I -c '"""Print the address and the port that the processes of a job meet at.
 
 ``alone SEED`` is for a job of one machine. ``own SEED`` is this machine. ``meet SEED FILE RANK``

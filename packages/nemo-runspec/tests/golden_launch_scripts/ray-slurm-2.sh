@@ -19,6 +19,7 @@ if [ "${SLURM_NTASKS:-2}" != 2 ]; then
     "$SLURM_NTASKS tasks for 2 of them: set nodes = 2 and ntasks_per_node = 1." >&2
   exit 1
 fi
+nemotron_node="${SLURM_NODEID:-0}"
 nemotron_place="$("$nemotron_python" -I -c '"""Print the address and the port that the processes of a job meet at.
 
 ``alone SEED`` is for a job of one machine. ``own SEED`` is this machine. ``meet SEED FILE RANK``
@@ -111,7 +112,7 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
-' own "${SLURM_JOB_ID:-0}")" || exit 1
+' own "${SLURM_JOB_ID:-$$}")" || exit 1
 nemotron_head=${nemotron_place% *} nemotron_port=${nemotron_place#* }
 exec "$nemotron_python" -I -c '"""Run a driver on a Ray cluster of its own, over the machines of one Slurm step.
 
@@ -431,5 +432,5 @@ def main() -> int:
 if __name__ == "__main__":
     sys.exit(main())
 ' \
-  --folder "$NEMOTRON_RUN_DIR/.coordination/ray-${SLURM_JOB_ID:-0}-${SLURM_STEP_ID:-0}-${SLURM_RESTART_COUNT:-0}" --rank "${SLURM_NODEID:-0}" --nodes 2 \
+  --folder "$NEMOTRON_RUN_DIR/.coordination/ray-${SLURM_JOB_ID:-0}-${SLURM_STEP_ID:-0}-${SLURM_RESTART_COUNT:-${LEPTON_JOB_FAILURE_COUNT:-0}}" --rank "$nemotron_node" --nodes 2 \
   --address "$nemotron_head" --port "$nemotron_port" -- main.py --config config.yaml

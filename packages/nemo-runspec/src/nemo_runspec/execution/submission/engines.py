@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -161,6 +162,8 @@ def _inside(profile: Profile, place: JobPlace) -> str:
         if not profile.volume_mounts or not profile.volumes:
             raise _without_volume(profile, "volumes' and 'volume_mounts")
         mount: Any = profile.volume_mounts[0]
+        # NeMo-Run names pods by it, too, and here alone spells it as Kubernetes would.
+        user = re.sub(r"[^a-z0-9-]", "-", user.lower())
         return f"{mount['mountPath'].rstrip('/')}/{user}/code/{place.experiment_id}/{place.title}"
     return INSIDE
 

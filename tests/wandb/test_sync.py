@@ -18,7 +18,7 @@ from nemo_runspec.artifacts import Artifact, Lineage
 from nemo_runspec.manifest_tracker import ManifestTracker
 from nemotron.cli.main import main
 from nemotron_kit_wandb.destination import Destination
-from nemotron_kit_wandb.outbox import Outbox
+from nemotron_kit_wandb.outbox import KnownRun, Outbox
 from nemotron_kit_wandb.recording import make_manifest_record
 from nemotron_kit_wandb.records import RunIdentity
 
@@ -281,6 +281,18 @@ def test_a_job_that_is_killed_in_the_middle_of_a_delivery(server, own_world, syn
     assert picture.take(server.state).runs["team/nemotron/prep"].outputs == {
         "team/nemotron/data:v0"
     }
+
+
+def test_an_end_whose_log_is_gone_is_told_without_its_metrics(server, own_world, sync, caplog):
+    how = {"exit_code": 3, "summary": {"loss": 1.0}, "config": {"lr": 2}, "tags": ["late"]}
+    identity = RunIdentity("t", "nemotron", "team")
+    Outbox(own_world / RUNS / "t" / "x").note_run(KnownRun(identity, "/gone/run-t", cut_off=how))
+    code, said = document(sync)
+    assert (code, [item["what"] for item in said["records"]]) == (0, ["run t"])
+    assert "log of the W&B run t is gone, and its last metrics with it: /gone" in caplog.text
+    run = picture.take(server.state).runs["team/nemotron/t"]
+    assert (run.state, run.exit_code, run.tags) == ("failed", 3, ("late",))
+    assert (run.summary, run.config, run.history) == ({"loss": 1}, {"lr": 2}, ())
 
 
 WAITS = (

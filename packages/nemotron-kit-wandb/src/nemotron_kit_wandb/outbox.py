@@ -188,7 +188,7 @@ class Outbox:
         Raises:
             OSError: It cannot be kept.
         """
-        kept = self.folder / _LOGS / f"{log.parent.name}{log.suffix}"
+        kept = self._kept(log.parent)
         kept.parent.mkdir(parents=True, exist_ok=True)
         staged = kept.with_name(f".{kept.name}.{os.getpid()}")
         try:
@@ -200,16 +200,18 @@ class Outbox:
         finally:
             staged.unlink(missing_ok=True)
 
-    def logs(self, run: KnownRun) -> list[Path]:
-        """The client's logs of a run, the earliest first; empty where they are gone."""
-        kept = sorted((self.folder / _LOGS).glob(f"run-*-{run.identity.id}.wandb"))
-        own = log_file(run.folder, run.identity.id)
-        return kept or ([own] if own.is_file() else [])
+    def log(self, run: KnownRun) -> Path | None:
+        """The client's log of a run; None where it is gone."""
+        places = (self._kept(Path(run.folder)), log_file(run.folder, run.identity.id))
+        return next((place for place in places if place.is_file()), None)
 
-    def drop_logs(self, run: KnownRun) -> None:
-        """Keep the logs of a run no longer: the server has what they hold."""
-        for log in (self.folder / _LOGS).glob(f"run-*-{run.identity.id}.wandb"):
-            log.unlink(missing_ok=True)
+    def drop_log(self, run: KnownRun) -> None:
+        """Keep the log of a run no longer: the server has what it holds."""
+        self._kept(Path(run.folder)).unlink(missing_ok=True)
+
+    def _kept(self, folder: Path) -> Path:
+        # A run that several jobs resumed has a folder of each; the earlier ones are overtaken.
+        return self.folder / _LOGS / f"{folder.name}.wandb"
 
     @contextmanager
     def exclusively(self) -> Iterator[None]:

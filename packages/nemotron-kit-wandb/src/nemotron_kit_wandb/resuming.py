@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +23,7 @@ from nemotron_kit_wandb.outbox import KnownRun
 from nemotron_kit_wandb.publishing import WandbPublishError
 from nemotron_kit_wandb.reach import Attendance, attended
 from nemotron_kit_wandb.records import RunIdentity, WandbRecord
-from nemotron_kit_wandb.replaying import replay
+from nemotron_kit_wandb.replaying import Replayed, replay
 from nemotron_kit_wandb.runs import add_tags
 from nemotron_kit_wandb.shown import Shown
 
@@ -96,7 +96,7 @@ class ResumedRuns:
         self,
         identity: RunIdentity,
         how: Mapping[str, Any],
-        logs: Sequence[Path] = (),
+        log: Path | None = None,
         folder: str | Path = "",
     ) -> None:
         """Tell of a run what the server did not hear: its last metrics, and how it ended.
@@ -104,11 +104,11 @@ class ResumedRuns:
         Args:
             identity: The run.
             how: ``exit_code``, ``summary``, ``config`` and ``tags``.
-            logs: The client's logs of it, the earliest first.
+            log: The client's log of it, where it is known.
             folder: The client's own folder of it.
 
         Raises:
-            WandbPublishError: The server did not take it, or a log cannot be read.
+            WandbPublishError: The server did not take it, or the log cannot be read.
             WandbUnreachableError: The server fell silent.
         """
         if self._open is not None:
@@ -118,10 +118,10 @@ class ResumedRuns:
         heard = self._last_step(identity) if exists else _NO_STEP
         run = self._resume(identity, exists=exists, ends=True)
         what = f"take the metrics of {identity.id}"
-        steps = _attended(lambda: _tell(run, how, logs, Path(folder, "files"), heard), what)
+        step = _attended(lambda: _tell(run, how, log, Path(folder, "files"), heard), what)
         code = int(how.get("exit_code") or 0)
         _attended(lambda: run.finish(exit_code=code), f"end the run {identity.id}")
-        self._require_step(identity, max((heard, *steps)))
+        self._require_step(identity, step)
 
     def _last_step(self, identity: RunIdentity) -> int:
         """The last step that the server has a row of metrics for; -1 where it has none."""
@@ -238,17 +238,15 @@ class ResumedRuns:
         return self._found(ask, f"show the metrics of {identity.id}") or Shown()
 
 
-def _tell(
-    run: Run, how: Mapping[str, Any], logs: Sequence[Path], files: Path, heard: int
-) -> list[int]:
-    """Tell it; return the steps that the server must then have."""
+def _tell(run: Run, how: Mapping[str, Any], log: Path | None, files: Path, heard: int) -> int:
+    """Tell it; return the last step that the server must then have."""
     config: Any = run.config  # untyped in wandb
     config.update(dict(how.get("config") or {}), allow_val_change=True)
     add_tags(run, how.get("tags") or ())
-    told = [replay(log, run, after=heard, files=files) for log in logs]
-    if not any(part.whole for part in told):  # what the job could still say at its end is more
+    told = Replayed() if log is None else replay(log, run, after=heard, files=files)
+    if not told.whole:  # what the job itself knew at its end is more
         run.summary.update(dict(how.get("summary") or {}))
-    return [part.last_step for part in told if part.last_step is not None]
+    return heard if told.last_step is None else told.last_step
 
 
 def confirm(record: WandbRecord, run: Run) -> None:

@@ -137,10 +137,16 @@ class Sync:
             upload_offline_run(run)
             self._resumed.make_sure_of(run.identity)
         elif run.cut_off is not None:
-            self._resumed.tell_end(run.identity, run.cut_off, outbox.logs(run), run.folder)
+            log = outbox.log(run)
+            if log is None:
+                logger.warning(
+                    "The client's log of the W&B run %s is gone, and its last metrics with it: %s.",
+                    *(run.identity.id, run.folder),
+                )
+            self._resumed.tell_end(run.identity, run.cut_off, log, run.folder)
         self._resumed.require_run(run.identity)
         outbox.note_run(replace(run, told=True))
-        outbox.drop_logs(run)
+        outbox.drop_log(run)
 
     def _entry(self, outbox: Outbox, entry: Entry, unheard: set[str]) -> Delivery:
         record = entry.record

@@ -225,6 +225,10 @@ def test_what_a_configuration_gets_wrong_is_named(recipe: Runspec, env: Path) ->
         ('env_vars = { HF_TOKEN = ["hf_seen"] }', r"'a\.env_vars\.HF_TOKEN' is \*\*\*, but must"),
         ('image = "a"\ncontainer = "b"', "'a.image' and 'a.container' are the same key"),
         ('nodes = "${oc.env:NOT_SET_ANYWHERE}"', r"env\.toml:3: 'a\.nodes' cannot be resolved"),
+        (
+            'env_vars = { A = "${b}" }',
+            r"'a\.env_vars\.A' cannot be resolved: .* Write \\\$\{ where",
+        ),
         ('network = "host"\nprivileged = true', "executor slurm has no key 'privileged'"),
     ],
 )
@@ -249,6 +253,11 @@ def test_values_may_come_from_the_environment(
     profile = load_profile("a", written(tmp_path, f'[a]\nexecutor = "slurm"\n{text}\n'))
     assert isinstance(profile, SlurmProfile)
     assert (profile.nodes, profile.exclusive, profile.account) == (3, True, "42")
+
+
+def test_dollars_and_braces_can_be_meant(tmp_path: Path) -> None:
+    text = "[a]\n[a.env_vars]\nA = '\\${b} $HOME $$'\n"
+    assert load_profile("a", written(tmp_path, text)).env_vars == {"A": "${b} $HOME $$"}
 
 
 def test_a_profile_without_an_executor_is_local(tmp_path: Path) -> None:

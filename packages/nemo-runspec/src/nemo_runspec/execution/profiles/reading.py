@@ -105,14 +105,21 @@ def _resolved(job: DictConfig, raw: Mapping[Any, Any], origin: Origin) -> dict[s
             if OmegaConf.is_config(value):
                 value = OmegaConf.to_container(value, resolve=True)
         except OmegaConfBaseException as error:
-            first = str(error).partition("\n")[0].rstrip(".")
-            raise ProfileError(
-                f"'{origin.shown(str(key))}' cannot be resolved: {first}.",
-                where=origin.where(str(key)),
-            ) from error
+            raise _unresolved(str(key), error, origin) from error
         if value is not None:
             values[str(key)] = value
     return values
+
+
+def _unresolved(key: str, error: OmegaConfBaseException, origin: Origin) -> ProfileError:
+    full = str(error.full_key or "").removeprefix(f"{_SECTION}.{key}").strip(".")
+    below = tuple(full.split(".")) if full else ()
+    first = str(error).partition("\n")[0].rstrip(".")
+    return ProfileError(
+        f"'{'.'.join((origin.shown(key), *below))}' cannot be resolved: {first}.",
+        where=origin.where(key, *below),
+        hint="Write \\${ where these characters themselves are meant.",
+    )
 
 
 def _build(values: Mapping[str, Any], origin: Origin) -> Profile:

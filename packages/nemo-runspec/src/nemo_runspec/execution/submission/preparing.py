@@ -38,6 +38,8 @@ from nemo_runspec.execution.submission.packaging import PlacedCode, place_code
 
 _JOBS = "job"
 _REQUEST = "request.json"
+# Stands for the folder of all jobs while NeMo-Run writes.
+_STAND_IN = "/nemotron-folder-of-jobs"
 _OF_TASK = '"${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}"'
 
 
@@ -158,15 +160,17 @@ def _rendered_profile(
 
 
 def _render(profile: SlurmProfile, mode: Mode, place: JobPlace, staging: Path, folder: Path) -> str:
+    # NeMo-Run replaces what looks like its own folder everywhere in the script, in paths too.
+    rendered = replace(place, base=_STAND_IN)
     request = RenderRequest(
         profile=profile,
         mode="run" if mode == "stage" else mode,
         title=place.title,
         id=place.experiment_id,
         task=place.title,
-        tunnel_dir=place.base,
+        tunnel_dir=rendered.base,
         launch=f"{INSIDE}/{CODE_FOLDER}/{LAUNCH_FILE}",
-        setup=_setup(place),
+        setup=_setup(rendered),
     )
     file = folder / _REQUEST
     file.write_text(request.to_json(), encoding="utf-8")
@@ -175,7 +179,10 @@ def _render(profile: SlurmProfile, mode: Mode, place: JobPlace, staging: Path, f
     finally:
         file.unlink()
     experiment = staging / "experiments" / place.title / place.experiment_id
-    return (experiment / Path(place.script).name).read_text(encoding="utf-8")
+    script = experiment / Path(place.script).name
+    text = script.read_text(encoding="utf-8").replace(_STAND_IN, place.base)
+    script.write_text(text, encoding="utf-8")
+    return text
 
 
 def _with_mark(launch_script: str, place: JobPlace) -> str:

@@ -1,0 +1,90 @@
+"""Users' own NeMo-Run scripts with `build_executor`, on a real Slurm: here and over ssh."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rendering.variables import AWKWARD
+from slurm_cluster import SlurmCluster
+from ssh_server.server import HOST
+
+# What a user's script does, in a process of its own: NeMo-Run reads NEMORUN_HOME as it is imported.
+USER = """\
+import json, sys
+import nemo_run as run
+from nemotron.kit import build_executor
+
+executor = build_executor("lab", packager=run.PatternPackager(include_pattern=sys.argv[1] + "/*",
+    relative_path=sys.argv[1]), **json.loads(sys.argv[2]))
+with run.Experiment("mine") as experiment:
+    experiment.add(run.Script("job.py", entrypoint="python"), executor=executor, name="train")
+    experiment.run(detach=False)
+print("\\nSTATUS", experiment.status(return_dict=True)["train"]["status"])
+"""
+# What runs on the cluster: it writes down what it sees.
+JOB = """\
+import json, os, pathlib
+name = f"seen-{os.environ['SLURM_PROCID']}.json"
+pathlib.Path(os.environ["WRITE_TO"], name).write_text(json.dumps(dict(os.environ)))
+"""
+
+
+@pytest.fixture(params=["local", "ssh"])
+def folder(
+    request: pytest.FixtureRequest,
+    cluster: SlurmCluster,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Path:
+    """A working directory with a profile that leads to the cluster, and a job."""
+    lines = ["[lab]", 'executor = "slurm"', 'account = "research"', 'time = "00:05:00"']
+    if request.param == "ssh":
+        ssh = {"host": HOST, "port": cluster.ssh.port, "user": cluster.ssh.user}
+        ssh |= {"identity": str(cluster.ssh.key), "remote_job_dir": str(tmp_path / "far")}
+        lines += [f"{name} = {json.dumps(value)}" for name, value in ssh.items()]
+    variables = AWKWARD | {"WRITE_TO": str(tmp_path)}
+    lines += ["[lab.env_vars]"]
+    meant = {name: value.replace("${", r"\${") for name, value in variables.items()}
+    lines += [f"{name} = {json.dumps(value)}" for name, value in meant.items()]
+    (tmp_path / "env.toml").write_text("\n".join(lines) + "\n")
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "job.py").write_text(JOB)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NEMORUN_HOME", str(tmp_path / "home-of-nemo-run"))
+    return tmp_path
+
+
+def run_as_user(folder: Path, **keys: object) -> str:
+    """Run the user's script to its end; how the job ended."""
+    words = ["-W", "ignore", "-c", USER, str(folder / "code"), json.dumps(keys)]
+    done = subprocess.run(
+        [sys.executable, *words],
+        check=False,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.rpartition("STATUS ")[2].strip()
+
+
+def test_a_job_sees_its_variables_exactly(folder: Path) -> None:
+    assert run_as_user(folder, nodes=2, ntasks_per_node=2).endswith("SUCCEEDED")
+    seen = [json.loads(file.read_text()) for file in sorted(folder.glob("seen-*.json"))]
+    assert [item["SLURM_PROCID"] for item in seen] == ["0", "1", "2", "3"]
+    assert len({item["SLURMD_NODENAME"] for item in seen}) == 2
+    for item in seen:
+        assert {name: item.get(name) for name in AWKWARD} == AWKWARD
+
+
+def test_variables_win_over_those_of_the_image(cluster: SlurmCluster, folder: Path) -> None:
+    image = cluster.add_image("nemo.sqsh", PLAIN="of the image")
+    keys = {"image": str(image), "mounts": [str(folder)], "startup_commands": ["export LATE=1"]}
+    assert run_as_user(folder, **keys).endswith("SUCCEEDED")
+    (seen,) = [json.loads(file.read_text()) for file in folder.glob("seen-*.json")]
+    assert {name: seen.get(name) for name in AWKWARD} == AWKWARD

@@ -38,7 +38,7 @@ remote_job_dir = "{folder}/far"
 """
 
 # A recipe that says where and with what it runs, waits where it is told to, and ends as told.
-_TRAIN = """
+_TRAIN = r"""
 # /// script
 # dependencies = ["nemo-runspec"]
 # [tool.runspec]
@@ -50,23 +50,33 @@ _TRAIN = """
 # packager = "self_contained"
 # [tool.runspec.config]
 # dir = "config/train"
+# [tool.runspec.artifacts.reads]
+# data = "SFTDataArtifact"
 # ///
 import os
 import sys
 import time
 from pathlib import Path
 
+from nemo_runspec.artifacts import setup_artifact_tracking
 from nemo_runspec.config import load_omegaconf_yaml, parse_config_and_overrides
 
 NAMES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "SLURMD_NODENAME")
 
+
+def say(text):
+    # At once: other processes write into the same file.
+    os.write(1, f"{text}\n".encode())
+
+
 config = load_omegaconf_yaml(parse_config_and_overrides()[0])
-print(*(f"{name}={os.environ.get(name)}" for name in NAMES), flush=True)
-print("data", config.data, "attempt", os.environ.get("SLURM_RESTART_COUNT", "0"), flush=True)
-print("task", os.environ.get("SLURM_ARRAY_TASK_ID"), flush=True)
+setup_artifact_tracking(config)
+say(" ".join(f"{name}={os.environ.get(name)}" for name in NAMES))
+say(f"data {config.data} attempt {os.environ.get('SLURM_RESTART_COUNT', '0')}")
+say(f"task {os.environ.get('SLURM_ARRAY_TASK_ID')}")
 while config.wait_for and not Path(config.wait_for).exists():
     time.sleep(0.05)
-print("ends with", config.code, flush=True)
+say(f"ends with {config.code}")
 sys.exit(config.code)
 """
 
@@ -179,6 +189,12 @@ class Workplace:
                 env=dict(self.environment),
                 start_new_session=True,
             )
+
+    def wait_until_said(self, command: subprocess.Popen[str], text: str) -> None:
+        """Wait until the command that was started has said something."""
+        ended = wait_until(lambda: text in self.said or command.poll() is not None, 120)
+        if not ended or text not in self.said:
+            raise RuntimeError(f"never said {text!r}:\n{self.said}")
 
     @property
     def said(self) -> str:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
 from pathlib import Path
 
+# NeMo-Run looks up where it keeps jobs as it is imported.
+os.environ["NEMORUN_HOME"] = tempfile.mkdtemp(prefix="nemorun-")
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from slurm_cluster.fixtures import (

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from slurm_cluster import SlurmCluster
-from slurm_cluster.daemons import wait_until
 from slurm_commands import PROFILES, Workplace, make_workplace
 
 TRAIN = ("demo", "train")
@@ -93,7 +92,7 @@ def test_a_script_that_is_interrupted_leaves_its_job_alone(workplace: Workplace)
     gate = workplace.folder / "gate"
     command = workplace.start(*TRAIN, f"wait_for={gate}", "--run", workplace.profile)
     with command:
-        assert wait_until(lambda: "task None" in workplace.said, 90), workplace.said
+        workplace.wait_until_said(command, "task None")
         os.killpg(command.pid, signal.SIGINT)
         assert command.wait(60) == 130, workplace.said
     listed = workplace.nemotron("jobs", "status", "--json").document
@@ -112,7 +111,9 @@ def test_a_job_that_is_out_of_time_says_so(place: Workplace) -> None:
     assert place.status(job)["state"] == "timed_out"
 
 
-@pytest.mark.parametrize("way", ["requeued", "preempted"])
+@pytest.mark.parametrize(
+    ("workplace", "way"), [("here", "preempted"), ("far", "requeued")], indirect=["workplace"]
+)
 def test_a_job_that_starts_again_reads_the_inputs_of_its_first_start(
     workplace: Workplace, way: str
 ) -> None:
@@ -123,15 +124,14 @@ def test_a_job_that_starts_again_reads_the_inputs_of_its_first_start(
         *TRAIN, "-c", "pinned", f"wait_for={gate}", "--run", workplace.profile
     )
     with command:
-        assert wait_until(lambda: "attempt 0" in workplace.said, 90), workplace.said
+        workplace.wait_until_said(command, "attempt 0")
         job = workplace.nemotron("jobs", "status", "--json").document["job"]["scheduler_id"]
         assert workplace.nemotron(*prep, "output_dir=output/second").code == 0
         if way == "requeued":
             cluster.requeue(job)
         else:
             cluster.preempt(job)
-        cluster.start_again(job)
-        assert wait_until(lambda: "attempt 1" in workplace.said, 60), workplace.said
+        workplace.wait_until_said(command, "attempt 1")
         gate.touch()
         assert command.wait(60) == 0, workplace.said
     data = re.findall(r"data (\S+) attempt (\d)", workplace.said)

@@ -111,11 +111,6 @@ class SlurmCluster:
         """Let a running job start again, as an administrator or a failing node does."""
         self.run("scontrol", "requeue", job)
 
-    def start_again(self, job: str) -> None:
-        """Let a requeued job start as soon as nodes are free, not some seconds later."""
-        wait_until(lambda: self.show(job)["JobState"] == "PENDING", 30)
-        self.run("scontrol", "update", f"JobId={job}", "StartTime=now")
-
     def preempt(self, job: str) -> str:
         """Take a job's nodes away for a more urgent one; return the other, which ends by itself."""
         nodes = self.show(job)["NodeList"]

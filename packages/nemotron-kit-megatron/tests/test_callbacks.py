@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import shutil
 import sys
+from pathlib import PurePosixPath
 
 import pytest
 
@@ -51,6 +52,17 @@ def test_every_checkpoint_is_recorded_once(generation, tracking, function, async
         "framework": "megatron-bridge",
         "format": "megatron",
     }
+
+
+def test_the_host_path_of_a_container_is_recorded(generation, tracking, tmp_path, monkeypatch):
+    monkeypatch.setattr("nemo_runspec.container_paths._RUN_MOUNT", PurePosixPath(tmp_path))
+    monkeypatch.setenv("NEMO_RUN_DIR", "/lustre/jobs/7")
+    hooks = training_hooks(generation.pretrain, tracking)
+    generation.pretrain(generation.config(iterations=4, most_recent_k=1), nothing, **hooks)
+    manifest = tracking.manifest_tracker.read("nano3-sft-model", 2)
+    assert manifest.path == "/lustre/jobs/7/checkpoints"
+    assert manifest.metadata["absolute_path"] == "/lustre/jobs/7/checkpoints/iter_0000004"
+    assert tracking.manifest_tracker.withdrawal("nano3-sft-model", 1) is not None
 
 
 def test_an_asynchronous_save_is_recorded_when_its_files_are_whole(generation, tracking):

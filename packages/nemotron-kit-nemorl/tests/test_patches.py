@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from pathlib import PurePosixPath
 
 import pytest
 
@@ -49,6 +50,23 @@ def test_a_checkpoint_that_is_finished_at_once_becomes_a_version(manager, tracki
     assert manifest.path == str(tmp_path / "results")
     assert manifest.metadata["absolute_path"] == str(tmp_path / "results" / "step_10")
     assert manifest.metadata["framework"] == "nemo-rl"
+    # Those that Megatron-Bridge's checkpoints have.
+    keys = {"absolute_path", "iteration", "framework", "step", "loss", "format"}
+    assert manifest.metadata.keys() == keys
+
+
+def test_the_host_path_of_a_container_is_recorded(kind, tracking, tmp_path, monkeypatch):
+    monkeypatch.setattr("nemo_runspec.container_paths._RUN_MOUNT", PurePosixPath(tmp_path))
+    monkeypatch.setenv("NEMO_RUN_DIR", "/lustre/jobs/7")
+    patch_manifest_nemo_rl_checkpoint_logging()
+    manager = manager_of(kind, tmp_path, keep_top_k=1)
+    for step in (10, 20):
+        finish(manager, working(manager, step))
+    manager.shutdown()
+    manifest = tracking.manifest_tracker.read("nano3-rl-model", 2)
+    assert manifest.path == "/lustre/jobs/7/results"
+    assert manifest.metadata["absolute_path"] == "/lustre/jobs/7/results/step_20"
+    assert use(tracking) == {1: PRUNED, 2: 20}
 
 
 def test_checkpoints_that_a_thread_finishes_become_versions(manager, tracking):

@@ -9,7 +9,13 @@ import pytest
 from nemo_runspec import Runspec, parse
 from nemo_runspec.config import build_job_config
 from nemo_runspec.errors import MissingDependencyError, ProfileError
-from nemo_runspec.execution import build_executor, load_profile, read_profile
+from nemo_runspec.execution import (
+    RecipeRequest,
+    build_executor,
+    load_profile,
+    plan_recipe,
+    read_profile,
+)
 from nemo_runspec.execution.profiles import (
     DockerProfile,
     LocalProfile,
@@ -19,6 +25,7 @@ from nemo_runspec.execution.profiles import (
 )
 from nemo_runspec.execution.profiles.changing import changed
 from nemo_runspec.execution.profiles.keys import PROFILES, keys_of, spellings_of
+from nemo_runspec.execution.submission.launch import processes_per_node
 
 HEADER = """\
 # /// script
@@ -33,6 +40,11 @@ HEADER = """\
 # mem = "64G"
 # env_vars = { A = "runspec", B = "runspec" }
 # ///
+"""
+
+RUN = """\
+# [tool.runspec.run]
+# launch = "torchrun"
 """
 
 ENV = """\
@@ -325,3 +337,18 @@ def test_what_nemo_run_works_with_is_in_the_metadata() -> None:
         "nemo-run>=0.11.1,<0.12",
         "leptonai>=0.26.6,<0.28",
     ]
+
+
+def test_all_gpus_say_no_number_of_processes(
+    recipe: Runspec, env: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NEMOTRON_ENV", str(env))
+    script = recipe.path
+    script.write_text(HEADER.replace("# [tool.runspec.env]", RUN + "# [tool.runspec.env]"))
+    started = parse(script)
+    plan = plan_recipe(RecipeRequest(started, cwd=script.parent, profile="box"))
+    profile = composed(started, env, "box")
+    with pytest.raises(ProfileError, match="takes all GPUs, .* ntasks_per_node"):
+        processes_per_node(plan, profile)
+    assert processes_per_node(plan, changed(profile, {"gpus": 4})) == 4
+    assert processes_per_node(plan, changed(profile, {"ntasks_per_node": 2})) == 2

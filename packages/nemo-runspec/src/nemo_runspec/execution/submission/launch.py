@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
+from nemo_runspec.errors import ProfileError
 from nemo_runspec.execution.command import command_words
 from nemo_runspec.execution.environment import JobEnvironment
 from nemo_runspec.execution.launching import LaunchRequest
@@ -49,12 +50,25 @@ def launch_request(
         processes_per_node=processes_per_node(plan, profile),
         executor=profile.executor,
         ray_address=profile.ray_address,
-        gpus_per_node=profile.gpus_per_node or None,
+        gpus_per_node=profile.gpus_per_node if profile.gpus_per_node > 0 else None,
     )
 
 
 def processes_per_node(plan: RecipePlan, profile: Profile) -> int:
-    """How many processes of the script run on each machine."""
+    """How many processes of the script run on each machine.
+
+    Raises:
+        ProfileError: torchrun is to start one for each GPU, and the profile says "all" of them.
+    """
     if profile.ntasks_per_node is not None:
         return profile.ntasks_per_node
-    return max(1, profile.gpus_per_node) if plan.recipe.run.launch == "torchrun" else 1
+    if plan.recipe.run.launch != "torchrun":
+        return 1
+    if profile.gpus_per_node < 0:
+        raise ProfileError(
+            f"The profile '{profile.name}' takes all GPUs, so how many processes torchrun starts "
+            "is not said.",
+            where=profile.name,
+            hint="Write how many GPUs, or ntasks_per_node = … beside it.",
+        )
+    return max(1, profile.gpus_per_node)

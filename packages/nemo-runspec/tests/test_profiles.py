@@ -348,7 +348,7 @@ def test_all_gpus_say_no_number_of_processes(
     started = parse(script)
     plan = plan_recipe(RecipeRequest(started, cwd=script.parent, profile="box"))
     profile = composed(started, env, "box")
-    with pytest.raises(ProfileError, match="takes all GPUs, .* ntasks_per_node"):
+    with pytest.raises(ProfileError, match=r"takes all GPUs, .* ntasks_per_node"):
         processes_per_node(plan, profile)
     assert processes_per_node(plan, changed(profile, {"gpus": 4})) == 4
     assert processes_per_node(plan, changed(profile, {"ntasks_per_node": 2})) == 2

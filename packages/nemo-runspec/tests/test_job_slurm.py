@@ -13,6 +13,7 @@ import pytest
 from nemo_runspec.errors import ExecutionError
 from nemo_runspec.execution.jobs import JobRecord, JobStatus
 from nemo_runspec.execution.jobs.backends import Backends, pace_of
+from nemo_runspec.execution.jobs.engine import EngineBackend
 from nemo_runspec.execution.jobs.following import SCHEDULER_PACE, Pace
 from nemo_runspec.execution.jobs.process import ProcessBackend
 from nemo_runspec.execution.jobs.slurm import SlurmBackend
@@ -283,7 +284,7 @@ def test_one_machine_is_reached_through_one_connection(record: JobRecord) -> Non
         assert backends._shell(there.ssh) is backends._shell({"host": "login", "port": 22})
         assert backends._shell(there.ssh) is not backends._shell({"host": "login", "port": 23})
         assert isinstance(backends.of(replace(record, executor="local")), ProcessBackend)
-        with pytest.raises(ExecutionError, match="'lepton' cannot be asked about"):
-            backends.of(replace(record, executor="lepton"))
+        assert isinstance(backends.of(replace(record, executor="lepton")), EngineBackend)
     assert pace_of(record) == SCHEDULER_PACE
     assert pace_of(replace(record, executor="local")) == Pace()
+    assert pace_of(replace(record, executor="lepton")).status_s > SCHEDULER_PACE.status_s

@@ -7,8 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from nemo_runspec.errors import ExecutionError
-from nemo_runspec.execution.jobs.following import SCHEDULER_PACE, Pace
+from nemo_runspec.execution.jobs.following import ENGINE_PACE, SCHEDULER_PACE, Pace
 from nemo_runspec.execution.jobs.process import ProcessBackend
 from nemo_runspec.execution.jobs.record import JobRecord
 from nemo_runspec.execution.jobs.status import JobBackend
@@ -37,21 +36,16 @@ class Backends:
         self._open.close()
 
     def of(self, record: JobRecord) -> JobBackend:
-        """The backend that knows about a job.
-
-        Raises:
-            ExecutionError: No backend of this release does.
-        """
+        """The backend that knows about a job."""
         if record.executor == "local":
             return ProcessBackend()
         if record.executor == "slurm":
             from nemo_runspec.execution.jobs.slurm import SlurmBackend
 
             return SlurmBackend(self._shell(record.ssh))
-        raise ExecutionError(
-            f"Jobs of the executor {record.executor!r} cannot be asked about.",
-            hint="Look at its own console.",
-        )
+        from nemo_runspec.execution.jobs.engine import EngineBackend
+
+        return EngineBackend()
 
     def _shell(self, ssh: Mapping[str, Any] | None) -> ClusterShell:
         key = "" if ssh is None else repr(ssh_target(ssh))
@@ -70,7 +64,8 @@ def open_backend(record: JobRecord) -> Iterator[JobBackend]:
 
 def pace_of(record: JobRecord) -> Pace:
     """How often a job may be asked about."""
-    return Pace() if record.executor == "local" else SCHEDULER_PACE
+    paces = {"local": Pace(), "slurm": SCHEDULER_PACE}
+    return paces.get(record.executor, ENGINE_PACE)
 
 
 def ssh_target(ssh: Mapping[str, Any]) -> SshTarget:

@@ -13,8 +13,10 @@ import pytest
 from slurm_recipes import KEY, NASTY, make_plan
 
 from nemo_runspec.errors import ExecutionError, NemotronError, ProfileError, UsageError
+from nemo_runspec.execution import build_executor
 from nemo_runspec.execution.jobs import read_record
 from nemo_runspec.execution.nemo_run.scrubbing import scrub
+from nemo_runspec.execution.nemo_run.start import give_secrets
 from nemo_runspec.execution.profiles import read_profile
 from nemo_runspec.execution.submission import Mode, PreparedSubmission, prepare_submission, submit
 
@@ -179,3 +181,53 @@ def test_a_container_cannot_be_staged(workplace: Path) -> None:
 def test_jobs_of_this_machine_are_not_submitted(workplace: Path) -> None:
     with pytest.raises(NemotronError, match="Jobs of this machine are not submitted"):
         prepare(workplace, 'executor = "local"')
+
+
+@pytest.fixture
+def kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tmp_path / "kubeconfig"
+    config.write_text(KUBECONFIG)
+    kube_config = pytest.importorskip("kubernetes.config.kube_config")
+    # The variable of that name is read as the package is imported.
+    monkeypatch.setattr(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", str(config))
+
+
+KUBECONFIG = """\
+apiVersion: v1
+kind: Config
+current-context: test
+clusters: [{name: test, cluster: {server: "http://127.0.0.1:1"}}]
+contexts: [{name: test, context: {cluster: test, user: test}}]
+users: [{name: test, user: {token: none}}]
+"""
+
+
+@pytest.mark.usefixtures("kubeconfig")
+def test_a_secret_reaches_a_pod_and_not_the_script_that_is_sent_to_it(tmp_path: Path) -> None:
+    executor = build_executor({"executor": "kubeflow", "image": "nemo"}, env_vars={})
+    executor.assign("title_1", str(tmp_path), "task", "task")
+    give_secrets("kubeflow", executor, {"DEMO_API_KEY": f"{KEY}$(HOME)"})
+    executor.materialize_launch_script(["bash", "launch.sh"])
+
+    body = executor.get_job_body("task", ["bash", "launch.sh"])
+    sent = {item["name"]: item["value"] for item in body["spec"]["trainer"]["env"]}
+    # Kubernetes reads a doubled dollar sign as one that begins nothing.
+    assert sent == {"DEMO_API_KEY": f"{KEY}$$(HOME)"}
+    assert KEY not in (tmp_path / "task/launch.sh").read_text()
+
+
+def test_a_secret_reaches_a_workload_of_dgx_cloud_and_not_its_script() -> None:
+    needed = ("base_url", "kube_apiserver_url", "client_id", "client_secret", "project_name")
+    profile = {
+        **dict.fromkeys(needed, "x"),
+        "executor": "dgxcloud",
+        "image": "nemo",
+        "pvc_nemo_run_dir": "/mnt/jobs",
+        "custom_spec": {"environmentVariables": [{"name": "A", "value": "1"}]},
+    }
+    executor = build_executor(profile, env_vars={})
+    give_secrets("dgxcloud", executor, {"DEMO_API_KEY": KEY})
+
+    listed = {item["name"]: item["value"] for item in executor.custom_spec["environmentVariables"]}
+    assert listed == {"A": "1", "DEMO_API_KEY": KEY}
+    assert executor.env_vars == {}

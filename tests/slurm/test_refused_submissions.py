@@ -20,7 +20,7 @@ from nemo_runspec.execution.jobs import read_record
 from nemo_runspec.execution.shells import Finished, LocalShell
 from nemo_runspec.execution.submission import PreparedSubmission, stage, submit
 
-_NEEDED = ("sh", "mkdir", "mktemp", "tar", "gzip", "mv", "rm", "rmdir", "chmod", "cat")
+_NEEDED = ("sh", "mkdir", "find", "mktemp", "tar", "gzip", "mv", "rm", "rmdir", "chmod", "cat")
 
 
 @pytest.fixture
@@ -136,15 +136,35 @@ def test_a_refused_job_leaves_nothing_on_the_cluster(workplace: Path) -> None:
     assert list(far.iterdir()) == []
 
 
-@pytest.mark.parametrize("mount", ["/no/such/folder:/data", "/no/such/folder"])
-def test_a_folder_to_mount_that_is_not_there(
-    cluster: SlurmCluster, workplace: Path, mount: str
+def test_a_folder_to_mount_that_may_be_on_the_machines_alone(
+    cluster: SlurmCluster, workplace: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     cluster.add_image("nemo")
-    image = "run.env.container_image=nemo"
+    prepared = prepare(
+        workplace, "run.env.container_image=nemo", "run.env.mounts=['/no/such/folder:/data']"
+    )
 
-    with pytest.raises(ExecutionError, match="folder to mount /no/such/folder is not on"):
-        submit(prepare(workplace, image, f"run.env.mounts=['{mount}']"))
+    record = submit(prepared)
+
+    assert "/no/such/folder, which the job's container mounts, is not on this" in caplog.text
+    assert cluster.wait_for(record.scheduler_id or "") != "COMPLETED"
+    shutil.rmtree(prepared.folder)
+
+
+def test_a_cluster_without_containers(
+    cluster: SlurmCluster,
+    here: PreparedSubmission,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "srun").write_text("#!/bin/sh\necho usage\n")
+    (programs / "srun").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{cluster.environment['PATH']}")
+
+    with pytest.raises(ExecutionError, match="Slurm on this machine runs no containers"):
+        submit(replace(here, image="nvcr.io/nvidia/nemo:25.07"))
 
 
 def test_a_machine_without_sbatch(

@@ -92,6 +92,7 @@ def send_contents(shell: ClusterShell, folder: Path, destination: str) -> Finish
     script = (
         "LC_ALL=C; export LC_ALL\n"
         f"mkdir -p {above} && cd {above} && umask 077 || exit\n"
+        "find . -maxdepth 1 -name '.*.sending.*' -mtime +1 -exec rm -rf {} +\n"
         f"part=$(mktemp -d {part}.XXXXXXXX) || exit\n"
         "trap 'rm -rf \"$part\"' EXIT\n"
         "trap 'exit 1' HUP INT TERM\n"

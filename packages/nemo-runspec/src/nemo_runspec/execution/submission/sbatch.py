@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import shlex
 
 from nemo_runspec.errors import ExecutionError, TransferError
 from nemo_runspec.execution.shells import ClusterShell
-from nemo_runspec.execution.submission.model import INSIDE, PreparedSubmission, slurm_profile
+from nemo_runspec.execution.submission.model import PreparedSubmission, slurm_profile
 from nemo_runspec.execution.submission.refusals import explain_refusal
+
+_logger = logging.getLogger(__name__)
 
 ID_FILE = "scheduler_id"
 _SUBMIT_S = 120.0
@@ -39,9 +42,7 @@ def hand_over(prepared: PreparedSubmission, shell: ClusterShell) -> str:
         )
     except TransferError as error:
         return _found_after(error, prepared, shell)
-    missing = _MISSING.search(done.stdout)
-    if missing is not None:
-        raise _absent(prepared, shell.where, missing[1], missing[2])
+    _judge(prepared, shell.where, done.stdout)
     answer = _ANSWER.search(done.stdout)
     if done.code != 0 or answer is None:
         profile, mode = (
@@ -77,35 +78,48 @@ def _checks(prepared: PreparedSubmission) -> list[str]:
     image = prepared.image
     if image is None:
         return []
+    plugin = f"srun --help 2>&1 | grep -q -e --container-image || {_tell('plugin', image)}"
+    lines = [f"[ -e {shlex.quote(image)} ] || {_tell('image', image)}"]
     sources = [mount.split(":")[0] for mount in prepared.mounts]
-    paths = [("image", image), *(("mount", source) for source in sources)]
-    lines = [
-        f"[ -e {shlex.quote(path)} ] || {_tell(kind, path)}"
-        for kind, path in paths
-        if path.startswith("/") and not path.startswith(INSIDE)
-    ]
-    plugin = "srun --help 2>&1 | grep -q -e --container-image"
-    return [*lines, f"{plugin} || {_tell('plugin', image)}"]
+    paths = [source for source in sources if source.startswith("/")]
+    folders = [f"[ -e {shlex.quote(path)} ] || {_print('mount', path)}" for path in paths]
+    return [*folders, *(lines if image.startswith("/") else []), plugin]
+
+
+def _print(kind: str, path: str) -> str:
+    return f"printf '%s\\n' {shlex.quote(f'nemotron-missing: {kind} {path}')}"
 
 
 def _tell(kind: str, path: str) -> str:
-    return f"{{ printf '%s\\n' {shlex.quote(f'nemotron-missing: {kind} {path}')}; exit 1; }}"
+    return f"{{ {_print(kind, path)}; exit 1; }}"
 
 
-def _absent(prepared: PreparedSubmission, where: str, kind: str, path: str) -> ExecutionError:
-    profile = f"profile {prepared.profile.name}"
-    if kind == "plugin":
-        return ExecutionError(
-            f"Slurm on {where} runs no containers: srun there has no --container-image.",
-            where=profile,
-            hint="Have pyxis installed there, or let the profile have an empty container_image.",
+def _judge(prepared: PreparedSubmission, where: str, printed: str) -> None:
+    """Refuse what cannot go well; a folder may be there on the cluster's machines alone.
+
+    Raises:
+        ExecutionError: There is no such image, or no containers at all.
+    """
+    for kind, path in _MISSING.findall(printed):
+        if kind == "plugin":
+            raise ExecutionError(
+                f"Slurm on {where} runs no containers: srun there has no --container-image.",
+                where=f"profile {prepared.profile.name}",
+                hint="Have pyxis installed there, or let the profile have an empty "
+                "container_image.",
+            )
+        if kind == "image":
+            raise ExecutionError(
+                f"The container image {path} is not on {where}.",
+                where=f"profile {prepared.profile.name}",
+                hint="Name one that every machine of the cluster sees.",
+            )
+        _logger.warning(
+            "%s, which the job's container mounts, is not on %s. If the cluster's machines do not "
+            "have it either, the job fails at its start.",
+            path,
+            where,
         )
-    name = "container image" if kind == "image" else "folder to mount"
-    return ExecutionError(
-        f"The {name} {path} is not on {where}.",
-        where=profile,
-        hint="Name one that every machine of the cluster sees.",
-    )
 
 
 def _found_after(error: TransferError, prepared: PreparedSubmission, shell: ClusterShell) -> str:

@@ -229,6 +229,17 @@ def test_a_dry_run_shows_no_secret(
         assert not file.is_file() or b"t0psecret" not in file.read_bytes()
 
 
+def test_what_cannot_be_overruled_is_said(place: Path, nemotron: Callable) -> None:
+    mine = "+run.env.env_vars.NEMOTRON_RUN_DIR=/mine"
+    done = nemotron(*PREP, "--run", "laptop", mine)
+    assert done.code == 0
+    sentence = "NEMOTRON_RUN_DIR of the command line does not count: it is set for each job."
+    assert f"warning: {sentence}" in done.err
+    shown = nemotron(*PREP, "--run", "laptop", mine, "--dry-run")
+    assert "(set for each job)  (nemotron)" in shown.out
+    assert "not /mine of the command line" in shown.out
+
+
 def test_staged_files_come_with_the_commands_that_start_them(
     place: Path, nemotron: Callable
 ) -> None:

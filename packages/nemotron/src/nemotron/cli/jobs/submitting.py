@@ -44,6 +44,8 @@ def launch_recipe(app: App, plan: RecipePlan, launch: Launch, values: Mapping[st
     reporter = reporter_for(app, output_mode(values))
     debug = {_DEBUG_VARIABLE: "1"} if values["debug"] else {}
     environ = {**os.environ, **debug}
+    for sentence in collect_environment(plan, profile, environ=environ).warnings:
+        app.warn(sentence)
     if values["dry_run"]:
         _show(plan, launch, profile, environ, reporter)
         return 0

@@ -47,7 +47,8 @@ def prep(server, own_world, monkeypatch, capfd):
     (folder / "prep.py").write_text(RECIPE, "utf-8")
     config = "artifacts:\n  manifest:\n    root: store\n  wandb: true\n"
     (folder / "config" / "default.yaml").write_text(config, "utf-8")
-    (own_world / "env.toml").write_text('[wandb]\nproject = "nemotron"\nentity = "team"\n', "utf-8")
+    env = '[wandb]\nproject = "nemotron"\nentity = "team"\n\n[laptop]\nexecutor = "local"\n'
+    (own_world / "env.toml").write_text(env, "utf-8")
     monkeypatch.setenv("NEMOTRON_RECIPES", str(own_world / "recipes"))
 
     def run(*words):
@@ -60,15 +61,20 @@ def prep(server, own_world, monkeypatch, capfd):
     return run
 
 
-def test_the_panel_has_the_page(server, prep):
-    out = prep()
+each_way = pytest.mark.parametrize("way", [(), ("--run", "laptop")], ids=["here", "as a job"])
+
+
+@each_way
+def test_the_panel_has_the_page(server, prep, way):
+    out = prep(*way)
     assert f"W&B: {server.url}/team/nemotron/artifacts/" in " ".join(out.split())
     assert "pending" not in out
 
 
-def test_the_panel_says_what_waits_and_the_command_that_delivers_it(server, prep, own_world):
+@each_way
+def test_the_panel_says_what_waits_and_the_command_that_delivers_it(server, prep, own_world, way):
     server.down()
-    out = prep()
+    out = prep(*way)
     (run_dir,) = Path(".nemotron/runs/demo-data-prep-sft").iterdir()
     assert "2 records pending; deliver with:" in out
     assert f"nemotron artifacts sync {run_dir}" in out

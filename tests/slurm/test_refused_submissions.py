@@ -15,7 +15,7 @@ from slurm_cluster import SlurmCluster
 from slurm_recipes import KEY, over_ssh, prepare, write_profile
 from ssh_server.server import as_nobody
 
-from nemo_runspec.errors import ExecutionError, TransferError
+from nemo_runspec.errors import ExecutionError, NemotronError, TransferError
 from nemo_runspec.execution.jobs import read_record
 from nemo_runspec.execution.shells import Finished, LocalShell
 from nemo_runspec.execution.submission import PreparedSubmission, stage, submit
@@ -252,6 +252,17 @@ def test_a_disk_there_that_is_full(
         put(far)
 
     assert left_there(far) == []
+
+
+def test_a_disk_here_that_is_full(workplace: Path) -> None:
+    runs = workplace / ".nemotron/runs"
+    runs.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(runs)], check=True)
+    try:
+        with pytest.raises(NemotronError, match="No space left"):
+            prepare(workplace)
+    finally:
+        subprocess.run(["umount", str(runs)], check=True)
 
 
 def test_an_interruption_after_the_files_were_sent(

@@ -99,15 +99,16 @@ def start_on_engine(prepared: PreparedSubmission) -> JobRecord:
     """
     home = prepared.folder / HOME
     secrets = prepared.environment.secrets
-    with not_now():
-        try:
-            handle = _start(prepared, home)
+    try:
+        # An image that is pulled takes long: this may be interrupted.
+        handle = _start(prepared, home)
+        with not_now():
             record = record_of(prepared, handle)
+            scrub(home, secrets.values())
             write_record(record)
-        except BaseException:
-            shutil.rmtree(prepared.folder, ignore_errors=True)
-            raise
-        scrub(home, secrets.values())
+    except BaseException:
+        shutil.rmtree(prepared.folder, ignore_errors=True)
+        raise
     return record
 
 

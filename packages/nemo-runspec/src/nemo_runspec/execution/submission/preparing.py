@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nemo_runspec.config import save_configs
-from nemo_runspec.errors import ExecutionError, UsageError
+from nemo_runspec.errors import ExecutionError, NemotronError, UsageError
 from nemo_runspec.execution.environment import JobEnvironment, collect_environment
 from nemo_runspec.execution.jobs.record import JobRecord
 from nemo_runspec.execution.launching import render_launch_script
@@ -74,8 +74,14 @@ def prepare_submission(
     _make(folder)
     try:
         prepared = prepare(plan, profile, mode, folder, (run_dir or folder).absolute())
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, OSError) and not isinstance(error, NemotronError):
+            raise ExecutionError(
+                f"The job's files cannot be written: {error.strerror or error}.",
+                where=str(folder),
+                hint="Free some space there, or start from another folder.",
+            ) from error
         raise
     return replace(prepared, after=waiting)
 

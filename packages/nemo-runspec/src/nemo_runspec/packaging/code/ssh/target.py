@@ -11,7 +11,7 @@ from nemo_runspec.errors import PackagingError
 # Nothing may wait for a person: no password, no question about a host key, no dead connection.
 _SETTINGS = (
     *("BatchMode=yes", "StrictHostKeyChecking=yes", "LogLevel=ERROR", "ClearAllForwardings=yes"),
-    *("ServerAliveInterval=15", "ServerAliveCountMax=3"),
+    *("ServerAliveInterval=15", "ServerAliveCountMax=3", "RemoteCommand=none"),
 )
 
 

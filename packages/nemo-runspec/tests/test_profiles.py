@@ -39,6 +39,8 @@ HEADER = """\
 # [tool.runspec.env]
 # mem = "64G"
 # env_vars = { A = "runspec", B = "runspec" }
+# [tool.runspec.artifacts]
+# writes = "ModelArtifact"
 # ///
 """
 
@@ -352,3 +354,23 @@ def test_all_gpus_say_no_number_of_processes(
         processes_per_node(plan, profile)
     assert processes_per_node(plan, changed(profile, {"gpus": 4})) == 4
     assert processes_per_node(plan, changed(profile, {"ntasks_per_node": 2})) == 2
+
+
+def test_a_store_that_the_container_does_not_see_is_told(recipe: Runspec, env: Path) -> None:
+    root = f"artifacts.manifest.root={env.parent}/store"
+    (told,) = composed(recipe, env, "base", root).told
+    assert told.startswith(f"The job's container does not see {env.parent}/store, where")
+    mounted = f"run.env.mounts=['{env.parent}']"
+    assert composed(recipe, env, "base", root, mounted).told == ()
+    assert composed(recipe, env, "base", "artifacts.manifest.root=s3://bucket/store").told == ()
+    assert composed(recipe, env, "far", root).told == ()
+
+
+def test_a_process_of_this_machine_needs_no_image(recipe: Runspec, env: Path) -> None:
+    env.write_text("[here]\n")
+    profile = composed(recipe, env, "here")
+    assert profile.sees(env)
+    assert profile.told == (
+        "run.env.mem is left out: local has no such key.",
+        "run.env.qos is left out: local has no such key.",
+    )

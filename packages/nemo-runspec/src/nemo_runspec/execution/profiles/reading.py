@@ -10,13 +10,15 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from nemo_runspec.artifacts.paths import local_path
 from nemo_runspec.env_toml import EnvToml, load_env_profile, load_env_toml
 from nemo_runspec.errors import ProfileError
 from nemo_runspec.execution.profiles.keys import PROFILES, checked, keys_of, spellings_of
+from nemo_runspec.execution.profiles.local import LocalProfile
 from nemo_runspec.execution.profiles.model import Profile
 from nemo_runspec.execution.profiles.origin import Origin
 from nemo_runspec.execution.profiles.values import Interpolated, WrongValueError
-from nemo_runspec.profile_spellings import DEFAULT_EXECUTOR, EXECUTOR, one_spelling
+from nemo_runspec.profile_spellings import DEFAULT_EXECUTOR, EXECUTOR, IMAGE, one_spelling
 from nemo_runspec.resolvers.registration import register_resolvers
 from nemo_runspec.runspec import Runspec
 from nemo_runspec.suggest import did_you_mean
@@ -44,8 +46,8 @@ def read_profile(
     origin = Origin(name=name, env=env, recipe=recipe, job=job)
     raw = OmegaConf.to_container(OmegaConf.select(job, _SECTION) or OmegaConf.create({}))
     values = _resolved(job, dict(raw) if isinstance(raw, Mapping) else {}, origin)
-    profile = _build(values, origin)
-    return _with_needs(profile, values, recipe)
+    profile = _with_needs(_build(values, origin), values, recipe)
+    return replace(profile, told=(*profile.told, *_unseen_store(profile, job, recipe)))
 
 
 def load_profile(name: str, env_file: Path | None = None) -> Profile:
@@ -166,12 +168,29 @@ def _no_place(written: str, model: type[Profile], origin: Origin) -> list[str]:
             ),
         )
     if origin.is_default(written):
+        if model is LocalProfile and written == IMAGE:
+            # Every recipe names an image, and no process of this machine runs in it.
+            return []
         return [f"{origin.shown(written)} is left out: {model.executor} has no such key."]
     raise ProfileError(
         f"The executor {model.executor} has no key '{written}'.",
         where=origin.where(written),
         hint=f"Leave it out; it is for {', '.join(others)}.",
     )
+
+
+def _unseen_store(profile: Profile, job: DictConfig, recipe: Runspec) -> list[str]:
+    """Tell where a container would record what nobody finds again."""
+    root = OmegaConf.select(job, "artifacts.manifest.root")
+    recorded = root is not None and recipe.artifacts.writes is not None
+    folder = local_path(str(root)) if recorded else None
+    if folder is None or profile.elsewhere or profile.sees(folder.absolute()):
+        return []
+    told = (
+        f"The job's container does not see {folder}, where its artifacts would be recorded. "
+        f"Add that folder to 'mounts' of {profile.name}, or set artifacts.manifest.root."
+    )
+    return [told]
 
 
 def _wrong(written: str, error: WrongValueError, origin: Origin) -> ProfileError:

@@ -88,6 +88,30 @@ def test_a_profile_is_shown_with_the_lines_that_say_it(env: Path, nemotron: Call
     assert "nodes = 4\n" in nemotron("profiles", "show", "far", "--quiet").out
 
 
+def test_a_profile_that_only_lends_its_keys_needs_no_executor(
+    workplace: Path, nemotron: Callable
+) -> None:
+    text = '[common]\nmounts = ["/lustre"]\n[a]\nextends = "common"\nexecutor = "slurm"\n'
+    (workplace / "env.toml").write_text(text)
+    listed = json.loads(nemotron("profiles", "ls", "--json").out)
+    assert [(each["executor"], each["problem"]) for each in listed] == [
+        (None, None),
+        ("slurm", None),
+    ]
+    assert "common   (for others)" in nemotron("profiles", "ls").out
+    assert nemotron("profiles", "show", "common", "--quiet").out == 'mounts = ["/lustre"]\n'
+    assert nemotron("profiles", "check", "common").code == 2
+
+
+def test_a_circle_is_told_for_each_of_its_profiles(workplace: Path, nemotron: Callable) -> None:
+    (workplace / "env.toml").write_text('[a]\nextends = "b"\n[b]\nextends = "a"\n')
+    listed = json.loads(nemotron("profiles", "ls", "--json").out)
+    assert ["in a circle" in each["problem"] for each in listed] == [True, True]
+    done = nemotron("profiles", "show", "a")
+    assert done.code == 2
+    assert "in a circle" in done.err
+
+
 def test_a_secret_that_is_written_out_is_not_shown(workplace: Path, nemotron: Callable) -> None:
     line = 'client_secret = "spelled-out-in-the-file"'
     (workplace / "env.toml").write_text(f'[a]\nexecutor = "dgxcloud"\n{line}\n')

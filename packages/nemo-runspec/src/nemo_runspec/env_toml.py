@@ -129,7 +129,12 @@ class EnvToml:
         return EnvProfile(name, self.path, merged)
 
     def lineage(self, name: str) -> tuple[str, ...]:
-        """Name a profile and all that it extends; what stands first wins."""
+        """Name a profile and all that it extends; what stands first wins.
+
+        Raises:
+            ProfileError: A parent is missing, or profiles extend each other in a circle.
+        """
+        self._merged(name, ())
         above = [self.lineage(parent) for parent in reversed(self._parents(name))]
         return tuple(dict.fromkeys((name, *(item for names in above for item in names))))
 

@@ -20,3 +20,15 @@ def env_toml_of(app: App) -> EnvToml:
             hint=f"Create env.toml here or above with a table for each, or set {FILE_VARIABLE}.",
         )
     return load_env_toml(file)
+
+
+def parents_of(env: EnvToml, name: str) -> list[str]:
+    """Name what a profile extends itself."""
+    extends = env.profiles[name].get("extends", [])
+    return [extends] if isinstance(extends, str) else [str(item) for item in extends]
+
+
+def is_for_others(env: EnvToml, name: str) -> bool:
+    """Tell whether a profile only lends its keys: it has no executor, and others extend it."""
+    extended = any(name in parents_of(env, other) for other in env.profiles)
+    return extended and not any("executor" in env.profiles[item] for item in env.lineage(name))

@@ -11,7 +11,7 @@ from nemo_runspec.errors import NemotronError
 from nemo_runspec.execution.profiles import Profile, SlurmProfile, load_profile
 from nemotron.cli.app import App, output_mode
 from nemotron.cli.panels import Panel, Row
-from nemotron.cli.profiles.file import env_toml_of
+from nemotron.cli.profiles.file import env_toml_of, is_for_others, parents_of
 from nemotron.cli.tables import table_rows
 
 _HEADS = ("Profile", "Executor", "Where", "Nodes", "GPUs", "Extends")
@@ -32,8 +32,12 @@ def run(app: App, values: Mapping[str, Any]) -> int:
 
 
 def _document(env: EnvToml, name: str) -> dict[str, Any]:
-    document: dict[str, Any] = {"name": name, "extends": _extends(env, name)}
+    document: dict[str, Any] = {"name": name, "extends": parents_of(env, name)}
     try:
+        if is_for_others(env, name):
+            return document | dict.fromkeys(
+                ("executor", "where", "nodes", "gpus_per_node", "problem")
+            )
         profile = load_profile(name, Path(env.path))
     except NemotronError as error:
         return {**document, "problem": str(error)}
@@ -45,11 +49,6 @@ def _document(env: EnvToml, name: str) -> dict[str, Any]:
         "gpus_per_node": profile.gpus_per_node,
         "problem": None,
     }
-
-
-def _extends(env: EnvToml, name: str) -> list[str]:
-    extends = env.profiles[name].get("extends", [])
-    return [extends] if isinstance(extends, str) else [str(item) for item in extends]
 
 
 def _place(profile: Profile) -> str:
@@ -66,6 +65,8 @@ def _rows(documents: list[dict[str, Any]]) -> list[Row]:
 
 
 def _line(document: Mapping[str, Any]) -> list[str]:
+    if document["executor"] is None:
+        return [document["name"], "(for others)", *[""] * 3, ", ".join(document["extends"])]
     counts = [str(document["nodes"]), str(document["gpus_per_node"])]
     extends = ", ".join(document["extends"])
     return [document["name"], document["executor"], document["where"], *counts, extends]

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from nemo_runspec.env_toml import EnvToml
-from nemo_runspec.execution.profiles import Profile, load_profile
+from nemo_runspec.execution.profiles import load_profile
 from nemo_runspec.redaction import redact_values
 from nemotron.cli.app import App, output_mode
 from nemotron.cli.panels import Panel, Row
-from nemotron.cli.profiles.file import env_toml_of
+from nemotron.cli.profiles.file import env_toml_of, is_for_others
 from nemotron.cli.tables import table_rows
 from nemotron.cli.values import show_value
 
@@ -23,15 +23,21 @@ def run(app: App, values: Mapping[str, Any]) -> int:
     """Show the keys of a profile as they are written, each with the file and line."""
     env = env_toml_of(app)
     name = values["name"]
-    profile = load_profile(name, Path(env.path))
+    profile = (
+        None
+        if name in env.profiles and is_for_others(env, name)
+        else load_profile(name, Path(env.path))
+    )
+    executor = None if profile is None else profile.executor
     keys = _keys(env, name)
     mode = output_mode(values)
     if mode == "json":
-        app.document({"name": name, "executor": profile.executor, "keys": keys})
+        app.document({"name": name, "executor": executor, "keys": keys})
     elif mode == "quiet":
         app.write("".join(f"{key} = {_plain(item['value'])}\n" for key, item in keys.items()))
     else:
-        app.panel(Panel(f"Profile {name} ({profile.executor})", _rows(profile, keys), fill=False))
+        title = f"Profile {name} ({executor or 'for others to extend'})"
+        app.panel(Panel(title, _rows(keys), fill=False))
     return 0
 
 
@@ -63,7 +69,6 @@ def _table_of(env: EnvToml, name: str, path: tuple[str, ...]) -> str | None:
     return None
 
 
-def _rows(profile: Profile, keys: Mapping[str, Mapping[str, Any]]) -> list[Row]:
+def _rows(keys: Mapping[str, Mapping[str, Any]]) -> list[Row]:
     lines = [[key, show_value(item["value"]), item["where"]] for key, item in keys.items()]
-    rows = table_rows(_HEADS, lines) if lines else ["It says nothing; jobs run on this machine."]
-    return [*rows, *profile.told]
+    return table_rows(_HEADS, lines) if lines else ["It says nothing; jobs run on this machine."]

@@ -215,35 +215,36 @@ def test_a_failed_stage_cancels_those_after_it_and_the_rest_can_be_submitted_aga
 def test_going_on_with_a_chain_whose_jobs_run_submits_nothing_twice(
     toy: Toy, cluster: SlurmCluster, nemotron: Callable
 ) -> None:
-    nemotron("toy", "pipe", "--batch", "lab", f"pretrain:work.wait_for={toy.gate}", "--quiet")
-    cluster.wait_for(toy.job("pretrain"), "RUNNING")
+    gate = f"data/prep/pretrain:work.wait_for={toy.gate}"
+    nemotron("toy", "pipe", "--to", "pretrain", "--batch", "lab", gate, "--quiet")
+    cluster.wait_for(toy.job("data/prep/pretrain"), "RUNNING")
     before = [stage["job"] for stage in toy.record["stages"]]
     code, out, err = nemotron("toy", "pipe", "--resume")
     assert code == 0, err
     assert "─ Chain Submitted (toy " in out
-    assert toy.states == ["succeeded", "running", "submitted"]
+    assert toy.states == ["running", "submitted"]
     toy.gate.touch()
     # Followed from here on, one after another.
     code, _, err = nemotron("toy", "pipe", "--resume", "--run", "lab")
     assert code == 0, err
-    assert toy.states == ["succeeded"] * len(STAGES)
+    assert toy.states == ["succeeded"] * 2
     assert [stage["job"] for stage in toy.record["stages"]] == before
 
 
 def test_stages_are_followed_one_after_another(toy: Toy, nemotron: Callable) -> None:
-    code, out, err = nemotron("toy", "pipe", "--run", "far", "sft:work.broken=true")
+    words = ("toy", "pipe", "--to", "pretrain", "--run", "far", "pretrain:work.broken=true")
+    code, out, err = nemotron(*words)
     assert code == 1
-    assert "made pretrain-data+pretrain\n" in out
-    assert "Stage 3 of 3: sft\n" in out
+    assert "made pretrain-data\n" in out
+    assert "Stage 2 of 2: pretrain\n" in out
     assert "─ Chain Stopped (toy " in out
-    assert toy.states == ["succeeded", "succeeded", "failed"], err
-    assert toy.stage("sft")["reason"] == "The stage is broken."
-    code, out, err = nemotron("toy", "pipe", "--resume", "sft:work.broken=false", "--json")
+    assert toy.states == ["succeeded", "failed"], err
+    assert toy.stage("pretrain")["reason"] == "The stage is broken."
+    code, out, err = nemotron("toy", "pipe", "--resume", "pretrain:work.broken=false", "--json")
     assert code == 0, err
     document = json.loads(out)
     assert document["status"] == "completed"
-    assert document["stages"][-1]["artifacts"][-1]["ref"] == "toy-sft-model:v2"
-    assert toy.made == RESULT
+    assert document["stages"][-1]["artifacts"][-1]["ref"] == "toy-pretrain-model:v2"
 
 
 def test_a_dry_run_shows_the_scripts_and_a_refused_stage_leaves_those_before_it(

@@ -453,6 +453,8 @@ def test_a_resumed_chain_keeps_its_choices(toy: Path, nemotron: Callable) -> Non
         done = nemotron(*PIPE, "--resume", record["id"], *words)
         assert done.code == 2
         assert message in done.err
+    deleted = nemotron(*PIPE, "--resume", "pretrain:~work.gone")
+    assert "Stage pretrain: The configuration has no key 'work.gone'." in deleted.err
     unknown = nemotron(*PIPE, "--resume", "2026x")
     assert "There is no chain '2026x'." in unknown.err
     assert records(toy) == [record]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,6 +36,7 @@ from nemotron.cli.pipeline.targets import PipeTarget
 
 _DEBUG_VARIABLE = "NEMOTRON_DEBUG"
 _INTERRUPTED = 130
+_NO_ID = re.compile(r"[=:~+]")
 
 
 def run_pipe_command(app: App, target: PipeTarget, values: Mapping[str, Any]) -> int:
@@ -76,7 +78,7 @@ def _request(
     app: App, target: PipeTarget, values: Mapping[str, Any]
 ) -> tuple[ChainRequest, PipeFile | None, PipeMode]:
     words, pipe_id = list(values["overrides"]), values["resume"]
-    if pipe_id is not None and "=" in pipe_id:
+    if pipe_id is not None and _NO_ID.search(pipe_id):
         # The id may be left out, and what follows then is an override.
         words, pipe_id = [pipe_id, *words], ""
     resumed = None if pipe_id is None else find_pipe(app.cwd, target.family, pipe_id or None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from nemotron.kit.wandb import (
     patch_wandb_checkpoint_logging,
     patch_wandb_init_for_lineage,
 )
+from nemotron_kit_wandb import withdrawals
 
 PACKAGES = Path(__file__).parents[2] / "packages"
 MEGATRON = (
@@ -60,6 +62,20 @@ def _in_a_container(server, own_world, monkeypatch):
     monkeypatch.setenv("NEMO_RUN_DIR", str(own_world / "lustre"))
     monkeypatch.setenv("WANDB_PROJECT", "nemotron")
     monkeypatch.setenv("WANDB_ENTITY", "team")
+
+
+@pytest.fixture(autouse=True)
+def _no_notice_on_its_way(monkeypatch):
+    """What is said of withdrawn versions is said before the next test, to this one's server."""
+    monkeypatch.setattr(withdrawals, "_PAUSE_S", 0.1)
+    yield
+    joined()
+
+
+def joined():
+    for thread in threading.enumerate():
+        if thread.name == withdrawals.THREAD:
+            thread.join()
 
 
 def forget(package):
@@ -127,7 +143,9 @@ def test_a_checkpoint_that_a_thread_of_nemo_rl_finishes_is_one_artifact(
 
 
 @pytest.mark.parametrize("fallen", ["from the start", "in the middle"])
-def test_w_and_b_that_is_down_costs_no_checkpoint_of_nemo_rl(server, tmp_path, manager, fallen):
+def test_w_and_b_that_is_down_costs_no_checkpoint_of_nemo_rl(
+    server, tmp_path, manager, caplog, fallen
+):
     manager.keep_top_k = 1
     if fallen == "from the start":
         server.down()
@@ -143,3 +161,34 @@ def test_w_and_b_that_is_down_costs_no_checkpoint_of_nemo_rl(server, tmp_path, m
         assert [tracker.read("model", version).fields["step"] for version in (1, 2)] == [10, 20]
         assert tracker.latest_version("model") == 2
         assert tracker.withdrawal("model", 1) is not None
+    assert "W&B does not show that team/nemotron/model:manifest-v1 is withdrawn" in heard(caplog)
+
+
+def heard(caplog):
+    """The log, when those who say something about withdrawn versions have said it."""
+    joined()
+    return caplog.text
+
+
+@pytest.mark.parametrize("backends", ["both", "W&B alone"])
+def test_the_page_of_a_deleted_checkpoint_says_so(server, tmp_path, manager, backends):
+    manager.keep_top_k = 1
+    with tracking_of(tmp_path, backends):
+        patch = patch_nemo_rl_checkpoint_logging_both()
+        wandb.init(project="nemotron", entity="team")
+        for step in (10, 20):
+            manager.begin_finalization(manager.init_tmp_checkpoint(step, {}))
+            manager.finalize_pending()
+        manager.shutdown()
+        patch.undo()
+
+        def notices():
+            artifacts = picture.take(server.state).artifacts.values()
+            return {told.metadata["step"]: told.metadata.get("withdrawn") for told in artifacts}
+
+        server.wait_until(lambda: notices().get(10) is not None)
+        finish_run()
+    assert notices() == {
+        10: "NeMo-RL deleted the checkpoint (checkpointing.keep_top_k, ft_keep_latest_k).",
+        20: None,
+    }

@@ -53,6 +53,7 @@ def framework_config(folder):
         save=str(folder / "checkpoints"),
         save_interval=2,
         restart_points=(),
+        non_persistent_global_ckpt_dir=None,
         most_recent_k=-1,
         async_save=True,
     )

@@ -127,6 +127,20 @@ class StartListener(Protocol):
         ...
 
 
+@runtime_checkable
+class WithdrawalListener(Protocol):
+    """A backend beside the manifests that can show that a version was withdrawn."""
+
+    def withdrawn(self, reference: str, *, reason: str) -> None:
+        """Show it; best effort, and without making the caller wait.
+
+        Args:
+            reference: The pinned reference: the manifest store's, else the backend's own.
+            reason: Why it was withdrawn.
+        """
+        ...
+
+
 class CheckpointRecorder:
     """What a framework's hook holds: it records each checkpoint once, wherever its tracking says.
 
@@ -215,14 +229,21 @@ class CheckpointRecorder:
         ledger.settle(event.path, logged)
 
     def _withdraw(self, path: Path, reason: str) -> None:
-        self.tracking.checkpoints.release(path)
+        for ref in self._withdrawn(path, reason):
+            logger.info("%s is withdrawn: %s", ref, reason)
+            if isinstance(self.tracking.wandb_tracker, WithdrawalListener):
+                self.tracking.wandb_tracker.withdrawn(ref, reason=reason)
+
+    def _withdrawn(self, path: Path, reason: str) -> list[str]:
+        """The versions that are out of use now; without manifests, what this process recorded."""
+        recorded = self.tracking.checkpoints.release(path)
         if self._removed is None:
             self._removed = self._removals()
-        if self._removed is None:
-            logger.warning("%s is gone, and no manifest says so: %s", path, reason)
-            return
-        for ref in self._removed.withdraw(str(resolve_host_path(path)), reason=reason):
-            logger.info("%s is withdrawn: %s", ref, reason)
+        if self._removed is not None:
+            return self._removed.withdraw(str(resolve_host_path(path)), reason=reason)
+        logger.warning("%s is gone, and no manifest says so: %s", path, reason)
+        known = recorded is not None and recorded.logged.version is not None
+        return [recorded.logged.ref] if recorded is not None and known else []
 
     def _removals(self) -> RemovedCheckpoints | None:
         tracker = self.tracking.manifest_tracker

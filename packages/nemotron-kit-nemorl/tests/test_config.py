@@ -160,7 +160,7 @@ for name, function in THEIRS.items():
     if not OmegaConf.has_resolver(name):
         OmegaConf.register_new_resolver(name, function)
 """,
-    "as drivers before 0.5 do": """
+    "as drivers up to 0.5 do": """
 OmegaConf.register_new_resolver("mul", THEIRS["mul"])
 """,
 }

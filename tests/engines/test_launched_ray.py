@@ -145,6 +145,10 @@ def test_a_step_of_two_machines_is_one_cluster(step: Step, tmp_path: Path) -> No
     assert document["nodes"] == 2
     assert [given(environ) for _, environ in document["seen"]] == [VALUES | SECRETS] * 4
     assert given(document["driver"]) == VALUES | SECRETS
+    # What Slurm says of its tasks holds for no process of Ray.
+    environs = [document["driver"], *(environ for _, environ in document["seen"])]
+    assert not [environ for environ in environs if "SLURM_PROCID" in environ or "RANK" in environ]
+    assert {environ["SLURM_JOB_ID"] for environ in environs} == {"7"}
     until(lambda: not step.left(), lambda: f"processes are left: {step.left()}")
     kept = (tmp_path / "run").rglob("*")
     texts = [file.read_text() for file in kept if file.is_file()]

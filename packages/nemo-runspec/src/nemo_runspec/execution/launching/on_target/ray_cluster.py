@@ -31,6 +31,12 @@ PAUSE_S = 0.2
 LONGEST_BASE = 20
 TAIL = 15
 SIGNALLED = 128
+# What the scheduler tells this program of its own place; a process of Ray has another one.
+PLACE = (
+    *("SLURM_PROCID", "SLURM_NTASKS", "SLURM_NPROCS", "SLURM_LOCALID", "SLURM_NODEID"),
+    *("SLURM_NTASKS_PER_NODE", "SLURM_TASKS_PER_NODE", "SLURM_STEP_TASKS_PER_NODE"),
+    *("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "NODE_RANK", "GROUP_RANK"),
+)
 COUNT = """
 import sys, time, ray
 ray.init(address=sys.argv[1], log_to_driver=False, logging_level="ERROR")
@@ -134,8 +140,10 @@ def run_head(options: argparse.Namespace, meeting: Meeting, temporary: Path) -> 
         until_complete(address, options.nodes, node, meeting)
         code = drive(options.driver, address, node, meeting)
     finally:
-        meeting.say("end", str(code))
-        node.stop()
+        try:
+            meeting.say("end", str(code))
+        finally:
+            node.stop()
         until_left(meeting, options.nodes - 1)
         meeting.forget("token")
     return code
@@ -290,6 +298,8 @@ def read_options() -> argparse.Namespace:
 def main() -> int:
     """Do the part of this machine."""
     options = read_options()
+    for name in PLACE:
+        os.environ.pop(name, None)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, stopped)
     meeting = Meeting(options.folder)
@@ -298,7 +308,7 @@ def main() -> int:
             with short_folder() as temporary:
                 return run_head(options, meeting, temporary)
         return run_worker(options, meeting)
-    except FailedError as error:
+    except (FailedError, OSError) as error:
         sys.stderr.write(f"nemotron: {error}\n")
         if options.rank != 0:
             meeting.say(f"failed-{options.rank}", str(error))

@@ -68,8 +68,9 @@ def logs(record: JobRecord) -> list[str]:
 
 
 def test_code_and_job_go_over_one_connection(cluster: SlurmCluster, workplace: Path) -> None:
-    prepared = prepare(workplace, packager="code")
     before = cluster.ssh.connections
+    prepared = prepare(workplace, packager="code")
+    assert cluster.ssh.connections == before
     record = submit(prepared)
 
     assert cluster.ssh.connections == before + 1

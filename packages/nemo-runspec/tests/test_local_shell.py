@@ -48,6 +48,7 @@ def test_a_folder_is_put_whole_and_never_over_another(tmp_path: Path) -> None:
 
     assert [item.name for item in (tmp_path / "to").iterdir()] == ["deep"]
     assert (tmp_path / "to/deep/a").read_text() == "a"
+    assert (tmp_path / "to/deep").stat().st_mode == (tmp_path / "from").stat().st_mode
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root may write anywhere")

@@ -91,12 +91,12 @@ def send_contents(shell: ClusterShell, folder: Path, destination: str) -> Finish
     name = shlex.quote(target.name)
     script = (
         "LC_ALL=C; export LC_ALL\n"
-        f"mkdir -p {above} && cd {above} && umask 077 || exit\n"
+        f"mkdir -p {above} && cd {above} || exit\n"
         "find . -maxdepth 1 -name '.*.sending.*' -mtime +1 -exec rm -rf {} +\n"
         f"part=$(mktemp -d {part}.XXXXXXXX) || exit\n"
         "trap 'rm -rf \"$part\"' EXIT\n"
         "trap 'exit 1' HUP INT TERM\n"
-        'tar -xzf - -C "$part" && chmod 755 "$part" || exit\n'
+        'tar -xzf - -C "$part" && chmod +rx "$part" || exit\n'
         f"rmdir {name} 2>/dev/null\n"
         f'mv -T "$part" {name}\n'
     )

@@ -270,6 +270,18 @@ def test_a_result_is_read_from_the_run_directory(record: JobRecord) -> None:
         backend.result(record)
 
 
+def test_a_folder_of_the_run_directory_is_copied(record: JobRecord, tmp_path: Path) -> None:
+    backend, there = SlurmBackend(LocalShell()), Path(record.job_dir) / "wandb-outbox"
+    (tmp_path / "copy").mkdir()
+    backend.copy_folder(record, "wandb-outbox", tmp_path / "copy")
+    assert list((tmp_path / "copy").iterdir()) == []
+    (there / "records").mkdir(parents=True)
+    (there / "records" / "one.json").write_bytes(bytes(range(256)))
+    backend.copy_folder(record, "wandb-outbox", tmp_path / "copy")
+    copied = tmp_path / "copy" / "wandb-outbox" / "records" / "one.json"
+    assert copied.read_bytes() == bytes(range(256))
+
+
 def test_a_job_is_cancelled_once_it_is_known(slurm: Slurm, record: JobRecord) -> None:
     backend = SlurmBackend(LocalShell())
     backend.cancel(record)

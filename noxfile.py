@@ -135,8 +135,8 @@ def nemo_run(session: nox.Session) -> None:
 def slurm(session: nox.Session) -> None:
     """Jobs on a real Slurm of three nodes with accounting: by hand, and by the command."""
     sync(session, "--only-group", "runner")
-    # One at a time: all share a cluster of two cores. NeMo-Run's dependencies warn, as above.
-    session.run("pytest", "tests/slurm", "-W", "default", *session.posargs)
+    # Each process has clusters of its own. NeMo-Run's dependencies warn, as above.
+    session.run(*PYTEST_OF_SERVERS, "tests/slurm", "-W", "default", *session.posargs)
 
 
 @nox.session(python=OLDEST, tags=[SERVERS])
@@ -215,6 +215,21 @@ def wheels(session: nox.Session) -> None:
         session.run(nemotron, "artifacts", "show", "nano3-sft-data-sample")
         session.run(nemotron, "nano3", "sft", "-c", "sample", "--dry-run")
         session.run(nemotron, "super3", "data", "prep", "rl", "-c", "sample")
+        with_nemo_run(session, outside, built)
+
+
+def with_nemo_run(session: nox.Session, outside: Path, built: list[str]) -> None:
+    """Install `nemotron[run,data]` as its users do, newest releases and all, and import it."""
+    uv(session, "venv", "--quiet", f"--python={OLDEST}", f"{outside}/runner")
+    (nemotron,) = (wheel for wheel in built if Path(wheel).name.startswith("nemotron-"))
+    others = [wheel for wheel in built if wheel != nemotron]
+    both = f"nemotron[run,data] @ {Path(nemotron).as_uri()}"
+    uv(session, "pip", "install", "--quiet", f"--python={outside}/runner", both, *others)
+    programs = outside / "runner" / "bin"
+    session.run(f"{programs}/python", "-c", "import nemo_run, nemotron_data_prep")
+    Path("env.toml").write_text("[cluster]\nexecutor = 'slurm'\naccount = 'research'\n")
+    sample = ("nano3", "data", "prep", "sft", "-c", "sample")
+    session.run(f"{programs}/nemotron", *sample, "--batch", "cluster", "--dry-run")
 
 
 @nox.session(python=OLDEST, tags=[APART])

@@ -81,6 +81,8 @@ def _slurm(places: Places, *, accounting: bool) -> list[str]:
         f"ClusterName={NAME}",
         "SlurmctldHost=localhost(127.0.0.1)",
         f"SlurmctldPort={places.controller_port}",
+        # Jobs of clusters that run side by side have numbers of their own.
+        f"FirstJobId={places.controller_port}",
         f"SlurmUser={user}",
         f"SlurmdUser={user}",
         # A requeued job waits as long as credentials live.

@@ -1,4 +1,4 @@
-"""Users' own NeMo-Run scripts with `build_executor`, on a real Slurm: here and over ssh."""
+"""A user's own NeMo-Run script with a profile of env.toml, in a container on a real Slurm."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from rendering.variables import AWKWARD
 from slurm_cluster import SlurmCluster
-from ssh_server.server import HOST
 
 # What a user's script does, in a process of its own: NeMo-Run reads NEMORUN_HOME as it is imported.
 USER = """\
@@ -33,19 +32,10 @@ pathlib.Path(os.environ["WRITE_TO"], name).write_text(json.dumps(dict(os.environ
 """
 
 
-@pytest.fixture(params=["local", "ssh"])
-def folder(
-    request: pytest.FixtureRequest,
-    cluster: SlurmCluster,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Path:
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with a profile that leads to the cluster, and a job."""
     lines = ["[lab]", 'executor = "slurm"', 'account = "research"', 'time = "00:05:00"']
-    if request.param == "ssh":
-        ssh = {"host": HOST, "port": cluster.ssh.port, "user": cluster.ssh.user}
-        ssh |= {"identity": str(cluster.ssh.key), "remote_job_dir": str(tmp_path / "far")}
-        lines += [f"{name} = {json.dumps(value)}" for name, value in ssh.items()]
     variables = AWKWARD | {"WRITE_TO": str(tmp_path)}
     lines += ["[lab.env_vars]"]
     meant = {name: value.replace("${", r"\${") for name, value in variables.items()}
@@ -71,15 +61,6 @@ def run_as_user(folder: Path, **keys: object) -> str:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.rpartition("STATUS ")[2].strip()
-
-
-def test_a_job_sees_its_variables_exactly(folder: Path) -> None:
-    assert run_as_user(folder, nodes=2, ntasks_per_node=2).endswith("SUCCEEDED")
-    seen = [json.loads(file.read_text()) for file in sorted(folder.glob("seen-*.json"))]
-    assert [item["SLURM_PROCID"] for item in seen] == ["0", "1", "2", "3"]
-    assert len({item["SLURMD_NODENAME"] for item in seen}) == 2
-    for item in seen:
-        assert {name: item.get(name) for name in AWKWARD} == AWKWARD
 
 
 def test_variables_win_over_those_of_the_image(cluster: SlurmCluster, folder: Path) -> None:

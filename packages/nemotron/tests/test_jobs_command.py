@@ -251,8 +251,19 @@ def test_staged_files_come_with_the_commands_that_start_them(
     ran = subprocess.run(
         ["bash", "-c", document["script"]], capture_output=True, text=True, check=True
     )
-    assert ran.stdout.endswith("ended\n")
+    assert ran.stdout == "began it's $HOME\nended\n"
     assert nemotron("jobs", "ls", "--quiet").out == ""
+
+
+def test_a_variable_that_cannot_reach_a_process_leaves_nothing_behind(
+    place: Path, nemotron: Callable
+) -> None:
+    done = nemotron(
+        *slow("--run", "laptop", "+run.env.env_vars.GIVEN=${oc.env:NOWHERE_TO_BE_SEEN}")
+    )
+    assert done.code == 2
+    assert "run.env.env_vars.GIVEN" in done.err
+    assert list((place / ".nemotron" / "runs").glob("*/*")) == []
 
 
 @pytest.mark.parametrize(

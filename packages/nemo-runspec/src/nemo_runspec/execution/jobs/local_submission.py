@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -37,26 +38,35 @@ def submit_locally(
         ExecutionError: It cannot be started.
         ConfigError: A variable cannot reach a process.
     """
+    try:
+        variables = local_environment(run.plan, profile, environ=environ)
+    except BaseException:
+        shutil.rmtree(run.run_dir, ignore_errors=True)
+        raise
     return start_detached(
         run,
         profile=profile.name,
         mode=mode,
-        environment=local_environment(run.plan, profile, environ=environ),
+        environment=variables,
         startup_commands=profile.startup_commands,
     )
 
 
 def local_script(plan: RecipePlan, profile: Profile, run_dir: Path) -> str:
-    """Spell what a job on this machine runs, as bash; its variables are not in it.
+    """Spell what a job on this machine runs, as bash; of its secrets only the names are in it.
 
     Args:
         plan: The job.
         profile: The profile that it runs with.
         run_dir: Its run directory.
     """
+    environment = collect_environment(plan, profile)
     lines = [
         "#!/bin/bash",
         "set -e",
+        *(f"# export {name}=…" for name in environment.secrets),
+        *(f"unset {name}" for name, _ in environment.withheld),
+        *(f"export {name}={shlex.quote(value)}" for name, value in environment.public.items()),
         f"cd {shlex.quote(str(plan.cwd))}",
         f"export {RUN_DIR_VARIABLE}={shlex.quote(str(run_dir))}",
         *profile.startup_commands,

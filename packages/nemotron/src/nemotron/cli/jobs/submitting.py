@@ -111,7 +111,11 @@ def _scripts(plan: RecipePlan, launch: Launch, profile: Profile) -> dict[str, st
             folder=Path(folder) / "run",
             run_dir=_proposed(plan),
         )
-        return {"script": prepared.script, "launch_script": prepared.launch_script}
+    scripts = {"script": prepared.script}
+    # An engine has no script of its own around the one that starts the recipe.
+    if prepared.launch_script != prepared.script:
+        scripts["launch_script"] = prepared.launch_script
+    return scripts
 
 
 def _submit_here(

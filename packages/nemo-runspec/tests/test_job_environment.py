@@ -379,3 +379,13 @@ def test_no_text_shows_a_secret(secret: str) -> None:
     texts = [repr(environment), repr(environment.secrets), str(environment.secrets), variable.shown]
     assert not [text for text in texts if marked in text]
     assert environment.secrets == {"ANY": marked}
+
+
+def test_build_env_vars_names_what_is_wrong(home: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match="NOT_SET") as refusal:
+        build_env_vars({"env_vars": {"A": "${oc.env:NOT_SET}"}}, environ=home)
+    assert refusal.value.where == "env_vars.A"
+    with pytest.raises(ConfigError, match="must be a table"):
+        build_env_vars({"env_vars": ["A"]}, environ=home)
+    with pytest.raises(ConfigError, match="cannot be the name"):
+        build_env_vars({"env_vars": {"a-b": "1"}}, environ=home)

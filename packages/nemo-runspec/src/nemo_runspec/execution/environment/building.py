@@ -10,7 +10,12 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from nemo_runspec.env_toml import load_env_profile, load_env_toml
-from nemo_runspec.execution.environment.collecting import check_variables, is_secret
+from nemo_runspec.errors import ConfigError
+from nemo_runspec.execution.environment.collecting import (
+    check_variables,
+    is_secret,
+    resolve_variables,
+)
 from nemo_runspec.execution.environment.huggingface import find_huggingface
 from nemo_runspec.execution.environment.names import OWN_NAMES
 from nemo_runspec.execution.environment.wandb import find_wandb
@@ -78,7 +83,7 @@ def _table(
     if isinstance(profile, Profile):
         return profile.env_vars
     settings = load_env_profile(profile, file) if isinstance(profile, str) else profile
-    written = OmegaConf.create({_KEY: settings.get(_KEY) or {}})
-    resolved = OmegaConf.to_container(written, resolve=True)
-    table: Any = resolved.get(_KEY) if isinstance(resolved, dict) else None
-    return table if isinstance(table, Mapping) else {}
+    table = settings.get(_KEY) or {}
+    if not isinstance(table, Mapping):
+        raise ConfigError(f"'{_KEY}' must be a table of variables.", where=_KEY)
+    return resolve_variables(OmegaConf.create({_KEY: dict(table)})[_KEY], key=_KEY)

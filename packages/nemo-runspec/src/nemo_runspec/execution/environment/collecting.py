@@ -103,6 +103,20 @@ def check_variables(table: Mapping[Any, Any], *, key: str = _KEY) -> dict[str, s
     return checked
 
 
+def resolve_variables(section: DictConfig, *, key: str = _KEY) -> dict[Any, Any]:
+    """Fill in what a table of variables refers to.
+
+    Args:
+        section: The table, in its configuration.
+        key: Where it stands, for messages.
+
+    Raises:
+        ConfigError: What a value refers to is not set; the key is named.
+    """
+    names: list[Any] = list(section)
+    return {name: _resolved(section, name, f"{key}.{name}") for name in names}
+
+
 def is_secret(name: str, raw: Any, value: str, known: list[str]) -> bool:
     """Tell whether a variable's value must not be written: by its name, origin or looks.
 
@@ -141,7 +155,7 @@ def _said(
     if not isinstance(section, DictConfig):
         raise ConfigError(f"'{_KEY}' must be a table of variables.", where=_KEY)
     raw = OmegaConf.to_container(section, resolve=False)
-    values = check_variables({name: _resolved(section, name) for name in section})
+    values = check_variables(resolve_variables(section))
     return {
         name: None
         if value is None
@@ -155,14 +169,14 @@ def _said(
     }
 
 
-def _resolved(section: DictConfig, name: Any) -> Any:
+def _resolved(section: DictConfig, name: Any, where: str) -> Any:
     try:
         return section[name]
     except OmegaConfBaseException as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise ConfigError(
             f"The variable has no value: {reason}.",
-            where=f"{_KEY}.{name}",
+            where=where,
             hint="Set what it refers to before you submit, or give it a default: "
             "${oc.env:NAME,''}.",
         ) from error

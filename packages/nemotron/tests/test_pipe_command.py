@@ -629,18 +629,35 @@ def test_a_job_that_nobody_waits_for_any_more_is_followed_again(
 ) -> None:
     chain = start(here, *PIPE, "--run", "here", f"pretrain:work.wait_for={here}/gate")
     wait_for(lambda: records(here) and jobs(here)[1])
-    wait_for(lambda: any("The job runs" in t.read_text() for t in here.glob("*.log")))
+    (log,) = here.glob("*.log")
+    wait_for(lambda: "working on toy-pretrain-model\n" in log.read_text())
     # In a script Ctrl-C leaves the job.
     os.kill(chain.pid, signal.SIGINT)
     assert chain.wait() == 130
     assert list(states(records(here)[0]).values())[:2] == ["succeeded", "running"]
-    (log,) = here.glob("*.log")
     assert "─ Chain Detached (toy " in log.read_text()
     before = jobs(here)[1]
     (here / "gate").touch()
     done = nemotron(*PIPE, "--resume", "--quiet")
     assert (done.code, jobs(here)[1]) == (0, before)
     assert done.out.splitlines()[-1] == "toy-sft-model:v2"
+
+
+def test_ctrl_c_right_after_a_job_was_submitted_leaves_it_to_be_found(
+    here: Path, nemotron: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        # Between the submission and the moment from which Ctrl-C asks what to do.
+        patched.setattr("nemotron.cli.pipeline.attached.attach", interrupted)
+        done = nemotron(*PIPE, "--run", "here")
+    assert done.code == 130
+    assert "─ Chain Detached (toy " in done.out
+    before = jobs(here)[0]
+    assert nemotron(*PIPE, "--resume", "--quiet").code == 0
+    assert jobs(here)[0] == before
 
 
 def test_a_job_survives_the_command_that_was_killed(here: Path, nemotron: Callable) -> None:

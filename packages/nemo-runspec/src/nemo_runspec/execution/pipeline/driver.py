@@ -144,7 +144,9 @@ class _Driver:
             file.update(name, state="failed", reason=error.what, **ended)
             return error
         except KeyboardInterrupt:
-            file.update(name, state="cancelled", reason="Interrupted.", finished_at=utc_now())
+            # A job that was, or may have been, submitted goes on: who resumes finds it.
+            if file.record.stage(name).run_dir is None:
+                file.update(name, state="cancelled", reason="Interrupted.", finished_at=utc_now())
             raise
         return None
 

@@ -74,7 +74,8 @@ def end_panel(end: PipeEnd, file: PipeFile) -> Panel:
 def _word(end: PipeEnd) -> str:
     if end.record.state == "succeeded":
         return "Complete"
-    if end.record.state not in LIVE or end.error is not None:
+    goes_on = any(stage.state in LIVE and stage.job is not None for stage in end.record.stages)
+    if not goes_on or end.record.state not in LIVE or end.error is not None:
         return "Stopped"
     return "Submitted" if end.exit_code == 0 else "Detached"
 

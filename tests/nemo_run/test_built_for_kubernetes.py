@@ -93,7 +93,12 @@ def test_a_train_job_of_kubeflow_has_exact_variables(tmp_path: Path) -> None:
     script = (tmp_path / "train" / "launch.sh").read_text()
     code_dir = tmp_path / "code"
     code_dir.mkdir()
-    found = environment_of(script.replace(executor.code_dir, str(code_dir)), tmp_path, pod)
+    # What it does to the root of its pod it does to a folder here.
+    linked = script.replace(executor.code_dir, str(code_dir)).replace(
+        f"{code_dir} /nemo_run\n", f"{code_dir} {tmp_path}/nemo_run\n"
+    )
+    found = environment_of(linked, tmp_path, pod)
+    assert (tmp_path / "nemo_run").readlink() == code_dir
     assert {name: found.get(name) for name in AWKWARD} == AWKWARD
 
 

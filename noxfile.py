@@ -56,9 +56,9 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 @nox.session(venv_backend="none", tags=[APART])
 def everything(session: nox.Session) -> None:
     """All of the others, but for `bench`: those that wait beside those that compute."""
-    lanes = [chosen(SERVERS), chosen(f"not {SERVERS} and not {APART}")]
-    with ThreadPoolExecutor(len(lanes)) as pool:
-        failed = [name for names in pool.map(failures, lanes) for name in names]
+    queues = [chosen(SERVERS), chosen(f"not {SERVERS} and not {APART}")]
+    with ThreadPoolExecutor(len(queues)) as pool:
+        failed = [name for names in pool.map(failures, queues) for name in names]
     if failed:
         session.error(f"failed: {', '.join(failed)}")
 

@@ -135,8 +135,9 @@ def nemo_run(session: nox.Session) -> None:
 def slurm(session: nox.Session) -> None:
     """Jobs on a real Slurm of three nodes with accounting: by hand, and by the command."""
     sync(session, "--only-group", "runner")
-    # Each process has clusters of its own. NeMo-Run's dependencies warn, as above.
-    session.run(*PYTEST_OF_SERVERS, "tests/slurm", "-W", "default", *session.posargs)
+    # Each process has clusters of its own, but Ray's would take each other's ports.
+    settings = ("--dist=loadgroup", "-W", "default")  # NeMo-Run's dependencies warn, as above
+    session.run(*PYTEST_OF_SERVERS, "tests/slurm", *settings, *session.posargs)
 
 
 @nox.session(python=OLDEST, tags=[SERVERS])

@@ -59,6 +59,7 @@ def test_data_that_is_prepared_over_ssh_is_that_of_a_local_run(place: Workplace)
     assert shown.code == 0, shown.err
 
 
+@pytest.mark.xdist_group("ray")
 def test_data_is_prepared_on_a_ray_cluster_of_two_nodes(
     place: Workplace, checkout: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

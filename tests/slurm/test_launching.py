@@ -153,6 +153,7 @@ def files_with_secrets(place: Workplace) -> set[str]:
     }
 
 
+@pytest.mark.xdist_group("ray")
 def test_a_ray_job_has_a_cluster_over_its_machines(place: Workplace) -> None:
     store = f"--object-store-memory={80 << 20}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,10 +36,12 @@ def empty_stdin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Path]:
-    before = get_nemorun_home()
+    """Where NeMo-Run keeps this test's experiments, which change the level of all logging."""
+    before, level = get_nemorun_home(), logging.getLogger().level
     set_nemorun_home(str(tmp_path / "home"))
     yield tmp_path / "home"
     set_nemorun_home(before)
+    logging.getLogger().setLevel(level)
 
 
 @pytest.fixture(params=["local", "ssh"])

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
 
 import click
 
-from nemotron.cli import help_pages
-from nemotron.cli.app import App
-from nemotron.cli.commands import DEBUG, JSON, QUIET, ROOT, CommandGroup, app_of
+from nemotron.cli.commands import ROOT
 from nemotron.cli.completion import complete_reference
+from nemotron.cli.module_commands import ModuleGroup
 
 
 @dataclass(frozen=True)
@@ -30,52 +27,15 @@ class Entry:
     params: Sequence[click.Parameter] = ()
 
 
-class CommandModule(Protocol):
-    """What the module of a command offers."""
-
-    def run(self, app: App, values: Mapping[str, Any]) -> int:
-        """Do what the command says.
-
-        Args:
-            app: The invocation.
-            values: The command's parameters.
-
-        Returns:
-            The exit code.
-        """
-        ...
-
-
-class ArtifactsGroup(CommandGroup):
-    """The group ``nemotron artifacts``."""
-
-    def get_help(self, ctx: click.Context) -> str:
-        """Draw the help page."""
-        return help_pages.commands_page(app_of(ctx), ctx, self.commands)
-
-
-class ArtifactsCommand(click.Command):
-    """One of its commands."""
-
-    def __init__(self, entry: Entry) -> None:
-        super().__init__(
-            entry.name,
-            params=[*entry.params, ROOT, JSON, QUIET, DEBUG],
-            callback=click.pass_context(_run),
-            help=entry.help,
-            context_settings={"help_option_names": ["-h", "--help"]},
-        )
-
-    def get_help(self, ctx: click.Context) -> str:
-        """Draw the help page."""
-        return help_pages.command_page(app_of(ctx), ctx)
-
-
 def artifacts_group() -> click.Group:
     """Make the group."""
-    group = ArtifactsGroup("artifacts", help="Look at recorded artifacts, and keep them in order.")
+    group = ModuleGroup(
+        "artifacts",
+        "nemotron.cli.artifacts",
+        "Look at recorded artifacts, and keep them in order.",
+    )
     for entry in _ENTRIES:
-        group.add_command(ArtifactsCommand(entry))
+        group.add(entry.name, entry.help, [*entry.params, ROOT])
     return group
 
 
@@ -186,8 +146,3 @@ _ENTRIES = (
         ],
     ),
 )
-
-
-def _run(context: click.Context, **values: Any) -> int:
-    module = importlib.import_module(f"nemotron.cli.artifacts.{context.command.name}")
-    return cast("CommandModule", module).run(app_of(context), values)

@@ -99,7 +99,7 @@ class TrainingCallback:
             raise ArtifactError(
                 f"A checkpoint was saved, and the save directory has no {TRACKER_FILE}.",
                 where=str(save_dir),
-                hint="It is not recorded; import it with 'nemotron artifacts import model'.",
+                hint="It is not recorded; import it with 'nemotron FAMILY model import'.",
             )
         return written
 

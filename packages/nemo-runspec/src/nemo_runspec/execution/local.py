@@ -157,7 +157,7 @@ def create_run_dir(plan: RecipePlan) -> Path:
     Raises:
         ExecutionError: It cannot be created.
     """
-    run_dir = propose_run_directory(plan.cwd, plan.recipe.name.replace("/", "-"))
+    run_dir = propose_run_directory(plan.cwd, plan.title)
     try:
         run_dir.mkdir(parents=True)
     except OSError as error:

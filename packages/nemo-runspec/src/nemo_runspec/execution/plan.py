@@ -69,6 +69,11 @@ class RecipePlan:
     overrides: tuple[str, ...] = ()
 
     @property
+    def title(self) -> str:
+        """The recipe's name as one word, for folders and for what schedulers call its jobs."""
+        return self.recipe.name.replace("/", "-")
+
+    @property
     def unpinned(self) -> tuple[str, ...]:
         """The keys of the inputs that only the machine of the job can look up."""
         return tuple(item.key for item in self.inputs if item.path is None)

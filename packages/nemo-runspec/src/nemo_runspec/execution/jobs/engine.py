@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
+from nemo_runspec.atomic import write_atomically
 from nemo_runspec.errors import ExecutionError, TransferError
 from nemo_runspec.execution.jobs.output import read_local_files
+from nemo_runspec.execution.jobs.reasons import described_exit
 from nemo_runspec.execution.jobs.record import JobRecord
 from nemo_runspec.execution.jobs.status import JobState, JobStatus, OutputChunk, OutputPosition
+from nemo_runspec.execution.nemo_run.ask import WORD
 from nemo_runspec.execution.nemo_run.child import ASK, run_with_nemo_run
 from nemo_runspec.run_result import RunResult, read_result
 
-# NeMo-Run's own folder, in the run directory of this machine.
+# NeMo-Run's own folder, in the run directory: a container of this machine sees a part of it.
 HOME = "nemo_run"
 
-_WORD = "nemotron-answer: "
 _TIME_LIMIT_S = 120.0
 _STATES: Mapping[str, JobState] = {
     "UNSUBMITTED": "pending",
@@ -28,6 +31,8 @@ _STATES: Mapping[str, JobState] = {
     "FAILED": "failed",
     "CANCELLED": "cancelled",
 }
+_LIVING = frozenset({"pending", "running"})
+_CANCELLED_FILE = "cancelled"
 
 
 class EngineBackend:
@@ -35,15 +40,22 @@ class EngineBackend:
 
     def status(self, record: JobRecord) -> JobStatus:
         """Ask NeMo-Run, which asks the engine."""
-        return _status(record, _ask(record, end=False))
+        word = _ask(record, end=False)
+        code = _exit_code(record)
+        if code is not None and _STATES.get(word or "") not in _LIVING:
+            return described_exit(code, word)
+        if _STATES.get(word or "") is None and (record.run_dir / _CANCELLED_FILE).exists():
+            return JobStatus("cancelled", reason="It was cancelled.", scheduler_state=word)
+        return _status(record, word)
 
     def read_output(self, record: JobRecord, position: OutputPosition) -> OutputChunk:
         """Read what the job printed into files that this machine sees, if it did."""
         return read_local_files(record.log_pattern, position)
 
     def cancel(self, record: JobRecord) -> None:
-        """Ask the engine for the job's end."""
+        """Ask the engine for the job's end; some do not know the job any more then."""
         _ask(record, end=True)
+        write_atomically(record.run_dir / _CANCELLED_FILE, b"")
 
     def result(self, record: JobRecord) -> RunResult:
         """Read what the job left in its run directory, where this machine sees it."""
@@ -63,11 +75,19 @@ def _ask(record: JobRecord, *, end: bool) -> str | None:
         except ExecutionError as error:
             # The engine may answer the next time; the job does not mind.
             raise TransferError(error.what, where=record.executor, hint=error.hint) from error
-    answers = [line for line in done.stdout.splitlines() if line.startswith(_WORD)]
+    answers = [line for line in done.stdout.splitlines() if line.startswith(WORD)]
     if not answers:
         raise TransferError(f"NeMo-Run says nothing about the job on {record.executor}.")
-    state: str | None = json.loads(answers[-1].removeprefix(_WORD))
+    state: str | None = json.loads(answers[-1].removeprefix(WORD))
     return state
+
+
+def _exit_code(record: JobRecord) -> int | None:
+    """What a container of this machine left behind, through NeMo-Run's own shell line."""
+    for file in sorted(Path(record.job_dir).glob("status_*.out")):
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            return int(json.loads(file.read_bytes())["exit_code"])
+    return None
 
 
 def _status(record: JobRecord, word: str | None) -> JobStatus:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 EXPORTS = {
     "Chain": "nemo_runspec.execution.pipeline.model:Chain",
     "ChainRequest": "nemo_runspec.execution.pipeline.model:ChainRequest",
+    "ContinuedPipe": "nemo_runspec.execution.pipeline.starting:ContinuedPipe",
     "LocalRunner": "nemo_runspec.execution.pipeline.local:LocalRunner",
     "PipeEnd": "nemo_runspec.execution.pipeline.driver:PipeEnd",
     "PipeFile": "nemo_runspec.execution.pipeline.record:PipeFile",
@@ -47,20 +48,19 @@ EXPORTS = {
     "PlannedStage": "nemo_runspec.execution.pipeline.planning:PlannedStage",
     "Stage": "nemo_runspec.execution.pipeline.model:Stage",
     "StageEnd": "nemo_runspec.execution.pipeline.driver:StageEnd",
-    "ContinuedPipe": "nemo_runspec.execution.pipeline.starting:ContinuedPipe",
+    "SubmittedStage": "nemo_runspec.execution.pipeline.submitting:SubmittedStage",
     "build_chain": "nemo_runspec.execution.pipeline.chain:build_chain",
     "cancel_jobs": "nemo_runspec.execution.pipeline.refreshing:cancel_jobs",
     "continue_pipe": "nemo_runspec.execution.pipeline.starting:continue_pipe",
     "find_pipe": "nemo_runspec.execution.pipeline.record:find_pipe",
     "only_driver": "nemo_runspec.execution.pipeline.alone:only_driver",
     "require_all_here": "nemo_runspec.execution.pipeline.local:require_all_here",
-    "run_pipe": "nemo_runspec.execution.pipeline.driver:run_pipe",
     "require_queue": "nemo_runspec.execution.pipeline.submitting:require_queue",
+    "run_pipe": "nemo_runspec.execution.pipeline.driver:run_pipe",
     "scripts_of": "nemo_runspec.execution.pipeline.submitting:scripts_of",
     "start_pipe": "nemo_runspec.execution.pipeline.starting:start_pipe",
     "submit_pipe": "nemo_runspec.execution.pipeline.submitting:submit_pipe",
     "submit_stage": "nemo_runspec.execution.pipeline.submitting:submit_stage",
-    "SubmittedStage": "nemo_runspec.execution.pipeline.submitting:SubmittedStage",
 }
 
 __getattr__, __dir__ = lazy_exports(__name__, EXPORTS)

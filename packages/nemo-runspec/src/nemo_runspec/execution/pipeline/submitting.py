@@ -206,7 +206,7 @@ def _prepared(
 
 
 def _run_dir(plan: RecipePlan) -> Path:
-    return propose_run_directory(plan.cwd, plan.recipe.name.replace("/", "-"))
+    return propose_run_directory(plan.cwd, plan.title)
 
 
 class _Shells:

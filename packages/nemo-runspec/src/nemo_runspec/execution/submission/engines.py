@@ -12,11 +12,13 @@ from typing import Any
 from nemo_runspec.config import save_configs
 from nemo_runspec.errors import ExecutionError, ProfileError, UsageError
 from nemo_runspec.execution.environment import collect_environment
+from nemo_runspec.execution.jobs.engine import HOME
 from nemo_runspec.execution.jobs.record import JobRecord, write_record
 from nemo_runspec.execution.launching import render_launch_script
 from nemo_runspec.execution.nemo_run.child import START, run_with_nemo_run
 from nemo_runspec.execution.nemo_run.request import RenderRequest
 from nemo_runspec.execution.nemo_run.scrubbing import scrub
+from nemo_runspec.execution.nemo_run.start import WORD
 from nemo_runspec.execution.plan import RecipePlan
 from nemo_runspec.execution.profiles import KubeflowProfile, KubeRayProfile, Profile
 from nemo_runspec.execution.submission.interruptions import not_now
@@ -32,10 +34,7 @@ from nemo_runspec.execution.submission.model import (
 from nemo_runspec.execution.submission.packaging import place_code
 from nemo_runspec.execution.submission.recording import record_of
 
-# NeMo-Run's own folder, in the run directory: a container of this machine sees a part of it.
-HOME = "nemo_run"
 _REQUEST = "request.json"
-_WORD = "nemotron-started: "
 _START_S = 3600.0
 
 
@@ -89,7 +88,7 @@ def prepare_for_engine(
 def start_on_engine(prepared: PreparedSubmission) -> JobRecord:
     """Let NeMo-Run start a prepared job, and write down what it is called.
 
-    Secrets go to the engine through its interface. What NeMo-Run saves of them is removed.
+    Secrets go to the engine through its interface. What NeMo-Run saves of them is masked.
 
     Args:
         prepared: The job.
@@ -103,7 +102,9 @@ def start_on_engine(prepared: PreparedSubmission) -> JobRecord:
         # An image that is pulled takes long: this may be interrupted.
         handle = _start(prepared, home)
         with not_now():
-            record = record_of(prepared, handle)
+            # What NeMo-Run calls the file that a container of this machine prints into.
+            pattern = f"{prepared.place.job_dir}/log_*.out"
+            record = replace(record_of(prepared, handle), log_pattern=pattern)
             scrub(home, secrets.values())
             write_record(record)
     except BaseException:
@@ -132,19 +133,19 @@ def _start(prepared: PreparedSubmission, home: Path) -> str:
         )
     finally:
         file.unlink()
-    handles = [line for line in done.stdout.splitlines() if line.startswith(_WORD)]
+    handles = [line for line in done.stdout.splitlines() if line.startswith(WORD)]
     if not handles:
         raise ExecutionError(
             f"NeMo-Run started the job on {profile.executor} and did not say what it is called.",
             hint="Look for it in the engine's own console.",
         )
-    return handles[-1].removeprefix(_WORD)
+    return handles[-1].removeprefix(WORD)
 
 
 def _place(plan: RecipePlan, profile: Profile, run_dir: Path) -> JobPlace:
     place = JobPlace(
         base=str(run_dir / HOME / "experiments"),
-        title=plan.recipe.name.replace("/", "-"),
+        title=plan.title,
         stamp=run_dir.name,
         contained=True,
     )

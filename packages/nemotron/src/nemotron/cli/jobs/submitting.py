@@ -152,4 +152,4 @@ def _submit_there(app: App, plan: RecipePlan, launch: Launch, profile: Profile) 
 
 
 def _proposed(plan: RecipePlan) -> Path:
-    return propose_run_directory(plan.cwd, plan.recipe.name.replace("/", "-"))
+    return propose_run_directory(plan.cwd, plan.title)

@@ -19,7 +19,7 @@ from nemo_runspec.execution.pipeline import (
     scripts_of,
 )
 from nemo_runspec.execution.pipeline.driver import PipeObserver
-from nemo_runspec.execution.pipeline.record import StageRecord
+from nemo_runspec.execution.pipeline.record import RECORD_FILE, StageRecord
 from nemotron.cli.app import App, OutputMode
 from nemotron.cli.errors import error_document, error_screen
 from nemotron.cli.job_end import JobEnd
@@ -237,7 +237,7 @@ class JsonPipeReporter:
             "status": state,
             "exit_code": end.exit_code,
             "alias": end.record.alias,
-            "record": str(file.folder / "pipe.json"),
+            "record": str(file.folder / RECORD_FILE),
             "resume": None if state == "completed" else resume_command(end.record),
             **record,
             "left_out": self._left_out,

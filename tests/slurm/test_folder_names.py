@@ -1,4 +1,4 @@
-"""Folders that are called like NeMo-Run's own, which it replaces wherever it sees it."""
+"""Folders whose names NeMo-Run would stumble over."""
 
 from __future__ import annotations
 
@@ -27,3 +27,16 @@ def test_a_folder_may_be_called_nemo_run(
     assert seen["main"] == f"{record.job_dir}/code/main.py"
     assert Path(record.job_dir, "exit_code").read_text() == "0\n"
     assert not Path("/nemotron-folder-of-jobs").exists()
+
+
+def test_a_project_may_be_called_as_its_user_likes(
+    cluster: SlurmCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "my proj'ü"
+    folder.mkdir()
+    write_profile(folder, f'remote_job_dir = "{tmp_path}/jobs"')
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("DEMO_API_KEY", KEY)
+    record = submit(prepare(folder))
+    assert cluster.wait_for(record.scheduler_id or "") == "COMPLETED"
+    assert Path(record.job_dir, "exit_code").read_text() == "0\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -99,7 +100,7 @@ def _prepare(
     launch_script = _with_mark(render_launch_script(request), place)
     (job / CODE_FOLDER / LAUNCH_FILE).write_text(launch_script, encoding="utf-8")
     rendered = _rendered_profile(plan, profile, environment, code)
-    script = _render(rendered, mode, place, staging, folder)
+    script = _render(rendered, mode, place, staging)
     return PreparedSubmission(
         plan=plan,
         profile=profile,
@@ -165,7 +166,7 @@ def _rendered_profile(
     )
 
 
-def _render(profile: SlurmProfile, mode: Mode, place: JobPlace, staging: Path, folder: Path) -> str:
+def _render(profile: SlurmProfile, mode: Mode, place: JobPlace, staging: Path) -> str:
     # NeMo-Run replaces what looks like its own folder everywhere in the script, in paths too.
     rendered = replace(place, base=_STAND_IN)
     request = RenderRequest(
@@ -178,14 +179,14 @@ def _render(profile: SlurmProfile, mode: Mode, place: JobPlace, staging: Path, f
         launch=f"{INSIDE}/{CODE_FOLDER}/{LAUNCH_FILE}",
         setup=_setup(rendered),
     )
-    file = folder / _REQUEST
-    file.write_text(request.to_json(), encoding="utf-8")
-    try:
-        run_with_nemo_run(RENDER, file, staging)
-    finally:
-        file.unlink()
-    experiment = staging / "experiments" / place.title / place.experiment_id
-    script = experiment / Path(place.script).name
+    experiment = Path("experiments", place.title, place.experiment_id)
+    # It hands paths to a shell unquoted: the user's folders may be called as they like.
+    with tempfile.TemporaryDirectory(prefix="nemotron-") as home:
+        file = Path(home, _REQUEST)
+        file.write_text(request.to_json(), encoding="utf-8")
+        run_with_nemo_run(RENDER, file, Path(home))
+        shutil.copytree(Path(home, experiment), staging / experiment, dirs_exist_ok=True)
+    script = staging / experiment / Path(place.script).name
     text = script.read_text(encoding="utf-8").replace(_STAND_IN, place.base)
     script.write_text(text, encoding="utf-8")
     return text

@@ -30,14 +30,18 @@ EACH_PACKAGE = nox.parametrize("package", [nox.param(name, id=name) for name in 
 CORES = len(os.sched_getaffinity(0))
 PYTEST = ("pytest", f"--numprocesses={min(4, CORES)}")
 PYTEST_OF_SERVERS = ("pytest", f"--numprocesses={min(4, 2 * CORES)}", "--dist=worksteal")
-# These wait for servers and processes of their own more than they compute.
+# These wait for servers, or clusters, of their own more than they compute.
 SERVERS = "servers"
+CLUSTERS = "clusters"
 # Not a check.
 APART = "apart"
 NOT_EXHAUSTIVE = ("-m", "not exhaustive")
 TORCH = "torch==2.13.0"
 MEGATRON_CORE = "megatron-core==0.16.1"
 MEGATRON = (MEGATRON_CORE, "megatron-bridge==0.3.1")
+NEWER_BRIDGE = "megatron-bridge==0.6.2"
+# What NeMo-Run renders requests with, beside what it always has.
+ENGINES = ("kubernetes==36.0.3", "skypilot==0.14.1")
 DATATROVE = "datatrove[io,processing]==0.10.1"
 
 
@@ -56,7 +60,8 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 @nox.session(venv_backend="none", tags=[APART])
 def everything(session: nox.Session) -> None:
     """All of the others, but for `bench`: those that wait beside those that compute."""
-    queues = [chosen(SERVERS), chosen(f"not {SERVERS} and not {APART}")]
+    rest = f"not {SERVERS} and not {CLUSTERS} and not {APART}"
+    queues = [chosen(SERVERS), chosen(CLUSTERS), chosen(rest)]
     with ThreadPoolExecutor(len(queues)) as pool:
         failed = [name for names in pool.map(failures, queues) for name in names]
     if failed:
@@ -106,7 +111,7 @@ def wandb(session: nox.Session, client: str) -> None:
     session.run(*PYTEST_OF_SERVERS, "tests/wandb", *session.posargs)
 
 
-@nox.session(python=OLDEST, tags=[SERVERS])
+@nox.session(python=OLDEST, tags=[CLUSTERS])
 def engines(session: nox.Session) -> None:
     """Data preparation on real Ray clusters beside local processes: killed, resumed, compared."""
     sync(session, "--group", "test", "--group", "engines")
@@ -114,7 +119,7 @@ def engines(session: nox.Session) -> None:
     session.run("pytest", "tests/engines", *session.posargs)
 
 
-@nox.session(python=OLDEST, tags=[SERVERS])
+@nox.session(python=OLDEST, tags=[CLUSTERS])
 def engines_minimums(session: nox.Session) -> None:
     """The same bytes with the lowest Ray that nemotron-data-prep declares."""
     folders = ("packages/nemo-runspec", "packages/nemotron-data-prep[ray]")
@@ -126,12 +131,13 @@ def engines_minimums(session: nox.Session) -> None:
 @nox.session(python=OLDEST)
 def nemo_run(session: nox.Session) -> None:
     """Packagers beside those of NeMo-Run, on the same checkouts, and inside its experiments."""
-    sync(session, "--only-group", "runner")
+    sync(session, "--only-group", "runner", "--inexact")
+    session.install(*ENGINES)
     # NeMo-Run's dependencies warn: of what they deprecate among themselves.
     session.run("pytest", "tests/nemo_run", "-W", "default", *session.posargs)
 
 
-@nox.session(python=OLDEST, tags=[SERVERS])
+@nox.session(python=OLDEST, tags=[CLUSTERS])
 def slurm(session: nox.Session) -> None:
     """Jobs on a real Slurm of three nodes with accounting: by hand, and by the command."""
     sync(session, "--only-group", "runner")
@@ -169,6 +175,15 @@ def readers(session: nox.Session) -> None:
     session.install("--no-deps", *MEGATRON)
     # The readers' own imports warn: of what torch and Megatron deprecate among themselves.
     session.run("pytest", "tests/readers", "-W", "default", *session.posargs)
+
+
+@nox.session(python="3.12")
+def newer_bridge(session: nox.Session) -> None:
+    """The hooks meet those of a Megatron-Bridge that has callbacks of its own."""
+    sync(session, "--group", "test", "--group", "adapters", "--inexact")
+    session.install("--no-deps", NEWER_BRIDGE)
+    hooks = [f"tests/readers/test_megatron_bridge_{name}.py" for name in ("callbacks", "hook")]
+    session.run("pytest", *hooks, *session.posargs)
 
 
 @nox.session(python=OLDEST)

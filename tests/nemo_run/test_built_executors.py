@@ -83,7 +83,8 @@ def test_what_an_executor_cannot_do_without_is_named(
         build_executor(name, **overrides)
 
 
-def test_skypilot_says_what_to_install() -> None:
+def test_skypilot_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sky", None)
     with pytest.raises(MissingDependencyError, match=r"needs skypilot, .*'nemo-run\[skypilot\]'"):
         build_executor("skypilot")
 

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from kubernetes.config import kube_config
 from rendering.golden import as_json, matches
 from rendering.variables import AWKWARD, environment_of
 
 from nemo_runspec.errors import ProfileError
 from nemo_runspec.execution import build_executor, load_profile
 from nemo_runspec.execution.checking import check_profile
-
-kube_config = pytest.importorskip("kubernetes.config.kube_config")
 
 GOLDEN = Path(__file__).parent / "golden"
 PROFILES = Path(__file__).parent / "profiles.toml"

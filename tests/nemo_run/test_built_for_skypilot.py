@@ -11,8 +11,6 @@ from rendering.variables import AWKWARD
 from nemo_runspec.errors import ProfileError
 from nemo_runspec.execution import build_executor
 
-pytest.importorskip("sky")
-
 KEYS: dict[str, Any] = {
     "executor": "skypilot",
     "infra": "k8s",

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from kubernetes.config import kube_config
 from rendering.golden import matches
 
 from nemo_runspec.execution import RecipeRequest, build_executor, plan_recipe, read_profile
 from nemo_runspec.execution.nemo_run.start import give_secrets
 from nemo_runspec.execution.submission import prepare_submission
 from nemo_runspec.runspec import parse
-
-kube_config = pytest.importorskip("kubernetes.config.kube_config")
 
 GOLDEN = Path(__file__).parent / "golden"
 KUBECONFIG = """\

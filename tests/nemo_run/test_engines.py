@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,11 +11,14 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from kubernetes.config import kube_config
 from slurm_recipes import KEY, NASTY, make_plan
 
 from nemo_runspec.errors import ExecutionError, NemotronError, ProfileError, UsageError
 from nemo_runspec.execution import build_executor
-from nemo_runspec.execution.jobs import read_record
+from nemo_runspec.execution.jobs import JobRecord, read_record
+from nemo_runspec.execution.jobs.engine import EngineBackend
+from nemo_runspec.execution.jobs.status import OutputPosition
 from nemo_runspec.execution.nemo_run.scrubbing import scrub
 from nemo_runspec.execution.nemo_run.start import give_secrets
 from nemo_runspec.execution.profiles import read_profile
@@ -33,10 +37,17 @@ class DockerHandler(BaseHTTPRequestHandler):
 
     created: ClassVar[list[dict[str, Any]]] = []
     refusing: ClassVar[bool] = False
+    running: ClassVar[bool] = True
+
+    def do_DELETE(self) -> None:
+        type(self).running = False
+        self._answer(None, status=204)
 
     def do_GET(self) -> None:
         if self.path.endswith("/networks") or "/networks?" in self.path:
             self._answer([])
+        elif "/containers/json" in self.path:
+            self._answer([{"Id": "c0ffee"}] if self.running else [])
         elif "/containers/" in self.path:
             self._answer({"Id": "c0ffee", "State": {"Status": "running"}, "Config": {}})
         else:
@@ -70,8 +81,9 @@ class DockerHandler(BaseHTTPRequestHandler):
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[DockerHandler]]:
     class Handler(DockerHandler):
-        created: ClassVar[list[dict[str, Any]]] = []
+        created = DockerHandler.created
 
+    Handler.created.clear()
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{server.server_port}")
@@ -118,6 +130,42 @@ def test_a_container_is_started_and_nothing_that_is_kept_has_a_secret(
     assert record.scheduler_id is not None
     assert record.scheduler_id.startswith("docker_persistent://nemo_run/demo-train")
     assert scrub(workplace, [KEY]) == ()
+
+
+def end_with(record: JobRecord, code: int) -> None:
+    """Leave what the container's shell line leaves: what it printed, and its exit code."""
+    [shell] = [line for line in DockerHandler.created[-1]["Cmd"] if "status_" in line]
+    log, left = re.findall(r"/nemo_run/((?:log|status)_\S+\.out)", shell)
+    Path(record.job_dir, log).write_text("step 1\n")
+    Path(record.job_dir, left).write_text(json.dumps({"id": "i", "exit_code": str(code)}))
+
+
+@pytest.mark.parametrize(("code", "state"), [(0, "succeeded"), (7, "failed")])
+def test_a_container_whose_job_has_secrets_is_followed_to_its_own_end(
+    workplace: Path, engine: type[DockerHandler], code: int, state: str
+) -> None:
+    record = submit(prepare(workplace, *DOCKER))
+    backend = EngineBackend()
+    assert backend.status(record).state == "running"
+
+    end_with(record, code)
+    engine.running = False
+
+    ended = backend.status(record)
+    assert (ended.state, ended.exit_code, ended.command_code) == (state, code, code)
+    assert backend.read_output(record, OutputPosition()).data == b"step 1\n"
+
+
+def test_a_container_that_was_cancelled_is_no_lost_job(
+    workplace: Path, engine: type[DockerHandler]
+) -> None:
+    record = submit(prepare(workplace, *DOCKER))
+    backend = EngineBackend()
+
+    backend.cancel(record)
+
+    assert not engine.running
+    assert backend.status(record).state == "cancelled"
 
 
 def test_an_engine_that_refuses_leaves_nothing_and_its_words_no_secret(
@@ -187,7 +235,6 @@ def test_jobs_of_this_machine_are_not_submitted(workplace: Path) -> None:
 def kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = tmp_path / "kubeconfig"
     config.write_text(KUBECONFIG)
-    kube_config = pytest.importorskip("kubernetes.config.kube_config")
     # The variable of that name is read as the package is imported.
     monkeypatch.setattr(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", str(config))
 

@@ -117,20 +117,28 @@ def test_an_error_of_ours_comes_out_of_the_other_process(
     assert heard("Traceback\nValueError: x\n") is None
 
 
+def packed(text: str) -> str:
+    return base64.urlsafe_b64encode(zlib.compress(text.encode())).decode()
+
+
 @pytest.mark.parametrize(
-    "content",
+    ("content", "masked"),
     [
-        f"export A_TOKEN={KEY}\n".encode(),
-        json.dumps([base64.urlsafe_b64encode(zlib.compress(KEY.encode() * 9)).decode()]).encode(),
+        (f"export A_TOKEN={KEY}\n", "export A_TOKEN=***\n"),
+        (json.dumps({"job": packed(KEY * 9)}), json.dumps({"job": packed("***" * 9)})),
     ],
 )
-def test_files_with_a_secret_are_removed_and_others_stay(tmp_path: Path, content: bytes) -> None:
+def test_secrets_in_files_are_masked_and_other_files_stay(
+    tmp_path: Path, content: str, masked: str
+) -> None:
     (tmp_path / "deep").mkdir()
-    (tmp_path / "deep/telling").write_bytes(content)
+    (tmp_path / "deep/telling").write_text(content)
     (tmp_path / "deep/quiet").write_text("x" * 80)
 
     assert scrub(tmp_path, [KEY, ""]) == (tmp_path / "deep/telling",)
-    assert [item.name for item in (tmp_path / "deep").iterdir()] == ["quiet"]
+    assert (tmp_path / "deep/telling").read_text() == masked
+    assert (tmp_path / "deep/quiet").read_text() == "x" * 80
+    assert scrub(tmp_path, [KEY]) == ()
 
 
 def test_a_secret_that_is_written_quoted_or_as_json_is_found(tmp_path: Path) -> None:
@@ -139,6 +147,8 @@ def test_a_secret_that_is_written_quoted_or_as_json_is_found(tmp_path: Path) -> 
     (tmp_path / "b.sh").write_text("export A='it'\"'\"'s \"two\"\nlines'\n")
 
     assert [file.name for file in scrub(tmp_path, [value])] == ["a.json", "b.sh"]
+    assert json.loads((tmp_path / "a.json").read_text()) == {"A": "***"}
+    assert (tmp_path / "b.sh").read_text() == "export A=***\n"
 
 
 def test_a_signal_waits_until_the_block_has_ended() -> None:

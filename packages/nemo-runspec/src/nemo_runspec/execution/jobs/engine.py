@@ -31,7 +31,7 @@ _STATES: Mapping[str, JobState] = {
     "FAILED": "failed",
     "CANCELLED": "cancelled",
 }
-_LIVING = frozenset({"pending", "running"})
+_LIVING: tuple[JobState, ...] = ("pending", "running")
 _CANCELLED_FILE = "cancelled"
 
 
@@ -41,11 +41,15 @@ class EngineBackend:
     def status(self, record: JobRecord) -> JobStatus:
         """Ask NeMo-Run, which asks the engine."""
         word = _ask(record, end=False)
+        state = _STATES.get(word or "")
+        if state in _LIVING:
+            return JobStatus(state, scheduler_state=word)
         code = _exit_code(record)
-        if code is not None and _STATES.get(word or "") not in _LIVING:
-            return described_exit(code, word)
-        if _STATES.get(word or "") is None and (record.run_dir / _CANCELLED_FILE).exists():
+        # NeMo-Run leaves 1 for a container that it ended.
+        if state != "succeeded" and code != 0 and (record.run_dir / _CANCELLED_FILE).exists():
             return JobStatus("cancelled", reason="It was cancelled.", scheduler_state=word)
+        if code is not None:
+            return described_exit(code, word)
         return _status(record, word)
 
     def read_output(self, record: JobRecord, position: OutputPosition) -> OutputChunk:

@@ -5,6 +5,7 @@ The names of the job's secrets are told, their values come in this process's env
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Mapping
@@ -22,7 +23,9 @@ WORD = "nemotron-started: "
 _WANTED = "submitting a job"
 
 
-def start(request: RenderRequest, home: Path, secrets: Mapping[str, str]) -> str:
+def start(
+    request: RenderRequest, home: Path, secrets: Mapping[str, str]
+) -> tuple[str, contextlib.AbstractContextManager[Any]]:
     """Start a job, and do not wait for it.
 
     Args:
@@ -31,11 +34,13 @@ def start(request: RenderRequest, home: Path, secrets: Mapping[str, str]) -> str
         secrets: Variables that the engine is given and that NeMo-Run must not write down before.
 
     Returns:
-        What NeMo-Run calls the job.
+        What NeMo-Run calls the job, and what started it: where that is given up, so are its
+        containers.
     """
     executor = build_executor(request.profile, env_vars={}, mode=request.mode)
     if request.profile.executor == "kuberay":
-        return _start_ray_job(request, home, executor, secrets)
+        handle = _start_ray_job(request, home, executor, secrets)
+        return handle, contextlib.nullcontext()
     run = nemo_run(wanted=_WANTED)
     with open_experiment(run, request, home) as experiment:
         script = run.Script(path=request.launch, entrypoint="bash")
@@ -47,7 +52,7 @@ def start(request: RenderRequest, home: Path, secrets: Mapping[str, str]) -> str
         runners = require("nemo_run.run.torchx_backend.runner", wanted=_WANTED)
         runner = runners.get_runner(component_defaults=None, experiment=experiment)
         job.launch(wait=False, runner=runner)
-    return str(job.handle)
+    return str(job.handle), runner
 
 
 def give_secrets(kind: str, executor: Any, secrets: Mapping[str, str]) -> None:
@@ -88,5 +93,8 @@ if __name__ == "__main__":
     asked = read_request(Path(sys.argv[1]).read_text(encoding="utf-8"))
     values = {name: os.environ[name] for name in asked.secret_names}
     with told():
-        handle = start(asked, Path(sys.argv[2]), values)
+        handle, _runner = start(asked, Path(sys.argv[2]), values)
     sys.stdout.write(f"\n{WORD}{handle}\n")
+    sys.stdout.flush()
+    # A scheduler of Docker that is collected ends its containers.
+    os._exit(0)

@@ -7,9 +7,6 @@ contract snapshots, and is called here the same way.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +14,6 @@ from types import SimpleNamespace
 import pytest
 
 from nemo_runspec.artifacts import setup_artifact_tracking
-from nemo_runspec.manifest_tracker import ManifestTracker
 from nemotron_kit_megatron import checkpoint_callbacks, patch_checkpoint_logging_both
 
 ROOT = Path(__file__).parents[2]
@@ -152,27 +148,3 @@ def test_what_was_deleted_is_withdrawn(job, tracking, callbacks):
     tracker = tracking.manifest_tracker
     assert tracker.withdrawal("model", 1) is not None
     assert tracker.latest_version("model") == 2
-
-
-@pytest.mark.skipif(RELEASE != "0.3", reason="torch and megatron-core are beside 0.3 only")
-def test_two_processes_of_torch_finalize_asynchronous_saves_together(tmp_path):
-    script = Path(__file__).parent / "bridge_job" / "save.py"
-    store, save_dir = tmp_path / "store", tmp_path / "checkpoints"
-    environ = {name: text for name, text in os.environ.items() if not name.startswith("PYTHON")}
-    command = [sys.executable, str(script), str(store), str(save_dir)]
-    done = subprocess.run(
-        command,
-        env={**environ, "OMP_NUM_THREADS": "1"},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    tracker = ManifestTracker(store)
-    manifests = [tracker.read("model", version) for version in tracker.versions("model")]
-    assert [(each.fields["step"], each.content.files) for each in manifests] == [(20, 3), (40, 3)]
-    assert done.stdout.splitlines() == [
-        "rank 1 had recorded 0 before",
-        "rank 1 had recorded 1 before",
-    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Mapping
 
-from nemo_runspec.errors import NemotronError, ProfileError, TransferError
+from nemo_runspec.errors import NemotronError, TransferError
 from nemo_runspec.execution.checking.login_node import as_script, read_facts
 from nemo_runspec.execution.checking.model import Check, failed, passed, unknown, warned
 from nemo_runspec.execution.profiles.slurm import SlurmProfile
@@ -26,7 +26,7 @@ def check_slurm(profile: SlurmProfile) -> Iterator[Check]:
     """Look at the connection, the commands, the partitions, the account, the folder, the image."""
     try:
         shell = open_shell(profile)
-    except (ProfileError, NemotronError) as error:
+    except NemotronError as error:
         yield failed("keys", error.what, error.hint)
         return
     with shell:

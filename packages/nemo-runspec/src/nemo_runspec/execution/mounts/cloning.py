@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import re
 import shlex
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from nemo_runspec.errors import ExecutionError
 from nemo_runspec.execution.shells import ClusterShell, Finished
+from nemo_runspec.explaining import KnownFailure, last_line, line_of, recognize
 from nemo_runspec.resolvers.auto_mount import AutoMount
 
 _CLONE_TIMEOUT_S = 1800.0
@@ -60,22 +60,14 @@ printf '%s\n' "$folder/$commit"
 """
 
 
-@dataclass(frozen=True, slots=True)
-class _Complaint:
-    """What git says, and what to do about it."""
-
-    pattern: re.Pattern[str]
-    what: str
-    hint: str
-
-
-_COMPLAINTS = (
-    _Complaint(
+# Filled in is {line}.
+_FAILURES = (
+    KnownFailure(
         re.compile(r"No space left on device|Disk quota exceeded"),
         "The disk of the cache is full.",
         "Free some space there, or name another folder: [cache] dir in env.toml.",
     ),
-    _Complaint(
+    KnownFailure(
         re.compile(
             r"Authentication failed|could not read (?:Username|Password)|terminal prompts disabled"
             r"|Permission denied \("
@@ -84,12 +76,12 @@ _COMPLAINTS = (
         "Let git there find credentials (a credential helper, a key in ssh-agent); no password is "
         "asked for.",
     ),
-    _Complaint(
+    KnownFailure(
         re.compile(r"Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED"),
         "The host key of the repository's host is not the one that is known: {line}.",
         "Compare it and keep it there: ssh-keyscan HOST >> ~/.ssh/known_hosts",
     ),
-    _Complaint(
+    KnownFailure(
         re.compile(
             r"Could not resolve host|Connection refused|timed out|No route to host"
             r"|Network is unreachable|Failed to connect"
@@ -98,12 +90,12 @@ _COMPLAINTS = (
         "Check the name and the network; a ref that is a whole commit needs none once it is "
         "cloned.",
     ),
-    _Complaint(
+    KnownFailure(
         re.compile(r"[Rr]epository .*not found|does not (?:appear to be a git repository|exist)"),
         "There is no such repository: {line}.",
         "Correct the URL.",
     ),
-    _Complaint(
+    KnownFailure(
         re.compile(r"Permission denied|Read-only file system"),
         "The cache cannot be written to: {line}.",
         "Name another folder: [cache] dir in env.toml.",
@@ -160,17 +152,10 @@ def _failure(mount: AutoMount, shell: ClusterShell, done: Finished) -> Execution
             where=where,
             hint="Correct the part behind '@'; a commit is written with all 40 digits.",
         )
-    for complaint in _COMPLAINTS:
-        line = _line_with(complaint.pattern, done.stderr)
-        if line is not None:
-            return ExecutionError(
-                complaint.what.format(line=line), where=where, hint=complaint.hint
-            )
-    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-    reason = lines[-1].rstrip(".") if lines else f"exit code {done.code}"
+    recognized = recognize(_FAILURES, done.stderr)
+    if recognized is not None:
+        failure, match = recognized
+        what = failure.what.format(line=line_of(match))
+        return ExecutionError(what, where=where, hint=failure.hint)
+    reason = last_line(done.stderr) or f"exit code {done.code}"
     return ExecutionError(f"git could not clone the repository: {reason}.", where=where)
-
-
-def _line_with(pattern: re.Pattern[str], complaints: str) -> str | None:
-    lines = (line.strip() for line in complaints.splitlines())
-    return next((line.rstrip(".") for line in lines if pattern.search(line)), None)

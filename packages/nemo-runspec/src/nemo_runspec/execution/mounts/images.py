@@ -10,6 +10,7 @@ import shlex
 from nemo_runspec.errors import ExecutionError
 from nemo_runspec.execution.profiles import Profile, SlurmProfile
 from nemo_runspec.execution.shells import ClusterShell, Finished
+from nemo_runspec.explaining import last_line
 
 logger = logging.getLogger(__name__)
 
@@ -105,8 +106,7 @@ def _file_name(image: str) -> str:
 
 
 def _failure(image: str, shell: ClusterShell, done: Finished) -> ExecutionError:
-    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-    reason = lines[-1].rstrip(".") if lines else f"exit code {done.code}"
+    reason = last_line(done.stderr) or f"exit code {done.code}"
     hint = "Check the image's name, and that enroot there may read it (~/.config/enroot)."
     if "No space left" in done.stderr or "quota" in done.stderr:
         hint = "Free some space there, or name another folder: [cache] dir in env.toml."

@@ -11,6 +11,7 @@ from pathlib import Path
 from nemo_runspec.errors import ExecutionError, MissingDependencyError, NemotronError
 from nemo_runspec.execution.nemo_run.complaints import heard
 from nemo_runspec.execution.nemo_run.library import INSTALL
+from nemo_runspec.explaining import last_line
 from nemo_runspec.packaging.code.ssh.process import Finished, TooSlowError, run_bounded
 from nemo_runspec.redaction import redact_text
 from nemo_runspec.url_secrets import REDACTED
@@ -88,8 +89,7 @@ def _failure(done: Finished, environment: Mapping[str, str]) -> NemotronError:
     own = heard(done.stderr)
     if own is not None:
         return own
-    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-    last = _hidden(lines[-1], environment).rstrip(".") if lines else f"exit code {done.code}"
+    last = last_line(_hidden(done.stderr, environment)) or f"exit code {done.code}"
     error = ExecutionError(
         f"NeMo-Run could not do it: {last}.", hint="Add --debug to see all that it printed."
     )

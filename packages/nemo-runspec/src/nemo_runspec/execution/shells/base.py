@@ -12,6 +12,7 @@ from typing import Protocol, Self
 
 from nemo_runspec.errors import ExecutionError
 from nemo_runspec.execution.shells.archive import write_contents
+from nemo_runspec.explaining import last_line
 from nemo_runspec.packaging.code.ssh.process import Finished
 
 SEND_TIMEOUT_S = 3600.0
@@ -108,8 +109,7 @@ def send_contents(shell: ClusterShell, folder: Path, destination: str) -> Finish
 
 def failed(where: str, done: Finished) -> ExecutionError:
     """The error for a script that ended badly: its last line says why."""
-    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-    reason = lines[-1].rstrip(".") if lines else f"exit code {done.code}"
+    reason = last_line(done.stderr) or f"exit code {done.code}"
     return ExecutionError(f"{reason}.", where=where)
 
 

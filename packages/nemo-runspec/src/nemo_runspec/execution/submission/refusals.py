@@ -3,48 +3,36 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from nemo_runspec.errors import ExecutionError
 from nemo_runspec.execution.profiles import SlurmProfile
+from nemo_runspec.explaining import KnownFailure, last_line, recognize
 
-
-@dataclass(frozen=True, slots=True)
-class _Refusal:
-    """A refusal that is understood; of several the first one counts.
-
-    The sentence and the hint are filled in with ``name`` (of the profile), ``where`` (the
-    machine), ``partition``, ``account`` and ``qos``.
-    """
-
-    pattern: re.Pattern[str]
-    what: str
-    hint: str
-
-
+# Filled in are {name} (of the profile), {where} (the machine), {partition}, {account}, {qos},
+# {time} and {reason} (Slurm's own last words).
 _REFUSALS = (
-    _Refusal(
+    KnownFailure(
         re.compile(r"Invalid partition name|invalid partition specified"),
         "There is no partition {partition} on {where}.",
         "Choose one that `sinfo` lists there, as 'partition' of [{name}].",
     ),
-    _Refusal(
+    KnownFailure(
         re.compile(r"Invalid account or account/partition combination"),
         "The account {account} may not use the partition {partition} on {where}.",
         "Choose one that `sacctmgr show associations user=$USER` lists there, as 'account' of "
         "[{name}].",
     ),
-    _Refusal(
+    KnownFailure(
         re.compile(r"Invalid qos"),
         "There is no quality of service {qos} for the account {account} on {where}.",
         "Choose another 'qos' for [{name}].",
     ),
-    _Refusal(
+    KnownFailure(
         re.compile(r"Requested time limit is invalid|Invalid time limit specification"),
         "The partition {partition} on {where} has no room for the time {time}.",
         "Lower 'time', or choose another partition, for [{name}].",
     ),
-    _Refusal(
+    KnownFailure(
         re.compile(
             r"Requested node configuration is not available|Node count specification invalid"
             r"|More processors requested than permitted|Invalid generic resource"
@@ -53,17 +41,17 @@ _REFUSALS = (
         "No machines of the partition {partition} on {where} fit the job: {reason}.",
         "Compare nodes, GPUs, CPUs and memory of [{name}] with `sinfo -N -l` there.",
     ),
-    _Refusal(
+    KnownFailure(
         re.compile(r"sbatch: not found|sbatch: command not found"),
         "There is no sbatch on {where}.",
         "Name a login node of the cluster as 'host' of [{name}], or run the command there.",
     ),
-    _Refusal(
+    KnownFailure(
         re.compile(r"Unable to contact slurm controller|Socket timed out|slurm_persist_conn_open"),
         "The Slurm controller does not answer {where}.",
         "Try again later; `scontrol ping` there tells when it is back.",
     ),
-    _Refusal(
+    KnownFailure(
         re.compile(r"unrecognized option|invalid option"),
         "Slurm on {where} does not know an option: {reason}.",
         "Leave it out of [{name}].",
@@ -91,18 +79,18 @@ def explain_refusal(
         "time": repr(profile.time),
         "reason": _reason(said),
     }
-    for refusal in _REFUSALS:
-        if refusal.pattern.search(said):
-            return ExecutionError(
-                refusal.what.format(**facts),
-                where=f"profile {profile.name}",
-                hint=refusal.hint.format(**facts),
-            )
+    recognized = recognize(_REFUSALS, said)
+    if recognized is not None:
+        refusal, _ = recognized
+        return ExecutionError(
+            refusal.what.format(**facts),
+            where=f"profile {profile.name}",
+            hint=refusal.hint.format(**facts),
+        )
     return ExecutionError(
         f"Slurm on {where} refuses the job: {facts['reason']}.", where=f"profile {profile.name}"
     )
 
 
 def _reason(said: str) -> str:
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    return re.sub(r"^(?:\w+: )?error: ", "", lines[-1]).rstrip(".") if lines else "no reason given"
+    return re.sub(r"^(?:\w+: )?error: ", "", last_line(said) or "no reason given")

@@ -3,55 +3,44 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from nemo_runspec.errors import TransferError
+from nemo_runspec.explaining import KnownFailure, line_of, recognize
 from nemo_runspec.packaging.code.ssh.target import SshTarget
 
 # GNU tar has words of its own for it.
 _FULL = re.compile(r"No space left on device|Disk quota exceeded|Wrote only \d+ of \d+ bytes")
 
 
-@dataclass(frozen=True, slots=True)
-class _Failure:
-    """A complaint that is understood: of several the first one counts.
-
-    The sentence and the hint are filled in with ``host``, ``port`` (as an option), ``known`` (the
-    host in known_hosts), ``part`` (what matched) and ``line`` (the whole line).
-    """
-
-    pattern: re.Pattern[str]
-    what: str
-    hint: str
-
-
+# Filled in are {host}, {port} (as an option), {known} (the host in known_hosts), {part} (what
+# matched) and {line} (the whole line).
 _FAILURES = (
-    _Failure(
+    KnownFailure(
         _FULL,
         "The disk of {host} is full: {part}.",
         "Free some space there; code that no job uses goes with prune_trees.",
     ),
-    _Failure(
+    KnownFailure(
         re.compile(r"is your shell clean|protocol version mismatch"),
         "The shell of {host} prints something as it starts, which rsync cannot read.",
         "Let its start-up files print on a terminal only.",
     ),
-    _Failure(
+    KnownFailure(
         re.compile(r"REMOTE HOST IDENTIFICATION HAS CHANGED|host key .* has changed"),
         "The host key of {host} is not the one that is known.",
         "Find out why; if the new one is right: ssh-keygen -R {known}",
     ),
-    _Failure(
+    KnownFailure(
         re.compile(r"Host key verification failed|No .* host key is known"),
         "The host key of {host} is not known.",
         "Compare it and keep it: ssh-keyscan {port}{host} >> ~/.ssh/known_hosts",
     ),
-    _Failure(
+    KnownFailure(
         re.compile(r"Permission denied \([\w,-]*\)|Too many authentication failures"),
         "{host} refuses the key: {line}.",
         "Name the user and the key's file, or add the key to ssh-agent; no password is asked for.",
     ),
-    _Failure(
+    KnownFailure(
         re.compile(
             r"Could not resolve hostname|Connection refused|[Cc]onnect(?:ion)? .*timed out"
             r"|No route to host|Network is unreachable|kex_exchange_identification"
@@ -59,12 +48,12 @@ _FAILURES = (
         "{host} cannot be reached: {line}.",
         "Check the name, the port and the network.",
     ),
-    _Failure(
+    KnownFailure(
         re.compile(r"Permission denied|Read-only file system|Operation not permitted"),
         "The folder on {host} cannot be written to: {part}.",
         "Choose a folder that you may write to.",
     ),
-    _Failure(
+    KnownFailure(
         re.compile(
             r"Broken pipe|connection unexpectedly closed|Connection (?:to|reset|closed)"
             r"|Timeout, server|timeout in data send/receive|closed by remote host"
@@ -88,12 +77,12 @@ def explain(target: SshTarget, complaint: str, *, task: str = "take the code") -
         complaint: All that ssh or rsync printed there.
         task: What it was asked to do, for a complaint that is not understood.
     """
-    for failure in _FAILURES:
-        match = failure.pattern.search(complaint)
-        if match is not None:
-            facts = _facts(target, complaint, match)
-            what, hint = failure.what.format(**facts), failure.hint.format(**facts)
-            return TransferError(what, where=str(target), hint=hint)
+    recognized = recognize(_FAILURES, complaint)
+    if recognized is not None:
+        failure, match = recognized
+        facts = _facts(target, match)
+        what, hint = failure.what.format(**facts), failure.hint.format(**facts)
+        return TransferError(what, where=str(target), hint=hint)
     lines = [line.strip() for line in complaint.splitlines() if line.strip()]
     reason = _bare(lines[0]) if lines else "no reason given"
     return TransferError(f"{target.host} did not {task}: {reason}.", where=str(target))
@@ -115,16 +104,14 @@ def too_slow(target: SshTarget, limit_s: float, *, task: str = "take the code") 
     )
 
 
-def _facts(target: SshTarget, complaint: str, match: re.Match[str]) -> dict[str, str]:
-    start = complaint.rfind("\n", 0, match.start()) + 1
-    line = complaint[start:].partition("\n")[0]
+def _facts(target: SshTarget, match: re.Match[str]) -> dict[str, str]:
     port = target.port
     return {
         "host": target.host,
         "port": "" if port is None else f"-p {port} ",
         "known": target.host if port is None else f"'[{target.host}]:{port}'",
         "part": match[0],
-        "line": _bare(line),
+        "line": _bare(line_of(match)),
     }
 
 

@@ -30,6 +30,7 @@ from nemo_runspec.execution.submission.model import (
     JobPlace,
     Mode,
     PreparedSubmission,
+    launch_mode,
 )
 from nemo_runspec.execution.submission.packaging import place_code
 from nemo_runspec.execution.submission.recording import record_of
@@ -117,7 +118,7 @@ def _start(prepared: PreparedSubmission, home: Path) -> str:
     place, profile = prepared.place, prepared.profile
     request = RenderRequest(
         profile=replace(profile, container_image=prepared.image, env_vars={}, startup_commands=()),
-        mode="run" if prepared.mode == "stage" else prepared.mode,
+        mode=launch_mode(prepared.mode),
         title=place.title,
         id=place.experiment_id,
         task=place.title,

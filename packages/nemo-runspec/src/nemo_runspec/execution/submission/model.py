@@ -11,6 +11,7 @@ from nemo_runspec.errors import ExecutionError, ProfileError
 from nemo_runspec.execution.environment import JobEnvironment
 from nemo_runspec.execution.plan import RecipePlan
 from nemo_runspec.execution.profiles import Profile, SlurmProfile
+from nemo_runspec.execution.profiles.model import LaunchMode
 from nemo_runspec.packaging.code import CodePackager
 
 Mode = Literal["run", "batch", "stage"]
@@ -54,8 +55,8 @@ class JobPlace:
             raise ProfileError(
                 f"{self.base!r} cannot be a folder of jobs: NeMo-Run writes it into its script "
                 "unquoted.",
-                where="remote_job_dir",
-                hint="Name an absolute path of letters, digits, '.', '_', '-' and '/'.",
+                hint="Start from a folder whose path has letters, digits, '.', '_', '-' and '/' "
+                "alone, or name such a one as 'remote_job_dir' of a Slurm cluster.",
             )
 
     @property
@@ -149,6 +150,11 @@ class PreparedSubmission:
     mounts: tuple[str, ...] = ()
     tree: SentTree | None = None
     after: tuple[str, ...] = ()
+
+
+def launch_mode(mode: Mode) -> LaunchMode:
+    """Whether somebody waits for a job; whoever starts a staged one by hand does."""
+    return "batch" if mode == "batch" else "run"
 
 
 def slurm_profile(prepared: PreparedSubmission) -> SlurmProfile:

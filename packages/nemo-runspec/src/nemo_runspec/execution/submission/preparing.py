@@ -34,6 +34,7 @@ from nemo_runspec.execution.submission.model import (
     JobPlace,
     Mode,
     PreparedSubmission,
+    launch_mode,
 )
 from nemo_runspec.execution.submission.packaging import PlacedCode, place_code
 
@@ -142,7 +143,7 @@ def _make(folder: Path) -> None:
 def _place(plan: RecipePlan, profile: SlurmProfile, run_dir: Path) -> JobPlace:
     return JobPlace(
         base=(profile.remote_job_dir or str(run_dir / _JOBS)).rstrip("/"),
-        title=plan.recipe.name.replace("/", "-"),
+        title=plan.title,
         stamp=run_dir.name,
         contained=image_of(plan, profile) is not None,
     )
@@ -171,7 +172,7 @@ def _render(profile: SlurmProfile, mode: Mode, place: JobPlace, staging: Path) -
     rendered = replace(place, base=_STAND_IN)
     request = RenderRequest(
         profile=profile,
-        mode="run" if mode == "stage" else mode,
+        mode=launch_mode(mode),
         title=place.title,
         id=place.experiment_id,
         task=place.title,

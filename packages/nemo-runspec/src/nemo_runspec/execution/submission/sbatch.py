@@ -8,7 +8,11 @@ import shlex
 
 from nemo_runspec.errors import ExecutionError, TransferError
 from nemo_runspec.execution.shells import ClusterShell
-from nemo_runspec.execution.submission.model import PreparedSubmission, slurm_profile
+from nemo_runspec.execution.submission.model import (
+    PreparedSubmission,
+    launch_mode,
+    slurm_profile,
+)
 from nemo_runspec.execution.submission.refusals import explain_refusal
 
 _logger = logging.getLogger(__name__)
@@ -45,11 +49,8 @@ def hand_over(prepared: PreparedSubmission, shell: ClusterShell) -> str:
     _judge(prepared, shell.where, done.stdout)
     answer = _ANSWER.search(done.stdout)
     if done.code != 0 or answer is None:
-        profile, mode = (
-            slurm_profile(prepared),
-            "run" if prepared.mode == "stage" else prepared.mode,
-        )
-        partition = profile.partition_for(mode)
+        profile = slurm_profile(prepared)
+        partition = profile.partition_for(launch_mode(prepared.mode))
         raise explain_refusal(profile, partition, shell.where, done.stderr or done.stdout)
     return answer[1]
 

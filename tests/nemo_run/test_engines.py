@@ -16,13 +16,14 @@ from slurm_recipes import KEY, NASTY, make_plan
 
 from nemo_runspec.errors import ExecutionError, NemotronError, ProfileError, UsageError
 from nemo_runspec.execution import build_executor
-from nemo_runspec.execution.jobs import JobRecord, read_record
+from nemo_runspec.execution.jobs import read_record
 from nemo_runspec.execution.jobs.engine import EngineBackend
 from nemo_runspec.execution.jobs.status import OutputPosition
 from nemo_runspec.execution.nemo_run.scrubbing import scrub
 from nemo_runspec.execution.nemo_run.start import give_secrets
 from nemo_runspec.execution.profiles import read_profile
 from nemo_runspec.execution.submission import Mode, PreparedSubmission, prepare_submission, submit
+from nemotron.cli.main import main
 
 VARIABLES = """
 [lab.env_vars]
@@ -38,6 +39,10 @@ class DockerHandler(BaseHTTPRequestHandler):
     created: ClassVar[list[dict[str, Any]]] = []
     refusing: ClassVar[bool] = False
     running: ClassVar[bool] = True
+
+    @staticmethod
+    def starts(created: dict[str, Any]) -> None:
+        """What a container does at once: nothing."""
 
     def do_DELETE(self) -> None:
         type(self).running = False
@@ -62,6 +67,7 @@ class DockerHandler(BaseHTTPRequestHandler):
             self.created.append(json.loads(content))
             self._answer({"Id": "c0ffee"}, status=201)
         elif "/start" in self.path:
+            self.starts(self.created[-1])
             self._answer(None, status=204)
         else:
             self._answer({"Id": "n"}, status=201)
@@ -99,9 +105,13 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def prepare(folder: Path, *lines: str, mode: Mode = "batch") -> PreparedSubmission:
+def write_env(folder: Path, *lines: str) -> None:
     profile = "\n".join(["[lab]", *lines])
     (folder / "env.toml").write_text(profile + VARIABLES.format(nasty=json.dumps(NASTY)))
+
+
+def prepare(folder: Path, *lines: str, mode: Mode = "batch") -> PreparedSubmission:
+    write_env(folder, *lines)
     plan = make_plan(folder)
     chosen = read_profile(plan.job, plan.recipe, name="lab")
     run_dir = folder / ".nemotron/runs/demo-train/one"
@@ -132,12 +142,12 @@ def test_a_container_is_started_and_nothing_that_is_kept_has_a_secret(
     assert scrub(workplace, [KEY]) == ()
 
 
-def end_with(record: JobRecord, code: int) -> None:
+def end_with(job_dir: Path, code: int) -> None:
     """Leave what the container's shell line leaves: what it printed, and its exit code."""
     [shell] = [line for line in DockerHandler.created[-1]["Cmd"] if "status_" in line]
     log, left = re.findall(r"/nemo_run/((?:log|status)_\S+\.out)", shell)
-    Path(record.job_dir, log).write_text("step 1\n")
-    Path(record.job_dir, left).write_text(json.dumps({"id": "i", "exit_code": str(code)}))
+    (job_dir / log).write_text("step 1\n")
+    (job_dir / left).write_text(json.dumps({"id": "i", "exit_code": str(code)}))
 
 
 @pytest.mark.parametrize(("code", "state"), [(0, "succeeded"), (7, "failed")])
@@ -148,7 +158,7 @@ def test_a_container_whose_job_has_secrets_is_followed_to_its_own_end(
     backend = EngineBackend()
     assert backend.status(record).state == "running"
 
-    end_with(record, code)
+    end_with(Path(record.job_dir), code)
     engine.running = False
 
     ended = backend.status(record)
@@ -166,6 +176,31 @@ def test_a_container_that_was_cancelled_is_no_lost_job(
 
     assert not engine.running
     assert backend.status(record).state == "cancelled"
+
+
+def test_the_command_shows_what_a_container_printed_and_ends_as_it_does(
+    workplace: Path,
+    engine: type[DockerHandler],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_env(workplace, *DOCKER)
+    make_plan(workplace)
+    monkeypatch.setenv("NEMOTRON_RECIPES", str(workplace))
+
+    def end_at_once(created: dict[str, Any]) -> None:
+        [bind] = [item for item in created["HostConfig"]["Binds"] if item.endswith(":/nemo_run")]
+        end_with(Path(bind.partition(":")[0]), 7)
+        engine.running = False
+
+    monkeypatch.setattr(engine, "starts", staticmethod(end_at_once))
+    code = main(["demo", "train", "--run", "lab"])
+
+    said = capsys.readouterr()
+    assert code == 7, said.err
+    assert "\nstep 1\n" in said.out
+    assert "It ended with exit code 7." in said.out
+    assert KEY not in said.out + said.err
 
 
 def test_an_engine_that_refuses_leaves_nothing_and_its_words_no_secret(

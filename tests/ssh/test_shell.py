@@ -191,7 +191,6 @@ def test_a_host_key_that_is_not_known(server: SshServer, tmp_path: Path) -> None
     assert f"ssh-keyscan -p {server.port} 127.0.0.1" in str(caught.value)
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="becoming another user takes root")
 def test_a_folder_that_may_not_be_written_to(server: SshServer, tmp_path: Path) -> None:
     server.configure(as_nobody())
     (tmp_path / "source").mkdir()

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -303,10 +302,10 @@ def test_the_rest_of_a_chain_can_be_shown_first(toy: Path, nemotron: Callable) -
     assert before[0] == records(toy)
 
 
-@pytest.mark.skipif(find_spec("nemo_run") is not None, reason="NeMo-Run is installed")
 def test_a_cluster_needs_nemo_run_and_a_queue_before_anything_is_written(
-    here: Path, nemotron: Callable
+    here: Path, nemotron: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(sys.modules, "nemo_run", None)
     (here / "env.toml").write_text('[lab]\nexecutor = "slurm"\n[box]\nexecutor = "docker"\n')
     done = nemotron(*PIPE, "--batch", "lab")
     assert "NeMo-Run, which is not installed" in done.err

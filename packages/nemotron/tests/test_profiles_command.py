@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import socketserver
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
@@ -225,9 +225,11 @@ def test_an_engine_that_does_not_answer_is_named(
     assert says.startswith("It does not answer at unix:///nowhere/docker.sock: No such file")
 
 
-@pytest.mark.skipif(importlib.util.find_spec("nemo_run") is not None, reason="NeMo-Run is there")
 @pytest.mark.usefixtures("env")
-def test_without_nemo_run_jobs_cannot_be_submitted(nemotron: Callable) -> None:
+def test_without_nemo_run_jobs_cannot_be_submitted(
+    nemotron: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "nemo_run", None)
     done = nemotron("profiles", "check", "box", "--quiet")
     assert done.code == 1
     assert "NeMo-Run: It is not installed.\n" in done.out

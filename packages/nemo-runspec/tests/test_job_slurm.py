@@ -211,7 +211,7 @@ def test_a_controller_that_does_not_answer_is_no_end(slurm: Slurm, record: JobRe
     found = status(record)
     assert (found.state, found.finished) == ("unknown", False)
     assert found.reason == (
-        "Slurm does not answer: slurm_load_jobs error: Unable to contact slurm controller"
+        "Slurm does not answer: slurm_load_jobs error: Unable to contact slurm controller."
     )
     slurm.say("sacct", "7|COMPLETED|0:0|None|n1|x\n")
     assert status(record).state == "succeeded"

@@ -26,6 +26,7 @@ from nemo_runspec.execution.jobs.slurm_state import (
 )
 from nemo_runspec.execution.jobs.status import JobStatus, OutputChunk, OutputPosition
 from nemo_runspec.execution.shells.base import ClusterShell
+from nemo_runspec.explaining import last_line
 from nemo_runspec.run_result import RESULT_FILE, RunResult
 
 _LARGEST_BYTES = 1 << 20
@@ -169,7 +170,8 @@ class _Answer:
                 reason="Slurm does not know the job any more, keeps no accounts of it, and it left "
                 "no exit code.",
             )
-        return JobStatus("unknown", reason=f"Slurm does not answer: {_last_line(refusal)}")
+        said = last_line(refusal) or "scontrol printed nothing"
+        return JobStatus("unknown", reason=f"Slurm does not answer: {said}.")
 
 
 def _agreed(controller: list[SlurmRow], accounting: list[SlurmRow]) -> list[SlurmRow]:
@@ -194,8 +196,3 @@ def _id(record: JobRecord) -> str:
     if record.scheduler_id is None:
         raise ExecutionError("The job's record has no number of Slurm.", where=str(record.run_dir))
     return record.scheduler_id
-
-
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "scontrol printed nothing."

@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from nemo_runspec.config import save_configs
 from nemo_runspec.errors import ExecutionError, NemotronError, UsageError
@@ -71,11 +70,15 @@ def prepare_submission(
     """
     require_nemo_run()
     waiting = _scheduler_ids(after, profile)
-    prepare = _prepare if isinstance(profile, SlurmProfile) else prepare_for_engine
     folder = folder.absolute()
+    seen_as = (run_dir or folder).absolute()
     _make(folder)
     try:
-        prepared = prepare(plan, profile, mode, folder, (run_dir or folder).absolute())
+        prepared = (
+            _prepare(plan, profile, mode, folder, seen_as)
+            if isinstance(profile, SlurmProfile)
+            else prepare_for_engine(plan, profile, mode, folder, seen_as)
+        )
     except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
         if isinstance(error, OSError) and not isinstance(error, NemotronError):
@@ -89,7 +92,7 @@ def prepare_submission(
 
 
 def _prepare(
-    plan: RecipePlan, profile: Any, mode: Mode, folder: Path, run_dir: Path
+    plan: RecipePlan, profile: SlurmProfile, mode: Mode, folder: Path, run_dir: Path
 ) -> PreparedSubmission:
     place = _place(plan, profile, run_dir)
     save_configs(plan.job, plan.train, folder)

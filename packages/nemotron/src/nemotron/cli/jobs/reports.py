@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -278,7 +278,7 @@ class QuietJobReporter:
 class _Passage:
     """Passes bytes on as text; a character may come in two parts."""
 
-    def __init__(self, write: Any) -> None:
+    def __init__(self, write: Callable[[str], object]) -> None:
         self._write = write
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
@@ -286,7 +286,7 @@ class _Passage:
         self._write(self._decoder.decode(data))
 
 
-def _teller(app: App) -> Any:
+def _teller(app: App) -> Callable[[str], None]:
     def tell(sentence: str) -> None:
         now = datetime.now().astimezone().strftime("%H:%M:%S")
         app.err.write(f"[{now}] {sentence}\n")

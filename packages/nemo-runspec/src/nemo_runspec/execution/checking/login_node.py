@@ -92,14 +92,17 @@ say free_kib "$(df -Pk "$d" 2>/dev/null | awk 'NR == 2 {print $4}')\""""
 def _partitions(profile: SlurmProfile) -> list[str]:
     lines = [
         "if command -v sinfo >/dev/null 2>&1; then",
-        "  p=$(bounded sinfo -h -o %P 2>/dev/null | sort -u)",
+        "  if p=$(bounded sinfo -h -o %P 2>/dev/null); then controller=yes; else controller=no; fi",
+        "  say controller $controller; p=$(printf '%s\\n' \"$p\" | sort -u)",
         "  say partitions \"$(printf '%s\\n' $p | tr -d '*' | paste -s -d ' ' -)\"",
         "  say default_partition \"$(printf '%s\\n' $p | sed -n 's/[*]$//p')\"",
         "fi",
     ]
+    # Whoever does not answer is not asked again: each question would wait for its time limit.
+    lines.append('answers() { [ "${controller:-yes}" = yes ]; }')
     names = dict.fromkeys(profile.partition_for(mode) for mode in ("run", "batch"))
     for name in filter(None, names):
-        asked = f"bounded scontrol -o show partition {shlex.quote(name)} 2>/dev/null"
+        asked = f"answers && bounded scontrol -o show partition {shlex.quote(name)} 2>/dev/null"
         state = f"{asked} | sed -n 's/.* State=\\([A-Z]*\\).*/\\1/p'"
         lines.append(f'say {shlex.quote(f"partition {name}")} "$({state})"')
     return lines
@@ -121,7 +124,7 @@ def _request(profile: SlurmProfile) -> str:
         options.append(f"--ntasks-per-node={profile.ntasks_per_node}")
     words = " ".join(shlex.quote(option) for option in options)
     return (
-        "if command -v sbatch >/dev/null 2>&1; then\n"
+        "if command -v sbatch >/dev/null 2>&1 && answers; then\n"
         f"  if e=$(bounded sbatch --test-only {words} --wrap=true 2>&1); then say request yes\n"
         '  else say request no; say request_says "$(printf \'%s\\n\' "$e" | first)"; fi\n'
         "fi"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Mapping
 
-from nemo_runspec.errors import NemotronError, TransferError
+from nemo_runspec.errors import NemotronError, ProfileError, TransferError
 from nemo_runspec.execution.checking.login_node import as_script, read_facts
 from nemo_runspec.execution.checking.model import Check, failed, passed, unknown, warned
-from nemo_runspec.execution.profiles.slurm import SlurmProfile
+from nemo_runspec.execution.profiles.slurm import SlurmProfile, require_folder_of_jobs
 from nemo_runspec.execution.shells import ClusterShell, open_shell
 
 _TIME_LIMIT_S = 45
@@ -38,7 +38,10 @@ def check_slurm(profile: SlurmProfile) -> Iterator[Check]:
         yield from _connected(profile, shell)
     facts = read_facts(done.stdout)
     yield from _commands(facts)
-    if facts.get("sbatch") == "yes":
+    if facts.get("controller") == "no":
+        cure = "Try again later; `scontrol ping` there tells when it is back."
+        yield failed("controller", "The Slurm controller does not answer.", cure)
+    elif facts.get("sbatch") == "yes":
         yield from _partitions(profile, facts)
         yield from _account(profile, facts)
         yield from _request(facts)
@@ -149,6 +152,11 @@ def _request(facts: Mapping[str, str]) -> Iterator[Check]:
 def _folder(profile: SlurmProfile, facts: Mapping[str, str]) -> Iterator[Check]:
     folder = profile.remote_job_dir
     if folder is None:
+        return
+    try:
+        require_folder_of_jobs(folder)
+    except ProfileError as error:
+        yield failed("folder", error.what, error.hint)
         return
     if facts.get("folder") != "yes":
         reason = facts.get("folder_says") or "it may not be written to"

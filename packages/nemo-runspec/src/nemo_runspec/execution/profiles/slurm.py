@@ -19,6 +19,8 @@ from nemo_runspec.execution.profiles.model import (
 from nemo_runspec.packaging.code import SshTarget
 
 _TIME = re.compile(r"\d+|\d+(:\d{1,2}){1,2}|\d+-\d{1,2}(:\d{1,2}){0,2}|UNLIMITED", re.IGNORECASE)
+# NeMo-Run writes paths into its scripts as they are: a shell and Slurm's patterns read them.
+_FOLDER_OF_JOBS = re.compile(r"/[A-Za-z0-9_@+=./-]*")
 _ARRAY = re.compile(r"\d+(-\d+(:\d+)?)?(,\d+(-\d+(:\d+)?)?)*(%\d+)?")
 _WITHOUT_SPACES = frozenset(
     {
@@ -135,4 +137,19 @@ class SlurmProfile(Profile):
             user=self.user,
             port=self.port,
             identity=identity,
+        )
+
+
+def require_folder_of_jobs(folder: str) -> None:
+    """Check that the scripts of jobs can have a folder in them.
+
+    Raises:
+        ProfileError: They cannot.
+    """
+    if not _FOLDER_OF_JOBS.fullmatch(folder):
+        raise ProfileError(
+            f"{folder!r} cannot be a folder of jobs: NeMo-Run writes it into its script unquoted.",
+            where="remote_job_dir",
+            hint="Write remote_job_dir = … in the profile, with an absolute path of letters, "
+            "digits, '.', '_', '-' and '/'.",
         )

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from nemo_runspec.errors import ExecutionError, ProfileError
+from nemo_runspec.errors import ExecutionError
 from nemo_runspec.execution.environment import JobEnvironment
 from nemo_runspec.execution.plan import RecipePlan
 from nemo_runspec.execution.profiles import Profile, SlurmProfile
 from nemo_runspec.execution.profiles.model import LaunchMode
+from nemo_runspec.execution.profiles.slurm import require_folder_of_jobs
 from nemo_runspec.packaging.code import CodePackager
 
 Mode = Literal["run", "batch", "stage"]
@@ -27,9 +27,6 @@ STARTED_FILE = "started"
 CODE_FOLDER = "code"
 # Where a job finds its own directory in a container; NeMo-Run mounts it there.
 INSIDE = "/nemo_run"
-
-# NeMo-Run writes paths into its scripts as they are: a shell and Slurm's patterns read them.
-_PLAIN = re.compile(r"/[A-Za-z0-9_@+=./-]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,13 +48,7 @@ class JobPlace:
     inside: str = INSIDE
 
     def __post_init__(self) -> None:
-        if not _PLAIN.fullmatch(self.base):
-            raise ProfileError(
-                f"{self.base!r} cannot be a folder of jobs: NeMo-Run writes it into its script "
-                "unquoted.",
-                hint="Start from a folder whose path has letters, digits, '.', '_', '-' and '/' "
-                "alone, or name such a one as 'remote_job_dir' of a Slurm cluster.",
-            )
+        require_folder_of_jobs(self.base)
 
     @property
     def experiment_id(self) -> str:

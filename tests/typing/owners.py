@@ -13,6 +13,17 @@ from nemo_runspec import NemotronError, Runspec
 from nemo_runspec.artifacts import log_artifact, setup_artifact_tracking
 from nemo_runspec.config import build_job_config, extract_train_config, save_configs
 from nemo_runspec.events import CheckpointSaved, record_checkpoint
+from nemo_runspec.execution import (
+    ChildStreams,
+    Profile,
+    RecipeRequest,
+    load_profile,
+    plan_recipe,
+    read_profile,
+    run_recipe,
+)
+from nemo_runspec.execution.jobs import JobRecord, find_record
+from nemo_runspec.execution.submission import prepare_submission, submit
 from nemo_runspec.manifest_tracker import ManifestTracker
 from nemo_runspec.patching import Patch
 from nemotron_data_prep import (
@@ -50,6 +61,21 @@ def job(runspec: Runspec, folder: Path) -> None:
     config = build_job_config(runspec, config_name="sample", overrides=["train.lr=5e-5"])
     assert_type(config, DictConfig)
     assert_type(save_configs(config, extract_train_config(config), folder), tuple[Path, Path])
+
+
+def here(recipe: Runspec, folder: Path) -> None:
+    plan = plan_recipe(RecipeRequest(recipe=recipe, config="sample", cwd=folder))
+    outcome = run_recipe(plan, announce=lambda run: None, streams=ChildStreams())
+    assert_type(outcome.exit_code, int)
+
+
+def elsewhere(recipe: Runspec, folder: Path) -> None:
+    plan = plan_recipe(RecipeRequest(recipe=recipe, cwd=folder, profile="cluster"))
+    profile = read_profile(plan.job, recipe, name="cluster")
+    assert_type(load_profile("cluster"), Profile)
+    prepared = prepare_submission(plan, profile, mode="batch", folder=folder / "run")
+    assert_type(submit(prepared), JobRecord)
+    assert_type(find_record(folder).scheduler_id, str | None)
 
 
 def preparation(pretrain: PretrainPrepConfig, sft: SftPrepConfig, rl: RlPrepConfig) -> None:

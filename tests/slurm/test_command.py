@@ -173,6 +173,18 @@ def test_an_image_that_is_missing_is_a_failed_job(workplace: Workplace) -> None:
     assert "pyxis: failed to import docker image: nvcr.io/nvidia/nothing:1" in done.out + done.err
 
 
+def test_a_dry_run_shows_the_script_that_slurm_gets(workplace: Workplace) -> None:
+    options = ("--dry-run", "--json")
+    shown = workplace.nemotron(*TRAIN, "--batch", workplace.profile, *options).document
+    job = workplace.submit(*TRAIN)
+
+    held = workplace.cluster.run("scontrol", "write", "batch_script", job["scheduler_id"], "-")
+    stamp = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
+    given, planned = (stamp.sub("STAMP", text).strip() for text in (held, shown["script"]))
+    assert "#SBATCH --account=research" in given
+    assert planned.startswith(given.rstrip("\0"))
+
+
 @pytest.mark.parametrize("code", [0, 5])
 def test_without_accounting_the_end_is_known_too(
     cluster_without_accounting: SlurmCluster, tmp_path: Path, code: int

@@ -176,6 +176,22 @@ def test_layers_win_in_their_order(recipe: Runspec, env: Path) -> None:
     assert profile.env_vars["B"] == "config"
 
 
+@pytest.mark.parametrize(
+    "said", [(), ("config",), ("config", "profile"), ("config", "profile", "typed")]
+)
+def test_an_image_is_named_by_the_command_then_profile_config_and_runspec(
+    tmp_path: Path, recipe: Runspec, said: tuple[str, ...]
+) -> None:
+    if "config" in said:
+        (tmp_path / "config/default.yaml").write_text("run: {env: {image: 'config:1'}}\n")
+    line = 'container_image = "profile:1"\n' if "profile" in said else ""
+    env = written(tmp_path, f'[box]\nexecutor = "docker"\n{line}')
+    overrides = ("run.env.image='typed:1'",) if "typed" in said else ()
+
+    winner = ("runspec", *said)[-1]
+    assert composed(recipe, env, "box", *overrides).container_image == f"{winner}:1"
+
+
 def test_the_recipe_asks_for_what_nobody_sets(recipe: Runspec, env: Path) -> None:
     profile = composed(recipe, env, "base", "run.env.gpus_per_node=null")
     assert (profile.nodes, profile.gpus_per_node) == (2, 8)

@@ -65,7 +65,7 @@ def job(runspec: Runspec, folder: Path) -> None:
 
 def here(recipe: Runspec, folder: Path) -> None:
     plan = plan_recipe(RecipeRequest(recipe=recipe, config="sample", cwd=folder))
-    outcome = run_recipe(plan, announce=lambda run: None, streams=ChildStreams())
+    outcome = run_recipe(plan, announce=lambda _: None, streams=ChildStreams())
     assert_type(outcome.exit_code, int)
 
 

@@ -111,7 +111,7 @@ if __name__ == "__main__":
     main()
 ' own "${SLURM_JOB_ID:-$$}")" || exit 1
 nemotron_head=${nemotron_place% *} nemotron_port=${nemotron_place#* }
-exec "$nemotron_python" -I -c '"""Run a driver on a Ray cluster of its own, over the machines of one Slurm step.
+exec "$nemotron_python" -I -c '"""Run a driver on a Ray cluster of its own, over the machines of one job.
 
 One of these runs on each machine. The first one starts the head, says where it is, and runs the
 driver once all machines are there; the others join, and stay until the driver has ended. They

@@ -36,7 +36,7 @@ _CANCELLED_FILE = "cancelled"
 
 
 class EngineBackend:
-    """Jobs of Docker, clouds and Kubernetes; what they print is in the engine's own console."""
+    """Jobs of Docker, clouds and Kubernetes; clouds keep what they print in their own consoles."""
 
     def status(self, record: JobRecord) -> JobStatus:
         """Ask NeMo-Run, which asks the engine."""

@@ -31,12 +31,12 @@ def _read_all(files: Iterable[Path], position: OutputPosition) -> Iterator[tuple
     for file in files:
         with file.open("rb") as stream:
             size = stream.seek(0, os.SEEK_END)
-            start = min_start(position, file.name, size)
+            start = _start_of(position, file.name, size)
             stream.seek(start)
             yield file.name, start, stream.read(_LARGEST_BYTES)
 
 
-def min_start(position: OutputPosition, name: str, size: int) -> int:
+def _start_of(position: OutputPosition, name: str, size: int) -> int:
     """Where to go on reading a file: at its beginning where it is shorter than what was read."""
     start = position.files.get(name, 0)
     return 0 if start > size else start

@@ -1,4 +1,4 @@
-"""Run a driver on a Ray cluster of its own, over the machines of one Slurm step.
+"""Run a driver on a Ray cluster of its own, over the machines of one job.
 
 One of these runs on each machine. The first one starts the head, says where it is, and runs the
 driver once all machines are there; the others join, and stay until the driver has ended. They

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationToMissingValueError
 
 from nemo_runspec.config import extract_train_config, save_configs
 from nemo_runspec.config.escaping import escape, quote
@@ -285,11 +286,16 @@ def texts(draw: st.DrawFn, known: list[str]) -> str:
     pieces = draw(
         st.lists(st.one_of(TEXTS.map(escape), expressions(known)), min_size=1, max_size=3)
     )
-    for index, piece in enumerate(pieces[1:], start=1):
+    text = ""
+    for piece in pieces:
         if piece.startswith("${"):
             # Backslashes before an interpolation would escape it.
-            pieces[index - 1] = pieces[index - 1].rstrip("\\")
-    return "".join(pieces)
+            text = text.rstrip("\\")
+        elif piece.startswith("{"):
+            # Behind a dollar sign it would begin one.
+            text = text.rstrip("$")
+        text += piece
+    return text
 
 
 @st.composite
@@ -335,7 +341,10 @@ def test_a_saved_train_config_resolves_to_what_the_job_resolves_to(
     content: dict[str, Any], tmp_path: Path
 ) -> None:
     whole = OmegaConf.create(content)
-    expected = OmegaConf.to_container(whole, resolve=True)
+    try:
+        expected = OmegaConf.to_container(whole, resolve=True)
+    except InterpolationToMissingValueError:
+        reject()  # "?" and what "??" was read from came together
 
     train = extract_train_config(whole)
     _, saved = save_configs(whole, train, tmp_path)

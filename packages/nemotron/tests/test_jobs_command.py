@@ -248,10 +248,10 @@ def test_staged_files_come_with_the_commands_that_start_them(
     document = json.loads(done.out)
     assert document["status"] == "staged"
     assert document["job"] is None
-    ran = subprocess.run(
-        ["bash", "-c", document["script"]], capture_output=True, text=True, check=True
-    )
-    assert ran.stdout == "began it's $HOME\nended\n"
+    # As it is typed: into a shell that goes on afterwards, and that keeps its own settings.
+    typed = f'{document["script"]}echo "still here, $-, $NEMOTRON_RUN_DIR"; false; echo and here'
+    ran = subprocess.run(["bash", "-s"], input=typed, capture_output=True, text=True, check=True)
+    assert ran.stdout == "began it's $HOME\nended\nstill here, hBs, \nand here\n"
     assert nemotron("jobs", "ls", "--quiet").out == ""
 
 

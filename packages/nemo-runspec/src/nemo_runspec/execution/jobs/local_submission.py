@@ -75,6 +75,18 @@ def local_script(plan: RecipePlan, profile: Profile, run_dir: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
+def local_commands(plan: RecipePlan, profile: Profile, run_dir: Path) -> str:
+    """Spell the same as what to type into a shell, which it leaves as it is.
+
+    Args:
+        plan: The job.
+        profile: The profile that it runs with.
+        run_dir: Its run directory.
+    """
+    _, _, script = local_script(plan, profile, run_dir).partition("\n")
+    return f"(\n{script})\n"
+
+
 def local_environment(
     plan: RecipePlan, profile: Profile, *, environ: Mapping[str, str] | None = None
 ) -> dict[str, str]:

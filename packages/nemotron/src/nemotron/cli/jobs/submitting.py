@@ -12,6 +12,7 @@ from nemo_runspec.distributed.folders import propose_run_directory
 from nemo_runspec.execution import RecipePlan, RecipePreview, preview_config, preview_recipe
 from nemo_runspec.execution.environment import collect_environment
 from nemo_runspec.execution.jobs.local_submission import (
+    local_commands,
     local_environment,
     local_script,
     submit_locally,
@@ -124,7 +125,7 @@ def _submit_here(
     run = prepare_run(plan)
     staged = launch.mode == "stage"
     record = None if staged else submit_locally(run, profile, mode=launch.mode, environ=environ)
-    script = local_script(plan, profile, run.run_dir) if staged else None
+    script = local_commands(plan, profile, run.run_dir) if staged else None
     return Submission(
         plan=plan,
         launch=launch,

@@ -135,6 +135,13 @@ def test_a_host_that_hangs_is_left_when_the_time_is_over(
     assert not [line for line in running_programs() if f"-p {server.port} " in line]
 
 
+def test_a_folder_where_nothing_can_be_is_named(code: Path, server: SshServer) -> None:
+    target = target_of(server, Path("/proc/jobs"))
+    with pytest.raises(TransferError, match="cannot be written to: cannot create dir") as caught:
+        send(code, target)
+    assert "Choose a folder that you may write to" in hint_of(caught, target)
+
+
 def test_a_folder_that_may_not_be_written_to_is_named(
     code: Path, server: SshServer, tmp_path: Path
 ) -> None:

@@ -49,7 +49,10 @@ _FAILURES = (
         "Check the name, the port and the network.",
     ),
     KnownFailure(
-        re.compile(r"Permission denied|Read-only file system|Operation not permitted"),
+        re.compile(
+            r"Permission denied|Read-only file system|Operation not permitted"
+            r"|cannot create directory [^:]*: (?:No such file or directory|Not a directory)"
+        ),
         "The folder on {host} cannot be written to: {part}.",
         "Choose a folder that you may write to.",
     ),

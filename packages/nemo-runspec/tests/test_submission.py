@@ -7,6 +7,7 @@ import json
 import signal
 import sys
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,15 @@ def test_a_secret_that_is_written_quoted_or_as_json_is_found(tmp_path: Path) -> 
     assert (tmp_path / "b.sh").read_text() == "export A=***\n"
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C raises, also where whoever started the tests ignores it: in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_a_signal_waits_until_the_block_has_ended() -> None:
     reached: list[str] = []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -55,6 +56,8 @@ def show_pyenv_interpreters() -> None:
 show_pyenv_interpreters()
 # Where a shell forbids bytecode, every process that a test starts would compile its modules anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# A shell lets what it starts in the background ignore Ctrl-C, which tests send to their children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @nox.session(venv_backend="none", tags=[APART])

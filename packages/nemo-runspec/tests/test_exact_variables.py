@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from string import Template
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +16,8 @@ from nemo_runspec.execution.nemo_run.builders.exact import (
     for_torchx,
     is_plain,
 )
+
+pytestmark = pytest.mark.exhaustive
 
 SLURM_MACROS = {"head_node_ip_var": "head", "num_nodes_var": "N", "het_group_host_var": "h"}
 TORCHX_MACROS = {"img_root": "/img", "app_id": "a", "replica_id": "0"}

@@ -20,6 +20,8 @@ from nemo_runspec.execution.jobs.status import OutputPosition
 from nemo_runspec.execution.local import prepare_run
 from nemo_runspec.runspec import parse
 
+pytestmark = pytest.mark.exhaustive
+
 HEADER = '# /// script\n# [tool.runspec]\n# schema = "1"\n# name = "demo/job"\n# ///\n'
 BACKEND = ProcessBackend()
 

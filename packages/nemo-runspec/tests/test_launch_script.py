@@ -21,6 +21,8 @@ from nemo_runspec.execution.launching import LaunchRequest, join_cluster, render
 from nemo_runspec.execution.profiles.model import ExecutorName
 from nemo_runspec.runspec.model import Launch
 
+pytestmark = pytest.mark.exhaustive
+
 LAUNCHES: tuple[Launch, ...] = ("direct", "torchrun", "ray")
 EXECUTORS: tuple[ExecutorName, ...] = (
     *("local", "docker", "slurm", "skypilot"),

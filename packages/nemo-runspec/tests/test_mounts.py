@@ -16,6 +16,8 @@ from nemo_runspec.execution.mounts.images import enroot_uri
 from nemo_runspec.execution.profiles import DockerProfile, LeptonProfile, SlurmProfile
 from nemo_runspec.execution.shells import LocalShell
 
+pytestmark = pytest.mark.exhaustive
+
 IDENTITY = (
     *("-c", "user.name=Some Body", "-c", "user.email=some@body.example"),
     *("-c", "protocol.file.allow=always"),

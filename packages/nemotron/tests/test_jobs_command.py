@@ -14,6 +14,8 @@ from typing import Self
 
 import pytest
 
+pytestmark = pytest.mark.exhaustive
+
 PREP = ("demo", "data", "prep", "sft", "-c", "sample")
 SLOW = ("demo", "slow")
 

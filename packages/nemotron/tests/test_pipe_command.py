@@ -15,6 +15,8 @@ import yaml
 
 from nemo_runspec.manifest_tracker import ManifestTracker
 
+pytestmark = pytest.mark.exhaustive
+
 HEADER = """\
 # /// script
 # dependencies = ["nemo-runspec"]

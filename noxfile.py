@@ -28,12 +28,15 @@ MODULES = {name: name.replace("-", "_") for name in PROJECTS}
 PYTHONS = nox.project.python_versions(nox.project.load_toml(ROOT / "pyproject.toml"))
 OLDEST, MIDDLE, NEWEST = PYTHONS
 EACH_PACKAGE = nox.parametrize("package", [nox.param(name, id=name) for name in PROJECTS])
+LONG = ("nemo-runspec", "nemotron-data-prep")
 CORES = len(os.sched_getaffinity(0))
 PYTEST = ("pytest", f"--numprocesses={min(4, CORES)}")
 PYTEST_OF_SERVERS = ("pytest", f"--numprocesses={min(4, 2 * CORES)}", "--dist=worksteal")
 # These wait for servers, or clusters, of their own more than they compute.
 SERVERS = "servers"
 CLUSTERS = "clusters"
+# The longest suites once more with other versions: before a release, `uvx nox -t repeats`.
+REPEATS = "repeats"
 # Not a check.
 APART = "apart"
 NOT_EXHAUSTIVE = ("-m", "not exhaustive")
@@ -62,8 +65,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 @nox.session(venv_backend="none", tags=[APART])
 def everything(session: nox.Session) -> None:
-    """All of the others, but for `bench`: those that wait beside those that compute."""
-    rest = f"not {SERVERS} and not {CLUSTERS} and not {APART}"
+    """Every check but the repeats: those that wait beside those that compute."""
+    rest = f"not {SERVERS} and not {CLUSTERS} and not {REPEATS} and not {APART}"
     queues = [chosen(SERVERS), chosen(CLUSTERS), chosen(rest)]
     with ThreadPoolExecutor(len(queues)) as pool:
         failed = [name for names in pool.map(failures, queues) for name in names]
@@ -84,7 +87,10 @@ def tests(session: nox.Session, package: str) -> None:
 
 
 @nox.session(python=OLDEST)
-@EACH_PACKAGE
+@nox.parametrize(
+    "package",
+    [nox.param(name, id=name, tags=[REPEATS] if name in LONG else []) for name in PROJECTS],
+)
 def minimums(session: nox.Session, package: str) -> None:
     """Each package alone, with the lowest versions that it declares."""
     folders = [f"packages/{name}" for name in (package, *declared_siblings(package))]
@@ -104,8 +110,14 @@ def workspace_tests(session: nox.Session) -> None:
     session.run(*PYTEST, "tests", *ignored, *session.posargs)
 
 
-@nox.session(python=OLDEST, tags=[SERVERS])
-@nox.parametrize("client", ["oldest", "newest"], ids=["oldest", "newest"])
+@nox.session(python=OLDEST)
+@nox.parametrize(
+    "client",
+    [
+        nox.param("oldest", id="oldest", tags=[REPEATS]),
+        nox.param("newest", id="newest", tags=[SERVERS]),
+    ],
+)
 def wandb(session: nox.Session, client: str) -> None:
     """What is built on W&B, against its unmodified client and a server of the tests' own."""
     sync(session, "--group", "test", "--group", "adapters", "--inexact")
@@ -122,7 +134,7 @@ def engines(session: nox.Session) -> None:
     session.run("pytest", "tests/engines", *session.posargs)
 
 
-@nox.session(python=OLDEST, tags=[CLUSTERS])
+@nox.session(python=OLDEST, tags=[REPEATS])
 def engines_minimums(session: nox.Session) -> None:
     """The same bytes with the lowest Ray that nemotron-data-prep declares."""
     folders = ("packages/nemo-runspec", "packages/nemotron-data-prep[ray]")
@@ -156,7 +168,7 @@ def storage(session: nox.Session) -> None:
     session.run(*PYTEST_OF_SERVERS, "tests/storage", *session.posargs)
 
 
-@nox.session(python=OLDEST, tags=[SERVERS])
+@nox.session(python=OLDEST, tags=[REPEATS])
 def storage_minimums(session: nox.Session) -> None:
     """The same conformance, and reading of datasets, with the lowest clients that are declared."""
     folders = ("packages/nemo-runspec[s3,gcs,hf]", "packages/nemotron-data-prep[s3,gcs,hf]")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -21,6 +22,8 @@ _TELLING = re.compile(
     r"import_module|__import__|\brequire\(|resources|get_data|iter_modules|walk_packages"
 )
 _MODULE_NAME = re.compile(r"\.*[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
+# Of Python 3.11 and older: threads that parse at the same time share a count of the depth.
+_parsing = threading.Lock()
 _COOKIE = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 
 
@@ -126,7 +129,8 @@ def scan(path: Path) -> Scan:
 @lru_cache(maxsize=4096)
 def _scan(path: Path, _changed: int, source: str) -> Scan:
     try:
-        tree = ast.parse(source, str(path))
+        with _parsing:
+            tree = ast.parse(source, str(path))
     except SyntaxError as error:
         raise PackagingError(
             f"The syntax is wrong: {error.msg}.", where=f"{path}:{error.lineno or 1}"

@@ -34,7 +34,6 @@ PYTEST = ("pytest", f"--numprocesses={min(4, CORES)}")
 PYTEST_OF_SERVERS = ("pytest", f"--numprocesses={min(4, 2 * CORES)}", "--dist=worksteal")
 # These wait for servers, or clusters, of their own more than they compute.
 SERVERS = "servers"
-CLUSTERS = "clusters"
 # The longest suites once more with other versions: before a release, `uvx nox -t repeats`.
 REPEATS = "repeats"
 # Not a check.
@@ -66,8 +65,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 @nox.session(venv_backend="none", tags=[APART])
 def everything(session: nox.Session) -> None:
     """Every check but the repeats: those that wait beside those that compute."""
-    rest = f"not {SERVERS} and not {CLUSTERS} and not {REPEATS} and not {APART}"
-    queues = [chosen(SERVERS), chosen(CLUSTERS), chosen(rest)]
+    rest = f"not {SERVERS} and not {REPEATS} and not {APART}"
+    queues = [chosen(SERVERS), chosen(rest)]
     with ThreadPoolExecutor(len(queues)) as pool:
         failed = [name for names in pool.map(failures, queues) for name in names]
     if failed:
@@ -126,7 +125,7 @@ def wandb(session: nox.Session, client: str) -> None:
     session.run(*PYTEST_OF_SERVERS, "tests/wandb", *session.posargs)
 
 
-@nox.session(python=OLDEST, tags=[CLUSTERS])
+@nox.session(python=OLDEST, tags=[SERVERS])
 def engines(session: nox.Session) -> None:
     """Data preparation on real Ray clusters beside local processes: killed, resumed, compared."""
     sync(session, "--group", "test", "--group", "engines")
@@ -152,7 +151,7 @@ def nemo_run(session: nox.Session) -> None:
     session.run("pytest", "tests/nemo_run", "-W", "default", *session.posargs)
 
 
-@nox.session(python=OLDEST, tags=[CLUSTERS])
+@nox.session(python=OLDEST, tags=[SERVERS])
 def slurm(session: nox.Session) -> None:
     """Jobs on a real Slurm of three nodes with accounting: by hand, and by the command."""
     sync(session, "--only-group", "runner")

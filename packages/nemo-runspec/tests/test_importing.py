@@ -114,7 +114,7 @@ def test_a_converted_release_needs_a_step(megatron: Path) -> None:
 
 def test_a_nemo_rl_checkpoint_is_recorded_as_its_hook_does(nemo_rl: Path) -> None:
     found = model(describe_checkpoint(nemo_rl))
-    assert (found.path, found.step, found.format) == (nemo_rl, 10, "hf")
+    assert (found.path, found.step, found.format) == (nemo_rl, 10, "dcp")
     assert found.metadata["framework"] == "nemo-rl"
     earlier = describe_checkpoint(nemo_rl / "step_5")
     assert model(earlier).metadata["absolute_path"] == str(nemo_rl / "step_5")

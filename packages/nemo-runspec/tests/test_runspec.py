@@ -76,6 +76,23 @@ def test_reads_every_key(tmp_path: Path) -> None:
     assert spec.artifacts.writes == "SFTDataArtifact"
 
 
+def test_a_model_may_have_to_be_in_one_format(tmp_path: Path) -> None:
+    block = (
+        '# [tool.runspec.artifacts]\n# writes = { type = "ModelArtifact", format = "megatron" }\n'
+        '# [tool.runspec.artifacts.reads]\n# data = "SFTDataArtifact"\n'
+        '# model = { type = "ModelArtifact", format = "hf" }\n# old = { type = "ModelArtifact" }\n'
+    )
+
+    declared = parse(
+        script(tmp_path, MINIMAL.replace('/b"\n# ///\n', '/b"\n' + block + "# ///\n"))
+    ).artifacts
+
+    assert (declared.writes, declared.written_format) == ("ModelArtifact", "megatron")
+    assert declared.reads["data"] == "SFTDataArtifact"
+    assert declared.reads["model"] == declared.reads["old"] == "ModelArtifact"
+    assert declared.read_formats == {"model": "hf"}
+
+
 def test_has_defaults_for_everything_but_schema_and_name(tmp_path: Path) -> None:
     spec = parse(script(tmp_path, MINIMAL))
 
@@ -145,6 +162,21 @@ def test_reads_what_editors_write(tmp_path: Path, newline: str, start: str) -> N
         ("# ///\n", "# resources.nodes = 0\n# ///\n", r"recipe.py:5: .* is 0, below 1"),
         ("# ///\n", "# resources.nodes = true\n# ///\n", r"must be an integer, but is a boolean"),
         ("# ///\n", "# [tool.runspec.artifacts.reads]\n# x = 1\n# ///\n", r"artifacts.reads.x"),
+        (
+            "# ///\n",
+            '# [tool.runspec.artifacts]\n# writes = { type = "M", format = "huf" }\n# ///\n',
+            r"recipe\.py:6: 'tool\.runspec\.artifacts\.writes\.format' is 'huf'.*mean 'hf'",
+        ),
+        (
+            "# ///\n",
+            '# [tool.runspec.artifacts.reads]\n# x = { format = "hf" }\n# ///\n',
+            r"recipe\.py:6: 'tool\.runspec\.artifacts\.reads\.x\.type' is missing",
+        ),
+        (
+            "# ///\n",
+            '# [tool.runspec.artifacts.reads]\n# x = { type = "M", fromat = "hf" }\n# ///\n',
+            r"recipe\.py:6: Unknown key 'tool\.runspec\.artifacts\.reads\.x\.fromat'.*'format'",
+        ),
         ("# ///\n", "# docs = \n# ///\n", r"recipe.py:5: The metadata block is no valid TOML"),
     ],
 )

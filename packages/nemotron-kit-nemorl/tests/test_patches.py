@@ -46,7 +46,7 @@ def test_a_checkpoint_that_is_finished_at_once_becomes_a_version(manager, tracki
     (manifest,) = recorded(tracking)
     assert (manifest.type, manifest.kind) == ("ModelArtifact", "model")
     assert manifest.fields["step"] == 10
-    assert manifest.fields["format"] == "hf"
+    assert manifest.fields["format"] == "dcp"
     assert manifest.path == str(tmp_path / "results")
     assert manifest.metadata["absolute_path"] == str(tmp_path / "results" / "step_10")
     assert manifest.metadata["framework"] == "nemo-rl"

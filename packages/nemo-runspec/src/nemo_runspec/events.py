@@ -26,6 +26,7 @@ from nemo_runspec.artifacts.tracking import (
 )
 from nemo_runspec.artifacts.types import ModelArtifact
 from nemo_runspec.container_paths import resolve_host_path
+from nemo_runspec.model_formats import ModelFormat
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ class CheckpointSaved:
         save_dir: The directory that loaders want, as the job sees it.
         iteration: The training step.
         framework: ``megatron-bridge`` or ``nemo-rl``.
-        format: ``megatron`` or ``hf``.
+        format: ``megatron``, ``hf`` or ``dcp``.
         loss: The training loss at that step, where the framework tells.
     """
 
@@ -49,7 +50,7 @@ class CheckpointSaved:
     save_dir: Path
     iteration: int
     framework: str
-    format: Literal["megatron", "hf"] = "megatron"
+    format: ModelFormat = "megatron"
     loss: float | None = None
 
 

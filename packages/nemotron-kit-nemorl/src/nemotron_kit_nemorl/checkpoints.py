@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Literal
 
 from nemo_runspec.errors import ArtifactError
 from nemo_runspec.events import CheckpointSaved
+from nemo_runspec.model_formats import nemo_rl_format
 
 FRAMEWORK = "nemo-rl"
 
@@ -39,11 +39,5 @@ def checkpoint_saved(working_path: str | os.PathLike[str]) -> CheckpointSaved:
         save_dir=final.parent,
         iteration=int(named.group(2)),
         framework=FRAMEWORK,
-        format=_format(final),
+        format=nemo_rl_format(final) or "dcp",
     )
-
-
-def _format(checkpoint: Path) -> Literal["megatron", "hf"]:
-    # The Megatron backend nests its own iteration directories below the weights.
-    weights = checkpoint / "policy" / "weights"
-    return "megatron" if any(weights.glob("iter_*")) else "hf"

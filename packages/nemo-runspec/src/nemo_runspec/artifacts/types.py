@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from nemo_runspec.artifacts.base import Artifact, Kind
 from nemo_runspec.artifacts.reference import is_explicit_reference
+from nemo_runspec.model_formats import ModelFormat
 
 
 class InputDatasetInfo(BaseModel):
@@ -138,14 +139,14 @@ class ModelArtifact(Artifact):
     Attributes:
         step: The training step it was saved at.
         loss: The training loss there.
-        format: ``megatron`` or ``hf``.
+        format: ``megatron``, ``hf`` or ``dcp``; None where nobody said it.
     """
 
     default_kind: ClassVar[Kind] = "model"
 
     step: int = Field(ge=0)
     loss: float | None = None
-    format: Literal["megatron", "hf"] = "megatron"
+    format: ModelFormat | None = None
 
     @property
     def iteration(self) -> int:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from nemo_runspec.errors import ArtifactError
+from nemo_runspec.model_formats import ModelFormat
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class FoundCheckpoint:
         save_dir: The directory that loaders want.
         own: The directory of this one step.
         framework: What wrote it.
-        format: ``megatron`` or ``hf``.
+        format: ``megatron``, ``hf`` or ``dcp``.
         step: The step that it says it was saved at; None where it does not.
         told_by: What says so, for messages.
         notes: What whoever imports it should know.
@@ -26,7 +26,7 @@ class FoundCheckpoint:
     save_dir: Path
     own: Path
     framework: str
-    format: Literal["megatron", "hf"]
+    format: ModelFormat
     step: int | None
     told_by: str
     notes: tuple[str, ...] = ()

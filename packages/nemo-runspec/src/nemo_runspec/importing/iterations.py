@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Literal
 
 from nemo_runspec.errors import ArtifactError
 from nemo_runspec.importing.found import FoundCheckpoint, require_files
 from nemo_runspec.importing.places import read_small, unreadable
+from nemo_runspec.model_formats import nemo_rl_format
 
 TRACKER_FILE = "latest_checkpointed_iteration.txt"
 
@@ -113,15 +113,12 @@ def _other_latest(own: Path) -> tuple[str, ...]:
 def _nemo_rl(own: Path, notes: tuple[str, ...]) -> FoundCheckpoint:
     weights = own / "policy" / "weights"
     require_files(weights, "folder of weights")
-    # The Megatron backend nests its own iteration directories below the weights.
-    nested = any(weights.glob("iter_*"))
-    kind: Literal["megatron", "hf"] = "megatron" if nested else "hf"
     step = _STEP.fullmatch(own.name)
     return FoundCheckpoint(
         own.parent,
         own,
         framework="nemo-rl",
-        format=kind,
+        format=nemo_rl_format(own) or "dcp",
         step=int(step.group(1)) if step else None,
         told_by=own.name,
         notes=notes,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+
+from nemo_runspec.model_formats import ModelFormat
 
 Launch = Literal["torchrun", "ray", "direct"]
 Packager = Literal["self_contained", "code", "none"]
@@ -68,10 +70,15 @@ class ArtifactDeclarations:
     Args:
         reads: Key in the config's ``run`` section to the artifact type it must refer to.
         writes: Type of the artifact that the recipe records, if it records one.
+        read_formats: Key in the ``run`` section to the format that the model must have; keys that
+            take any format are not in it.
+        written_format: The format of the model that the recipe records, where it says so.
     """
 
     reads: Mapping[str, str]
     writes: str | None
+    read_formats: Mapping[str, ModelFormat] = field(default_factory=dict)
+    written_format: ModelFormat | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import fields
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 from nemo_runspec.errors import RunspecError
+from nemo_runspec.model_formats import MODEL_FORMATS, ModelFormat
 from nemo_runspec.runspec.header import Header, read_header
 from nemo_runspec.runspec.model import (
     ArtifactDeclarations,
@@ -179,7 +180,29 @@ def _resources(table: Table) -> ResourceSettings:
 def _artifacts(table: Table) -> ArtifactDeclarations:
     table.only(("reads", "writes"))
     reads = table.table("reads")
+    read = {key: _declared(reads, key) for key in reads.values}
+    written = _declared(table, "writes") if "writes" in table.values else _Declared(None)
     return ArtifactDeclarations(
-        reads={key: reads.required_text(key) for key in reads.values},
-        writes=table.text_value("writes"),
+        reads={key: each.type for key, each in read.items() if each.type is not None},
+        writes=written.type,
+        read_formats={key: each.format for key, each in read.items() if each.format is not None},
+        written_format=written.format,
     )
+
+
+class _Declared(NamedTuple):
+    type: str | None
+    format: ModelFormat | None = None
+
+
+def _declared(table: Table, key: str) -> _Declared:
+    """Read ``"TYPE"`` or ``{ type = "TYPE", format = "FORMAT" }``."""
+    if not isinstance(table.values[key], dict):
+        return _Declared(table.required_text(key))
+    given = table.table(key)
+    given.only(("type", "format"))
+    declared = given.required_text("type")
+    if "format" not in given.values:
+        return _Declared(declared)
+    chosen = given.choice("format", MODEL_FORMATS, MODEL_FORMATS[0])
+    return _Declared(declared, cast("ModelFormat", chosen))

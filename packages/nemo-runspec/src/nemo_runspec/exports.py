@@ -19,6 +19,7 @@ OWN_DISTRIBUTIONS = {
     "nemo_runspec": "nemo-runspec",
     "nemotron": "nemotron",
     "nemotron_data_prep": "nemotron-data-prep",
+    "nemotron_kit_evaluator": "nemotron-kit-evaluator",
     "nemotron_kit_megatron": "nemotron-kit-megatron",
     "nemotron_kit_nemorl": "nemotron-kit-nemorl",
     "nemotron_kit_wandb": "nemotron-kit-wandb",

@@ -24,6 +24,7 @@ _PACKAGES = (
     "nemo-runspec",
     "nemotron",
     "nemotron-data-prep",
+    "nemotron-kit-evaluator",
     "nemotron-kit-megatron",
     "nemotron-kit-nemorl",
     "nemotron-kit-wandb",

@@ -1,0 +1,3 @@
+"""NeMo Evaluator adapter for Nemotron recipes."""
+
+from __future__ import annotations

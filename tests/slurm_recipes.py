@@ -12,6 +12,7 @@ from nemo_runspec.runspec import parse
 
 PROFILE = "lab"
 KEY = "0123456789abcdef0123456789abcdef01234567"
+LITERAL = "written out"
 NASTY = "two\nlines 'single' \"double\" $HOME `x` \\ ünï"
 
 # Writes down what each of its processes sees, and ends as its configuration says.
@@ -55,12 +56,15 @@ time = "00:05:00"
 lower_case = "as it is"
 NASTY = {nasty}
 DEMO_API_KEY = "${{oc.env:DEMO_API_KEY}}"
+A_TOKEN = "{literal}"
 """
 
 
 def write_profile(folder: Path, *lines: str) -> None:
     """Write an env.toml with one profile; more lines of it may be given."""
-    content = _ENV.format(name=PROFILE, more="\n".join(lines), nasty=json.dumps(NASTY))
+    content = _ENV.format(
+        name=PROFILE, more="\n".join(lines), nasty=json.dumps(NASTY), literal=LITERAL
+    )
     (folder / "env.toml").write_text(content)
 
 

@@ -14,6 +14,7 @@ from slurm_commands import PROFILES, Workplace, make_workplace, write
 TOKEN = "hf_" + "a1B2" * 8
 KEY = "0123456789abcdef" * 3
 OTHER = "dt_9876543210"
+LITERAL, TYPED = "written 'out'", "typed-by-hand"
 EXACT = {
     "lower": "a b",
     "QUOTES": 'it\'s "so"',
@@ -111,6 +112,7 @@ def prepared(place: Workplace) -> Workplace:
     write(place.folder / "recipes/demo/config/see/default.yaml", f"seen: {seen}\ncode: 0\n")
     with (place.folder / "env.toml").open("a") as file:
         file.write(f'\n[here.env_vars]\n{_VARIABLES}OTHER_NAME = "${{oc.env:MY_DATA_TOKEN}}"\n')
+        file.write(f'A_TOKEN = "{LITERAL}"\n')
     home = place.folder / "home"
     write(home / ".cache/huggingface/token", TOKEN)
     more = {"HF_HOME": str(home / ".cache/huggingface"), "WANDB_API_KEY": KEY}
@@ -125,26 +127,31 @@ def seen_by(place: Workplace) -> Any:
 
 
 def given(environ: dict[str, str]) -> dict[str, str | None]:
-    secrets = ("HF_TOKEN", "WANDB_API_KEY", "OTHER_NAME")
+    secrets = ("HF_TOKEN", "WANDB_API_KEY", "OTHER_NAME", "A_TOKEN", "MY_PASS")
     return {name: environ.get(name) for name in (*EXACT, *secrets)}
 
 
-EXPECTED = EXACT | {"HF_TOKEN": TOKEN, "WANDB_API_KEY": KEY, "OTHER_NAME": OTHER}
+LOGINS = {"HF_TOKEN": TOKEN, "WANDB_API_KEY": KEY, "OTHER_NAME": OTHER}
+EXPECTED = EXACT | LOGINS | {"A_TOKEN": LITERAL, "MY_PASS": TYPED}
 
 
 def test_variables_and_logins_reach_the_job_and_no_file(workplace: Workplace) -> None:
-    done = workplace.run("demo", "see")
+    done = workplace.run("demo", "see", f"run.env.env_vars.MY_PASS={TYPED}")
 
     assert done.code == 0, done.out + done.err
     environ = seen_by(workplace)
     assert given(environ) == EXPECTED
     assert not {"OF_THE_SHELL", "MY_DATA_TOKEN"} & set(environ)
-    assert files_with_secrets(workplace) == {"seen.json", "token"}
-    assert not [text for text in (done.out, done.err) if TOKEN in text or OTHER in text]
+    assert files_with_secrets(workplace) == {"seen.json", "token", "env.toml"}
+    assert not [
+        text
+        for text in (done.out, done.err)
+        if any(each in text for each in (TOKEN, OTHER, LITERAL, TYPED))
+    ]
 
 
 def files_with_secrets(place: Workplace) -> set[str]:
-    secrets = [text.encode() for text in (TOKEN, KEY, OTHER)]
+    secrets = [text.encode() for text in (TOKEN, KEY, OTHER, LITERAL, TYPED)]
     files = (Path(folder, name) for folder, _, names in os.walk(place.folder) for name in names)
     return {
         file.name
@@ -157,7 +164,8 @@ def files_with_secrets(place: Workplace) -> set[str]:
 def test_a_ray_job_has_a_cluster_over_its_machines(place: Workplace) -> None:
     store = f"--object-store-memory={80 << 20}"
 
-    done = place.run("demo", "ray", "code=3", f"+run.env.env_vars.NEMOTRON_RAY_OPTIONS='{store}'")
+    options = f"+run.env.env_vars.NEMOTRON_RAY_OPTIONS='{store}'"
+    done = place.run("demo", "ray", "code=3", options, f"run.env.env_vars.MY_PASS={TYPED}")
 
     assert done.code == 3, done.out + done.err
     seen = seen_by(place)

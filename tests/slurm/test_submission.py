@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from slurm_cluster import SlurmCluster
 from slurm_cluster.daemons import wait_until
-from slurm_recipes import KEY, NASTY, over_ssh, prepare, write_profile
+from slurm_recipes import KEY, LITERAL, NASTY, over_ssh, prepare, write_profile
 
 from nemo_runspec.execution.jobs import JobRecord, read_record
 from nemo_runspec.execution.submission import prepare_submission, stage, submit
@@ -105,14 +105,24 @@ def test_a_secret_is_in_no_file_and_in_nothing_that_slurm_shows(
     record = submit(prepare(workplace))
 
     assert ended(cluster, record) == "COMPLETED"
-    Path(record.job_dir, "seen-0.json").unlink()
+    seen = Path(record.job_dir, "seen-0.json")
+    assert json.loads(seen.read_text())["environment"]["A_TOKEN"] == LITERAL
+    seen.unlink()
+    assert files_with(LITERAL, workplace.parent) == [workplace / "env.toml"]
     assert files_with("as it is", workplace.parent) != []
     assert files_with("nemo_run.core.execution.slurm", workplace.parent) != []
     assert files_with(KEY, workplace.parent) == []
     job = record.scheduler_id or ""
-    assert KEY not in cluster.run("scontrol", "-dd", "show", "job", job)
-    assert KEY not in cluster.run("scontrol", "write", "batch_script", job, "-")
-    assert KEY not in cluster.run("sacct", "-P", "-j", job, "--format=ALL")
+    told = (
+        cluster.run("scontrol", "-dd", "show", "job", job),
+        cluster.run("scontrol", "write", "batch_script", job, "-"),
+        cluster.run("sacct", "-P", "-j", job, "--format=ALL"),
+    )
+    assert not [text for text in told if KEY in text or LITERAL in text]
+    cluster.requeue(job)
+    assert wait_until(seen.exists, 60)
+    assert ended(cluster, record) == "COMPLETED"
+    assert json.loads(seen.read_text())["environment"]["A_TOKEN"] == LITERAL
 
 
 @here

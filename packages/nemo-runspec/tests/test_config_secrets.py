@@ -8,15 +8,10 @@ import pytest
 from omegaconf import OmegaConf
 
 from nemo_runspec.config import apply_hydra_overrides, omegaconf_to_dataclass
-from nemo_runspec.config.secrets import find_secrets, redact
+from nemo_runspec.config.secrets import find_secrets, redact, refer_in_override
 from nemo_runspec.errors import ConfigError, NemotronError
-from nemo_runspec.redaction import (
-    is_secret_key,
-    known_secrets,
-    redact_text,
-    redact_values,
-    redact_words,
-)
+from nemo_runspec.redaction import known_secrets, redact_text, redact_values, redact_words
+from nemo_runspec.secret_names import is_secret_key
 
 TOKEN = "hf_" + "a1B2" * 8
 ENVIRON = {"WANDB_API_KEY": "w" * 40, "HOME": "/home/someone", "SHORT_TOKEN": "abc"}
@@ -93,6 +88,68 @@ def test_redaction_hides_secrets_and_nothing_else() -> None:
     }
     assert config.api_key == "abc"
     assert redact(redacted, ENVIRON) == redacted
+
+
+def test_variables_that_may_be_secrets_are_referred_to_and_not_refused() -> None:
+    variables = {"A_TOKEN": "s-e", "SORT_KEY": "asc", "N_KEY": 12, "PLAIN": "x", "EMPTY_KEY": ""}
+    variables |= {"REF_KEY": "${.PLAIN}", "MIXED_KEY": "a${.PLAIN}", "MY_CREDENTIALS": "/a/file"}
+    config = OmegaConf.create({"run": {"env": {"env_vars": variables}}, "sort_key": "asc"})
+
+    assert find_secrets(config, ENVIRON) == []
+    assert OmegaConf.to_container(redact(config, ENVIRON), resolve=False) == {
+        "run": {
+            "env": {
+                "env_vars": {
+                    **variables,
+                    "A_TOKEN": "${oc.env:A_TOKEN}",
+                    "SORT_KEY": "${oc.env:SORT_KEY}",
+                    "N_KEY": "${oc.env:N_KEY}",
+                    "MIXED_KEY": "${oc.env:MIXED_KEY}",
+                }
+            }
+        },
+        "sort_key": "asc",
+    }
+
+
+OVERRIDES_OF_VARIABLES = [
+    ("run.env.env_vars.A_TOKEN={}", "abc"),
+    ("++run.env.env_vars.A_TOKEN={}", "'a b'"),
+    ("run.env.env_vars[A_TOKEN]={}", "12"),
+    ("run.env.env_vars={{A_TOKEN: {}, B: c}}", "a:b c"),
+    ("run.env.env_vars={{'A_TOKEN': {}}}", "'a, b'"),
+    ("run.env={{executor: local, env_vars: {{B: c, A_TOKEN: {}}}}}", r"a\,b"),
+    ("run={{env: {{env_vars: {{A_TOKEN: {}}}}}}}", "abc"),
+]
+
+
+@pytest.mark.parametrize(("override", "value"), OVERRIDES_OF_VARIABLES)
+@pytest.mark.parametrize("stage", ["", "data/prep/sft:"])
+def test_a_command_line_hides_variables_that_may_be_secrets(
+    override: str, value: str, stage: str
+) -> None:
+    [shown] = redact_words([stage + override.format(value)], ENVIRON)
+
+    assert shown == stage + override.format("***")
+    assert redact_words([override.format("${oc.env:X}")], ENVIRON) == [
+        override.format("${oc.env:X}")
+    ]
+
+
+@pytest.mark.parametrize(("override", "value"), OVERRIDES_OF_VARIABLES)
+def test_an_override_that_is_read_again_refers_to_the_variable(override: str, value: str) -> None:
+    kept = refer_in_override(override.format(value))
+
+    read = apply_hydra_overrides(OmegaConf.create({"run": {}}), [kept])
+    variables = OmegaConf.to_container(read.run.env.env_vars, resolve=False)
+    assert variables == {"A_TOKEN": "${oc.env:A_TOKEN}"} | ({"B": "c"} if "B" in override else {})
+    assert refer_in_override(kept) == kept
+
+
+@pytest.mark.parametrize("text", ["a.b=1", "run.env.nodes=2", "run.env.env_vars.B=c", "~run.env.x"])
+def test_other_overrides_stay_as_they_are(text: str) -> None:
+    assert refer_in_override(text) == text
+    assert redact_words([text], ENVIRON) == [text]
 
 
 @pytest.mark.parametrize(

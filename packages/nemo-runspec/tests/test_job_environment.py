@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from nemo_runspec.artifacts import backends
 from nemo_runspec.artifacts.backends import SimpleBackend
+from nemo_runspec.config import load_omegaconf_yaml, save_configs
 from nemo_runspec.errors import ConfigError
 from nemo_runspec.execution import RecipePlan, RecipeRequest, plan_recipe
 from nemo_runspec.execution.environment import (
@@ -208,6 +209,42 @@ def test_a_variable_is_a_secret_sooner_than_not(
     assert next(row.value for row in found.rows() if row.name == name) == shown
 
 
+def test_a_literal_secret_reaches_the_job_and_no_configuration(
+    tmp_path: Path, home: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets = {"A_TOKEN": "'seven' ${dwarfs}", "MY_PASS": "over \\ hills", "SORT_KEY": "ascending"}
+    config = """
+    header: "Bearer ${run.env.env_vars.A_TOKEN}"
+    run:
+      env:
+        env_vars:
+          MY_PASS: 'over \\ hills'
+    """
+    env = """
+    [here]
+    executor = "local"
+    [here.env_vars]
+    A_TOKEN = "'seven' \\\\${dwarfs}"
+    HEADER = "Bearer ${.A_TOKEN}"
+    """
+    override = "run.env.env_vars.SORT_KEY=ascending"
+
+    made = plan(tmp_path, override, config=config, env=textwrap.dedent(env))
+    found = collect(made, home)
+    save_configs(made.job, made.train, tmp_path / "run")
+
+    assert found.secrets == {**secrets, "HEADER": f"Bearer {secrets['A_TOKEN']}"}
+    assert sources(found)["SORT_KEY"][1] == "command line"
+    written = "".join(file.read_text() for file in (tmp_path / "run").iterdir())
+    shown = json.dumps([row.as_dict() for row in found.rows()]) + repr(found)
+    assert not [word for word in ("dwarfs", "hills", "ascending") if word in written + shown]
+    for name, value in secrets.items():
+        monkeypatch.setenv(name, value)
+    seen = load_omegaconf_yaml(tmp_path / "run/train.yaml")
+    assert seen.header == f"Bearer {secrets['A_TOKEN']}"
+    assert seen.run.env.env_vars.SORT_KEY == "ascending"
+
+
 def test_what_was_overruled_is_hidden_as_well(tmp_path: Path, home: dict[str, str]) -> None:
     env = '[here]\nexecutor = "local"\nenv_vars = {DATA_TOKEN = "dt_0123456789"}\n'
 
@@ -243,6 +280,7 @@ def test_whole_numbers_and_texts_are_taken_as_they_are(
         ("+run.env.env_vars.X=[1]", "is a text, and this is", "run.env.env_vars.X"),
         ("+run.env.env_vars.X=true", "is a text, and this is True", "run.env.env_vars.X"),
         ("+run.env.env_vars.X=1.10", "is a text, and this is 1.1", "run.env.env_vars.X"),
+        ("+run.env.env_vars.X_KEY=1.10", r"and this is \*\*\*", "run.env.env_vars.X_KEY"),
         ("+run.env.env_vars.X=${oc.env:NOT_SET}", "NOT_SET", "run.env.env_vars.X"),
     ],
 )

@@ -231,6 +231,24 @@ def test_a_dry_run_shows_no_secret(
         assert not file.is_file() or b"t0psecret" not in file.read_bytes()
 
 
+def test_a_literal_secret_reaches_the_job_and_stays_out_of_its_files(
+    place: Path, nemotron: Callable
+) -> None:
+    with (place / "env.toml").open("a") as file:
+        file.write('A_TOKEN = "of the profile"\n')
+    config = "wait_for: ${run.env.env_vars.A_TOKEN}\ncode: 0\n"
+    (place / "recipes/demo/config/slow.yaml").write_text(config)
+    (place / "of the profile").touch()
+    typed = "run.env.env_vars.MY_PASS=typed-by-hand"
+
+    assert nemotron(*slow("--run", "laptop", typed)).code == 0
+    assert nemotron(*slow("+run.env.env_vars.A_TOKEN='of the profile'")).code == 0
+
+    for text in ("of the profile", "typed-by-hand"):
+        runs = (file for file in (place / ".nemotron").rglob("*") if file.is_file())
+        assert [file for file in runs if text in file.read_text()] == []
+
+
 def test_what_cannot_be_overruled_is_said(place: Path, nemotron: Callable) -> None:
     mine = "+run.env.env_vars.NEMOTRON_RUN_DIR=/mine"
     done = nemotron(*PREP, "--run", "laptop", mine)

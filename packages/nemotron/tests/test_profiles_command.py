@@ -114,7 +114,8 @@ def test_a_circle_is_told_for_each_of_its_profiles(workplace: Path, nemotron: Ca
 
 def test_a_secret_that_is_written_out_is_not_shown(workplace: Path, nemotron: Callable) -> None:
     line = 'client_secret = "spelled-out-in-the-file"'
-    (workplace / "env.toml").write_text(f'[a]\nexecutor = "dgxcloud"\n{line}\n')
+    more = '[a.env_vars]\nA_TOKEN = "also spelled-out"\nSIZE = 3\n'
+    (workplace / "env.toml").write_text(f'[a]\nexecutor = "dgxcloud"\n{line}\n{more}')
     for options in ([], ["--json"], ["--quiet"]):
         done = nemotron("profiles", "show", "a", *options)
         assert done.code == 0

@@ -8,20 +8,9 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
+from nemo_runspec.secret_names import PATHLIKE, is_secret_key, is_secret_variable
 from nemo_runspec.url_secrets import REDACTED, without_credentials
 
-_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+")
-_ALWAYS = {
-    *("password", "passwd", "passphrase", "secret", "secrets", "apikey", "credential"),
-    "authorization",
-}
-_PATHLIKE = {"credentials"}
-_KEY_OF = {"api", "secret", "private", "access", "encryption", "signing", "ssh"}
-_TOKEN_OF = {
-    *("access", "api", "auth", "authentication", "bearer", "bot", "client", "gh", "git", "github"),
-    *("gitlab", "hf", "hub", "huggingface", "id", "jwt", "ngc", "oauth", "personal", "read"),
-    *("refresh", "secret", "security", "service", "session", "user", "wandb", "write"),
-}
 _SHAPES = re.compile(
     r"\b(?:hf_[A-Za-z0-9]{20,}|gh[pousr]_[A-Za-z0-9]{30,}|github_pat_\w{30,}|glpat-[\w-]{20,}"
     r"|sk-[A-Za-z0-9_-]{24,}|nvapi-[\w-]{24,}|xox[abprs]-[\w-]{20,})"
@@ -41,23 +30,13 @@ _INTERPOLATION_ONLY = re.compile(
     r"\s*(?:(?:Bearer|Basic|Token)\s+)?\$\{\s*(?:oc\.env\s*:\s*\w+(?:\s*,\s*(?:null|''|\"\")?)?|[\w.\[\]]+)\s*\}\s*"
 )
 _SHORTEST_KNOWN = 8
-
-
-def is_secret_key(key: str) -> bool:
-    """Tell by its name whether a key holds a secret: ``HF_TOKEN`` does, ``eos_token`` does not.
-
-    Args:
-        key: The last part of a key, or an environment variable's name.
-    """
-    words = [word.lower() for word in _WORDS.findall(key)]
-    if not words:
-        return False
-    last, before = words[-1], words[-2] if len(words) > 1 else None
-    if last in _ALWAYS or last in _PATHLIKE:
-        return True
-    if last == "key":
-        return before in _KEY_OF
-    return last == "token" and (before is None or before in _TOKEN_OF)
+# Overrides of the job's variables: of one, and of several in a mapping.
+_VARIABLE = re.compile(r"(?:.*[:+~ ])?run[.\[\]]+env[.\[\]]+env_vars[.\[\]]+(\w+)\]?=")
+_VARIABLES = re.compile(r"(?:.*[:+~ ])?run(?:[.\[\]]+env(?:[.\[\]]+env_vars)?)?\]?=\s*\{")
+_VARIABLE_ENTRY = re.compile(
+    r"""(\w+)(['"]?\s*:\s*)"""
+    r"""(\$\{[^}]*\}|'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|[^\s,{}\[\]'"](?:\\.|[^,{}\\])*)"""
+)
 
 
 def known_secrets(environ: Mapping[str, str] | None = None) -> list[str]:
@@ -114,6 +93,7 @@ def redact_word(word: str, environ: Mapping[str, str] | None = None) -> str:
         word: An override or option; of ``x.api_key=…`` everything after the sign is hidden.
         environ: The environment whose secrets are looked for; by default the process's own.
     """
+    word = _without_variables(word)
     key, equals, value = word.partition("=")
     name = key.rpartition(".")[2]
     if equals and value and is_secret_key(name) and not _is_harmless(name, value.strip("'\"")):
@@ -134,6 +114,34 @@ def redact_words(words: Sequence[str], environ: Mapping[str, str] | None = None)
         redacted.append(REDACTED if hide_next else redact_word(word, environ))
         hide_next = word.startswith("-") and "=" not in word and is_secret_key(word)
     return redacted
+
+
+def may_be_shown(name: str, value: Any) -> bool:
+    """Tell whether a variable's value, as written, may stand in a file or a panel.
+
+    Args:
+        name: The variable.
+        value: What is written for it: a text, interpolations kept, or a number.
+    """
+    if not is_secret_variable(name) or value is None or value in ("", "???", REDACTED):
+        return True
+    return isinstance(value, str) and _is_harmless(name, value)
+
+
+def _without_variables(word: str) -> str:
+    """Hide what the command line says of variables whose names read like a secret's."""
+    one = _VARIABLE.match(word)
+    if one is not None:
+        return word if may_be_shown(one[1], word[one.end() :].strip("'\"")) else one[0] + REDACTED
+    several = _VARIABLES.match(word)
+    if several is None:
+        return word
+    return several[0] + _VARIABLE_ENTRY.sub(_redact_entry, word[several.end() :])
+
+
+def _redact_entry(match: re.Match[str]) -> str:
+    name, colon, value = match.groups()
+    return match[0] if may_be_shown(name, value.strip("'\"")) else f"{name}{colon}{REDACTED}"
 
 
 def _redacted(value: Any, path: tuple[str, ...], known: Sequence[str]) -> Any:
@@ -170,7 +178,7 @@ def _untaken(text: str, taken: AbstractSet[Any]) -> str:
 def _is_harmless(name: str, value: str) -> bool:
     if _INTERPOLATION_ONLY.fullmatch(value):
         return True
-    return name.lower().rpartition("_")[2] in _PATHLIKE and value.startswith(("/", "~", "."))
+    return name.lower().rpartition("_")[2] in PATHLIKE and value.startswith(("/", "~", "."))
 
 
 def _redact_known(text: str, known: Sequence[str]) -> str:

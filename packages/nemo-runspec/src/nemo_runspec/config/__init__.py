@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nemo_runspec.config.overrides import apply_hydra_overrides as apply_hydra_overrides
     from nemo_runspec.config.saving import save_configs as save_configs
     from nemo_runspec.config.script_cli import cli as cli
+    from nemo_runspec.config.script_cli import read_config as read_config
     from nemo_runspec.config.secrets import redact as redact
     from nemo_runspec.config.train import extract_train_config as extract_train_config
     from nemo_runspec.config.typed import omegaconf_to_dataclass as omegaconf_to_dataclass
@@ -44,6 +45,7 @@ EXPORTS = {
     "load_wandb_settings": "nemo_runspec.env_toml:load_wandb_settings",
     "omegaconf_to_dataclass": "nemo_runspec.config.typed:omegaconf_to_dataclass",
     "parse_config_and_overrides": "nemo_runspec.config.arguments:parse_config_and_overrides",
+    "read_config": "nemo_runspec.config.script_cli:read_config",
     "redact": "nemo_runspec.config.secrets:redact",
     "redact_text": "nemo_runspec.redaction:redact_text",
     "save_configs": "nemo_runspec.config.saving:save_configs",

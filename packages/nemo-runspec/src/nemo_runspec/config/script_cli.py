@@ -1,4 +1,4 @@
-"""The configuration of a plain script: a file, a command line, a typed result."""
+"""The configuration of a script: a file and a command line, as it is or as a typed result."""
 
 from __future__ import annotations
 
@@ -10,16 +10,38 @@ from typing import TypeVar
 
 from omegaconf import DictConfig, OmegaConf
 
-from nemo_runspec.config.arguments import locate, locate_default, split_arguments
-from nemo_runspec.config.compose import compose_with
+from nemo_runspec.config.arguments import (
+    locate,
+    locate_default,
+    parse_config_and_overrides,
+    split_arguments,
+)
+from nemo_runspec.config.compose import compose_with, load_omegaconf_yaml
 from nemo_runspec.config.grammar import parse_override
-from nemo_runspec.config.overrides import apply_overrides
+from nemo_runspec.config.overrides import apply_hydra_overrides, apply_overrides
 from nemo_runspec.config.shape import declares
 from nemo_runspec.config.typed import to_typed
 
 T = TypeVar("T")
 
 _SECTION = "artifacts"
+
+
+def read_config(default: str | Path, argv: Sequence[str] | None = None) -> DictConfig:
+    """Read the configuration that a recipe's command line names, with its overrides.
+
+    Nothing is resolved, so that whoever sets up tracking decides where references lead.
+
+    Args:
+        default: The file to use where the command line has no ``--config``; a packaged recipe
+            uses the ``config.yaml`` that was packaged with it.
+        argv: The command line without the program's name; by default this process's.
+
+    Raises:
+        ConfigError: The file or an override cannot be used.
+    """
+    path, overrides = parse_config_and_overrides(default_config=default, argv=argv)
+    return apply_hydra_overrides(load_omegaconf_yaml(path), overrides)
 
 
 def cli(

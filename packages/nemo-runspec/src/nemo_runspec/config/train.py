@@ -11,6 +11,7 @@ from nemo_runspec.config.deferral import Deferral
 from nemo_runspec.config.direct import with_direct_references
 from nemo_runspec.config.escaping import escape_values
 from nemo_runspec.config.files import first_line
+from nemo_runspec.config.secrets import refer_to_variables
 from nemo_runspec.config.source import source_file
 from nemo_runspec.errors import ConfigError
 
@@ -23,7 +24,8 @@ def extract_train_config(job: DictConfig) -> DictConfig:
     through keys that it refers to. In such texts ``${art:data,F}`` becomes direct,
     ``${art:'nano3-sft-data:v2',F}``, with the reference that ``run.data`` holds, so that
     sections can be stripped, merged or detached. Everything else is resolved. ``run`` and
-    ``artifacts`` are kept.
+    ``artifacts`` are kept. A variable of the job whose value must not be written is referred to
+    as one of the target's environment, which has it.
 
     Args:
         job: The job's configuration; it is not changed.
@@ -36,7 +38,7 @@ def extract_train_config(job: DictConfig) -> DictConfig:
             the full key, and the file where known.
     """
     _register_own_resolvers()
-    extraction = _Extraction(job)
+    extraction = _Extraction(refer_to_variables(job))
     content: dict[Any, Any] = extraction.section((), extraction.deferral.raw)
     return OmegaConf.create(content)
 

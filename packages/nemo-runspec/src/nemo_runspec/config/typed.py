@@ -16,7 +16,8 @@ from nemo_runspec.config.locate import key_line
 from nemo_runspec.config.shape import Shape, fit, shape_of
 from nemo_runspec.config.source import source_file
 from nemo_runspec.errors import ConfigError
-from nemo_runspec.redaction import is_secret_key, redact_text
+from nemo_runspec.redaction import redact_text
+from nemo_runspec.secret_names import is_secret_key
 
 T = TypeVar("T")
 

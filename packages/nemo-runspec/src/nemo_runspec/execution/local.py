@@ -10,6 +10,7 @@ from pathlib import Path
 
 from nemo_runspec.artifacts.backends import Delivery, find_backend
 from nemo_runspec.config import save_configs
+from nemo_runspec.config.secrets import hidden_variables
 from nemo_runspec.distributed.folders import propose_run_directory
 from nemo_runspec.errors import ExecutionError
 from nemo_runspec.execution.command import require_launcher
@@ -112,6 +113,7 @@ def run_recipe(
         run.command,
         environment={
             **variables,
+            **hidden_variables(plan.job),
             **plan.checked.environment,
             RUN_DIR_VARIABLE: str(run.run_dir),
         },

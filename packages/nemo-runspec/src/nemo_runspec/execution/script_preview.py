@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nemo_runspec.config import save_configs
+from nemo_runspec.config.secrets import hidden_variables
 from nemo_runspec.errors import ExecutionError, NemotronError
 from nemo_runspec.execution.command import build_preview_command
 from nemo_runspec.execution.plan import RecipePlan
@@ -63,7 +64,12 @@ def preview_recipe(
         variables = os.environ if environment is None else environment
         code = run_child(
             command,
-            environment={**variables, **plan.checked.environment, RUN_DIR_VARIABLE: folder},
+            environment={
+                **variables,
+                **hidden_variables(plan.job),
+                **plan.checked.environment,
+                RUN_DIR_VARIABLE: folder,
+            },
             cwd=plan.cwd,
             streams=ChildStreams(log, log),
         )

@@ -10,25 +10,25 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from nemo_runspec.config.secrets import VARIABLES
 from nemo_runspec.env_toml import EnvProfile, load_env_profile
 from nemo_runspec.errors import ConfigError
 from nemo_runspec.execution.environment.huggingface import find_huggingface
-from nemo_runspec.execution.environment.layers import SECTION, Layer, read_layers
+from nemo_runspec.execution.environment.layers import Layer, read_layers
 from nemo_runspec.execution.environment.model import JobEnvironment, JobVariable, Overruled
 from nemo_runspec.execution.environment.names import (
     OWN_NAMES,
     check_name,
     check_value,
-    is_secret_name,
 )
 from nemo_runspec.execution.environment.wandb import as_variables, find_wandb
 from nemo_runspec.execution.plan import RecipePlan
 from nemo_runspec.execution.profiles import Profile
-from nemo_runspec.redaction import known_secrets, redact_value
+from nemo_runspec.redaction import known_secrets, may_be_shown, redact_value
+from nemo_runspec.secret_names import is_secret_variable
 from nemo_runspec.url_secrets import REDACTED
 
-_KEY = ".".join(SECTION)
-_PATH_BEGINNINGS = ("/", "~", ".")
+_KEY = ".".join(VARIABLES)
 _FROM_ENVIRONMENT = re.compile(r"\$\{\s*oc\.env\s*:\s*([^,}\s]+)")
 
 
@@ -127,10 +127,10 @@ def is_secret(name: str, raw: Any, value: str, known: list[str]) -> bool:
         known: Values that are secrets.
     """
     origins = _FROM_ENVIRONMENT.findall(raw) if isinstance(raw, str) else []
-    if any(map(is_secret_name, origins)):
+    if any(map(is_secret_variable, origins)) or not may_be_shown(name, value):
         return True
     shown: object = redact_value((name,), value, known)
-    return shown != value or (is_secret_name(name) and not value.startswith(_PATH_BEGINNINGS))
+    return shown != value
 
 
 def _as_written(plan: RecipePlan, profile: Profile) -> EnvProfile | None:
@@ -154,19 +154,25 @@ def _said(
         return {}
     if not isinstance(section, DictConfig):
         raise ConfigError(f"'{_KEY}' must be a table of variables.", where=_KEY)
-    raw = OmegaConf.to_container(section, resolve=False)
+    raw: Any = OmegaConf.to_container(section, resolve=False)
     values = check_variables(resolve_variables(section))
+    hidden = [value for name, value in values.items() if not may_be_shown(name, value)]
     return {
         name: None
         if value is None
         else JobVariable(
             name,
             value,
-            secret=is_secret(name, raw[name] if isinstance(raw, dict) else None, value, known),
+            secret=is_secret(name, raw[name], value, known) or _repeats(raw[name], value, hidden),
             source=_first(layers, name),
         )
         for name, value in values.items()
     }
+
+
+def _repeats(raw: Any, value: str, hidden: Iterable[str | None]) -> bool:
+    """Tell whether a value refers to another variable that must not be written."""
+    return isinstance(raw, str) and "${" in raw and any(other in value for other in hidden if other)
 
 
 def _resolved(section: DictConfig, name: Any, where: str) -> Any:
@@ -187,8 +193,9 @@ def _as_text(value: Any, where: str) -> str | None:
         return None
     # A truth value or a fraction has several spellings, and the job would see only one of them.
     if isinstance(value, bool) or not isinstance(value, str | int):
+        shown = repr(value) if may_be_shown(where.rpartition(".")[2], value) else REDACTED
         raise ConfigError(
-            f"The value of a variable is a text, and this is {value!r}.",
+            f"The value of a variable is a text, and this is {shown}.",
             where=where,
             hint="Put it between quotes, as the job is to see it.",
         )

@@ -11,10 +11,9 @@ from omegaconf import OmegaConf
 
 from nemo_runspec.config.compose import compose_with
 from nemo_runspec.config.grammar import Override, OverrideKind, parse_override
+from nemo_runspec.config.secrets import VARIABLES
 from nemo_runspec.env_toml import EnvProfile
 from nemo_runspec.execution.plan import RecipePlan
-
-SECTION = ("run", "env", "env_vars")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +57,12 @@ def _of_overrides(overrides: list[Override]) -> dict[str, Any]:
 
 def _below_section(path: tuple[str, ...], value: Any) -> dict[str, Any]:
     """What an override says of single variables: it may set one, or the whole section."""
-    if path[: len(SECTION)] == SECTION:
-        for part in reversed(path[len(SECTION) :]):
+    if path[: len(VARIABLES)] == VARIABLES:
+        for part in reversed(path[len(VARIABLES) :]):
             value = {part: value}
         return _table(value)
-    if SECTION[: len(path)] == path:
-        for part in SECTION[len(path) :]:
+    if VARIABLES[: len(path)] == path:
+        for part in VARIABLES[len(path) :]:
             value = value.get(part) if isinstance(value, Mapping) else None
         return _table(value)
     return {}
@@ -74,7 +73,7 @@ def _of_config(plan: RecipePlan, overrides: list[Override]) -> dict[str, Any]:
     if file is None:
         return {}
     content: Any = compose_with(Path(str(file)), overrides, root=plan.recipe.config.dir)[0]
-    for part in SECTION:
+    for part in VARIABLES:
         content = content.get(part) if isinstance(content, Mapping) else None
     return _table(content)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 from nemo_runspec.errors import ConfigError
-from nemo_runspec.redaction import is_secret_key
 
 # What every process is told by us; a job that could overrule it would not be tracked, or hang.
 OWN_NAMES = frozenset(
@@ -27,15 +26,6 @@ _SHELL_NAMES = frozenset(
 )
 # Bash's own, and what the launch script calls its own ones.
 _TAKEN_PREFIXES = ("BASH", "nemotron_")
-
-
-# In a configuration ``eos_token`` is none; a variable of an environment is one sooner than not.
-_SECRET_ENDINGS = ("TOKEN", "KEY", "PASS", "PWD", "PAT", "AUTH", "CREDENTIALS")
-
-
-def is_secret_name(name: str) -> bool:
-    """Tell by its name whether a variable holds a secret."""
-    return is_secret_key(name) or name.upper().rpartition("_")[2] in _SECRET_ENDINGS
 
 
 def check_name(name: str, *, key: str) -> None:

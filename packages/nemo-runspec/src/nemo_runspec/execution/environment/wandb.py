@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from nemo_runspec.artifacts.backends import EnvironmentBackend, find_backend
 from nemo_runspec.errors import MissingDependencyError
 from nemo_runspec.execution.environment.model import JobVariable
-from nemo_runspec.redaction import is_secret_key
+from nemo_runspec.secret_names import is_secret_key
 
 logger = logging.getLogger(__name__)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from nemo_runspec.config.grammar import parse_override
+from nemo_runspec.config.secrets import refer_in_override
 from nemo_runspec.errors import UsageError
 from nemo_runspec.suggest import did_you_mean
 
@@ -54,6 +55,17 @@ def split_address(text: str) -> tuple[str | None, str]:
     if not colon or "=" in head:
         return None, text
     return head, rest
+
+
+def without_secrets(text: str) -> str:
+    """Let an override refer to the variables whose values no record may hold.
+
+    Args:
+        text: ``STAGE:KEY=VALUE``, or what has no stage.
+    """
+    stage, override = split_address(text)
+    referring = refer_in_override(override)
+    return referring if stage is None else f"{stage}:{referring}"
 
 
 def sort_overrides(overrides: Iterable[str], names: Sequence[str]) -> list[tuple[str | None, str]]:

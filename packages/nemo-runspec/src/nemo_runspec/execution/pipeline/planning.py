@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from nemo_runspec.artifacts.reference import ArtifactReference
 from nemo_runspec.config.grammar import render_value
 from nemo_runspec.errors import ArtifactNotFoundError
+from nemo_runspec.execution.pipeline.addressing import without_secrets
 from nemo_runspec.execution.pipeline.model import Chain, ChainRequest, Stage, StageInput
 from nemo_runspec.execution.pipeline.record import (
     LIVE,
@@ -96,7 +97,7 @@ def plan_pipe(
         argv=tuple(redact_words(request.argv)) if earlier is None else earlier.argv,
         config=request.config,
         stage_configs=dict(request.stage_configs),
-        overrides=request.overrides,
+        overrides=tuple(map(without_secrets, request.overrides)),
         root=root,
         mode=mode,
         profile=request.profile,

@@ -6,7 +6,8 @@ import types
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from nemo_runspec.redaction import is_secret_key, redact_text
+from nemo_runspec.redaction import redact_text
+from nemo_runspec.secret_names import is_secret_key, is_secret_variable
 from nemo_runspec.url_secrets import REDACTED
 
 _WORDS: Mapping[Any, str] = {
@@ -44,8 +45,9 @@ class WrongValueError(ValueError):
         Args:
             key: The whole key.
         """
-        names = (part for part in reversed(key.split(".")) if not part.isdecimal())
-        hidden = is_secret_key(next(names, ""))
+        parts = [part for part in key.split(".") if not part.isdecimal()]
+        name = parts[-1] if parts else ""
+        hidden = is_secret_key(name) or ("env_vars" in parts and is_secret_variable(name))
         shown = REDACTED if hidden else redact_text(repr(self.value))
         return f"'{key}' is {shown}, but must be {self.wanted}."
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from nemo_runspec.env_toml import EnvToml
 from nemo_runspec.execution.profiles import load_profile
-from nemo_runspec.redaction import redact_values
+from nemo_runspec.redaction import may_be_shown, redact_values
+from nemo_runspec.url_secrets import REDACTED
 from nemotron.cli.app import App, output_mode
 from nemotron.cli.panels import Panel, Row
 from nemotron.cli.profiles.file import env_toml_of, is_for_others
@@ -43,7 +44,7 @@ def run(app: App, values: Mapping[str, Any]) -> int:
 
 def _keys(env: EnvToml, name: str) -> dict[str, dict[str, Any]]:
     """Name every key that is written, tables key by key; secrets are hidden."""
-    settings: Mapping[str, Any] = redact_values(dict(env.profile(name).settings))
+    settings: Mapping[str, Any] = redact_values(_without_variables(env.profile(name).settings))
     found: dict[str, dict[str, Any]] = {}
     for key, value in settings.items():
         table = env.table_with(name, key)
@@ -53,6 +54,17 @@ def _keys(env: EnvToml, name: str) -> dict[str, dict[str, Any]]:
             place = _table_of(env, name, path) or table
             found[".".join(path)] = {"value": item, "where": env.where(place, *path)}
     return found
+
+
+def _without_variables(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Hide the variables of the job that may be secrets, by their names."""
+    table = settings.get("env_vars")
+    if not isinstance(table, Mapping):
+        return dict(settings)
+    shown = {
+        name: value if may_be_shown(name, value) else REDACTED for name, value in table.items()
+    }
+    return {**settings, "env_vars": shown}
 
 
 def _plain(value: Any) -> str:

@@ -16,12 +16,7 @@ from nemo_runspec.artifacts import (
     setup_artifact_tracking,
 )
 from nemo_runspec.artifacts.job_run import job_run
-from nemo_runspec.config import (
-    apply_hydra_overrides,
-    load_omegaconf_yaml,
-    omegaconf_to_dataclass,
-    parse_config_and_overrides,
-)
+from nemo_runspec.config import omegaconf_to_dataclass, read_config
 from nemo_runspec.errors import OutOfReachError
 from nemo_runspec.resolvers import register_resolvers_from_config
 from nemo_runspec.run_result import RUN_DIR_VARIABLE, record_preview, record_summary
@@ -67,10 +62,7 @@ def read_request(config_class: type[ConfigT], script: str) -> Request[ConfigT]:
     folder = Path(script).resolve().parent
     arguments = [word for word in sys.argv[1:] if word != DRY_RUN]
     dry_run = len(arguments) < len(sys.argv) - 1
-    path, overrides = parse_config_and_overrides(
-        default_config=folder / DEFAULT_CONFIG, argv=arguments
-    )
-    config = apply_hydra_overrides(load_omegaconf_yaml(path), overrides)
+    config = read_config(folder / DEFAULT_CONFIG, arguments)
     register_resolvers_from_config(config)
     tracking = setup_artifact_tracking({} if dry_run else config)
     settings = resolve_inputs(omegaconf_to_dataclass(config, config_class), folder)

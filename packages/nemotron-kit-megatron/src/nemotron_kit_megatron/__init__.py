@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from nemotron_kit_megatron.callbacks import training_hooks as training_hooks
     from nemotron_kit_megatron.checkpoints import checkpoint_saved as checkpoint_saved
     from nemotron_kit_megatron.loading.recipe import load_recipe as load_recipe
+    from nemotron_kit_megatron.loading.recipe import require_framework as require_framework
     from nemotron_kit_megatron.patches import (
         patch_checkpoint_logging_both as patch_checkpoint_logging_both,
     )
@@ -34,6 +35,7 @@ EXPORTS = {
     "patch_wandb_checkpoint_logging": (
         "nemotron_kit_megatron.patches:patch_wandb_checkpoint_logging"
     ),
+    "require_framework": "nemotron_kit_megatron.loading.recipe:require_framework",
     "training_hooks": "nemotron_kit_megatron.callbacks:training_hooks",
 }
 

@@ -76,7 +76,7 @@ def require_launcher(recipe: Runspec, image: str | None) -> None:
         f"Recipe {recipe.name!r} is started with {recipe.run.launch} and runs in {place}; "
         f"{module} is not installed here.",
         where=str(recipe.path),
-        hint="Check it here with --dry-run.",
+        hint="Send it there with --run PROFILE, or check it here with --dry-run.",
     )
 
 

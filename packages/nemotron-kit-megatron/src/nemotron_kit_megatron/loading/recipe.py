@@ -53,7 +53,7 @@ def load_recipe(config: DictConfig | Mapping[str, Any]) -> Any:
     recipe = settings.get("recipe")
     if not isinstance(recipe, Mapping) or TARGET not in recipe:
         raise ConfigError("There is no recipe._target_, which names a recipe of Megatron-Bridge.")
-    container, elsewhere = _called(recipe)
+    container, elsewhere = _called(recipe, image=_image(settings))
     data = _data(settings, elsewhere)
     if _BLEND in data:
         use_blend(container, data[_BLEND])
@@ -66,18 +66,19 @@ def load_recipe(config: DictConfig | Mapping[str, Any]) -> Any:
     return container
 
 
-def require_framework(settings: Mapping[str, Any]) -> None:
+def require_framework(config: DictConfig | Mapping[str, Any]) -> None:
     """Say where a recipe runs, where Megatron-Bridge is not installed.
 
     Args:
-        settings: The configuration; ``run.env.container`` names the image.
+        config: The configuration; ``run.env.container`` names the image. Nothing else of it is
+            resolved, so that no artifact has to be there.
 
     Raises:
         ExecutionError: It is not installed.
     """
     if is_installed():
         return
-    image = OmegaConf.select(OmegaConf.create(dict(settings)), "run.env.container")
+    image = _image(config)
     place = f"the container {image}" if image else "a container that brings it"
     raise ExecutionError(
         f"Megatron-Bridge is not installed here; this recipe runs in {place}.",
@@ -85,10 +86,26 @@ def require_framework(settings: Mapping[str, Any]) -> None:
     )
 
 
-def _called(recipe: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+def _image(config: DictConfig | Mapping[str, Any]) -> str | None:
+    known = config if isinstance(config, DictConfig) else OmegaConf.create(dict(config))
+    image = OmegaConf.select(known, "run.env.container")
+    return None if image is None else str(image)
+
+
+def _found(target: Any, image: str | None) -> Any:
+    """The function that a recipe names; where this release lacks it, another may have it."""
+    try:
+        return find_target(target, where=f"recipe.{TARGET}")
+    except ConfigError as error:
+        written_for = f"The recipe is written for {image}." if image else None
+        hint = " ".join(part for part in (error.hint, written_for) if part)
+        raise ConfigError(error.what, where=error.where, hint=hint or None) from error
+
+
+def _called(recipe: Mapping[str, Any], *, image: str | None) -> tuple[Any, dict[str, Any]]:
     """The recipe's configuration, and what belongs elsewhere in this release."""
     where = "recipe"
-    found = find_target(recipe[TARGET], where=f"{where}.{TARGET}")
+    found = _found(recipe[TARGET], image)
     taken = _parameters_of(found)
     arguments: dict[str, Any] = {}
     elsewhere: dict[str, Any] = {}

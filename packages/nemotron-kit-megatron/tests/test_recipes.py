@@ -88,9 +88,9 @@ def test_an_interpolation_that_means_nothing_names_its_key():
 def test_a_section_where_nothing_stands_is_made_of_the_class_that_is_allowed():
     config = load_recipe({**PRETRAIN, "profiling": {"use_nsys": True, "profile_ranks": [0]}})
     assert (config.profiling.use_nsys, config.profiling.profile_ranks) == (True, [0])
-    config = load_recipe({**PRETRAIN, "scheduler": {"start": 1}})
-    assert config.scheduler.start == 1
-    refused({**PRETRAIN, "scheduler": {"undefined": None}}, "SchedulerConfig needs 'start'")
+    config = load_recipe({**PRETRAIN, "straggler": {"start": 1}})
+    assert config.straggler.start == 1
+    refused({**PRETRAIN, "straggler": {"undefined": None}}, "StragglerConfig needs 'start'")
 
 
 def test_a_target_replaces_a_section():
@@ -118,9 +118,9 @@ def test_an_unknown_recipe_is_refused_with_the_nearest_one(target, message):
 
 def test_the_installed_release_is_named_in_the_refusal(monkeypatch):
     monkeypatch.setattr("nemotron_kit_megatron.versions.version", lambda _name: "0.4.2")
-    target = f"{RECIPES}.nemotron_3_super_pretrain_config"
+    target = f"{RECIPES}.nemotron_3_ultra_pretrain_config"
     refused(
-        {"recipe": {"_target_": target}}, r"has no nemotron_3_super.* in Megatron-Bridge 0\.4\.2"
+        {"recipe": {"_target_": target}}, r"has no nemotron_3_ultra.* in Megatron-Bridge 0\.4\.2"
     )
 
 

@@ -7,12 +7,14 @@ look at.
 from __future__ import annotations
 
 import enum
+import json
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import yaml
 from megatron.bridge.training.callbacks import CallbackContext, CallbackManager, should_fire
 from megatron.bridge.training.utils import wandb_utils
 
@@ -57,8 +59,9 @@ def save_checkpoint(
 
     def train_state_finalize_fn() -> None:
         if ckpt_type != CheckpointType.LOCAL:
+            settings = as_yaml(state.cfg)
             write_tracker(save_dir, checkpoint_name, step)
-            write_config(checkpoint_name, cfg)
+            write_config(checkpoint_name, settings)
 
     def _post_save_global_barrier() -> None:
         state.barrier()
@@ -113,10 +116,16 @@ def write_tracker(save_dir: Path, checkpoint: Path, iteration: int) -> None:
     (save_dir / "latest_checkpointed_iteration.txt").write_text(str(iteration), "utf-8")
 
 
-def write_config(checkpoint: Path, cfg: Any) -> None:
-    folder = cfg.non_persistent_global_ckpt_dir or "null"
-    text = f"checkpoint:\n  non_persistent_global_ckpt_dir: {folder}\n  save: {cfg.save}\n"
-    (checkpoint / "run_config.yaml").write_text(text, "utf-8")
+def write_config(checkpoint: Path, settings: str) -> None:
+    (checkpoint / "run_config.yaml").write_text(settings, "utf-8")
+
+
+def as_yaml(cfg: Any) -> str:
+    return yaml.safe_dump(json.loads(json.dumps(cfg, default=as_plain)))
+
+
+def as_plain(value: Any) -> Any:
+    return vars(value) if hasattr(value, "__dict__") and not callable(value) else str(value)
 
 
 def prune(save_dir: Path, keep: int) -> None:

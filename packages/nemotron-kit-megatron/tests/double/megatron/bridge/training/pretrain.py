@@ -13,7 +13,7 @@ from megatron.bridge.training.callbacks import (
     normalize_callbacks,
     should_fire,
 )
-from megatron.bridge.training.checkpointing import save_checkpoint
+from megatron.bridge.training.checkpointing import is_last_rank, save_checkpoint
 
 
 def pretrain(
@@ -24,10 +24,10 @@ def pretrain(
     manager = normalize_callbacks(callbacks)
     state = SimpleNamespace(
         cfg=config,
-        train_state=SimpleNamespace(step=config.start),
-        wandb_logger=config.wandb_logger,
+        train_state=SimpleNamespace(step=getattr(config, "start", 0)),
+        wandb_logger=getattr(config, "wandb_logger", None) or start_wandb(config),
         full_disk=False,
-        barrier=config.barrier,
+        barrier=getattr(config, "barrier", lambda: None),
         pending=[],
     )
     fire(manager, "on_train_start", state)
@@ -39,11 +39,24 @@ def pretrain(
         del state.pending[:-1]
         if state.train_state.step % config.checkpoint.save_interval == 0:
             save_checkpoint(state, [], callback_manager=manager)
-        elif state.train_state.step in config.checkpoint.restart_points:
+        elif state.train_state.step in getattr(config.checkpoint, "restart_points", ()):
             save_checkpoint(state, [], non_persistent_ckpt=True, callback_manager=manager)
     for async_save in state.pending:
         async_save.finalize()
     fire(manager, "on_train_end", state)
+    if hasattr(config, "logger") and state.wandb_logger is not None:
+        state.wandb_logger.finish()
+
+
+def start_wandb(config: Any) -> Any:
+    """The framework's own run: only now, on the last rank, where a project is named."""
+    logger = getattr(config, "logger", None)
+    if logger is None or not logger.wandb_project or not is_last_rank():
+        return None
+    import wandb
+
+    wandb.init(project=logger.wandb_project, entity=logger.wandb_entity)
+    return wandb
 
 
 def fire(manager: CallbackManager | None, event: str, state: Any) -> None:

@@ -15,6 +15,8 @@ from megatron.bridge.training.config import (
 __all__ = [
     "nemotron_3_nano_pretrain_config",
     "nemotron_3_nano_sft_config",
+    "nemotron_3_super_pretrain_config",
+    "nemotron_3_super_sft_config",
     "nemotron_earlier_pretrain_config",
     "nemotron_earlier_sft_config",
 ]
@@ -29,6 +31,10 @@ def nemotron_3_nano_pretrain_config() -> ConfigContainer:
 def nemotron_3_nano_sft_config() -> ConfigContainer:
     dataset = GPTSFTDatasetConfig(seq_length=2048, hf_dataset="squad", num_workers=7)
     return ConfigContainer(model=ModelProvider(seq_length=2048), dataset=dataset)
+
+
+nemotron_3_super_pretrain_config = nemotron_3_nano_pretrain_config
+nemotron_3_super_sft_config = nemotron_3_nano_sft_config
 
 
 def nemotron_earlier_sft_config() -> ConfigContainer:

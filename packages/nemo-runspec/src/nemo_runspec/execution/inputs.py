@@ -9,13 +9,15 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from nemo_runspec.artifacts.base import Artifact
+from nemo_runspec.artifacts.formats import check_format
 from nemo_runspec.artifacts.opening import open_tracking
 from nemo_runspec.artifacts.reference import ArtifactReference, is_reference
 from nemo_runspec.artifacts.registry import find_artifact_class
 from nemo_runspec.artifacts.settings import read_settings
 from nemo_runspec.config import list_configs
 from nemo_runspec.errors import ArtifactError, ArtifactNotFoundError
-from nemo_runspec.naming import output_artifact_name
+from nemo_runspec.execution.formats import conversion_command, needs_of
+from nemo_runspec.naming import output_artifact_name, source_name
 from nemo_runspec.resolvers import RunReference, resolve_run_references
 from nemo_runspec.resolvers.references import references_of
 from nemo_runspec.runspec import Runspec
@@ -66,15 +68,20 @@ def read_inputs(
 
     Raises:
         ArtifactNotFoundError: An artifact does not exist.
-        ArtifactError: An artifact has another type than the recipe declares.
+        ArtifactError: An artifact has another type or format than the recipe declares.
     """
+    known = tuple(recipes)
     try:
         references = resolve_run_references(job, declared=recipe.artifacts.reads, visible=visible)
     except ArtifactNotFoundError as error:
-        raise _with_producer(error, job, recipe, recipes, visible) from error
+        raise _with_producer(error, job, recipe, known, visible) from error
     inputs = tuple(_describe(reference, recipe) for reference in references)
     for item in inputs:
         _check_type(item)
+    needs = needs_of(recipe, known)
+    for reference in references:
+        if reference.resolved is not None and reference.key in needs:
+            check_format(reference.key, reference.resolved, needs[reference.key])
     return inputs
 
 
@@ -116,7 +123,7 @@ def _with_producer(
     if missing is None:
         return error
     key, name = missing
-    command = _producing_command(name, recipes)
+    command = _converting_command(name, recipe, recipes) or _producing_command(name, recipes)
     hint = error.hint if command is None else f"Run `{command}` first."
     return ArtifactNotFoundError(f"run.{key}: {error.what}", where=error.where, hint=hint)
 
@@ -136,6 +143,16 @@ def _first_missing(
             tracker.latest_version(name)
         except ArtifactNotFoundError:
             return key, name
+    return None
+
+
+def _converting_command(name: str, recipe: Runspec, recipes: Iterable[Runspec]) -> str | None:
+    """The command that makes a model of a known name by converting another."""
+    for each in recipes:
+        pattern = each.artifacts.written_name
+        source = None if pattern is None else source_name(pattern, name)
+        if source is not None and each.artifacts.converts and each.words[0] == recipe.words[0]:
+            return f"{conversion_command(each)} {source}"
     return None
 
 

@@ -9,12 +9,16 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from nemo_runspec.artifacts.backends import Preflight
+from nemo_runspec.artifacts.formats import with_format_needs
 from nemo_runspec.artifacts.settings import EMBEDDED_ROOT
 from nemo_runspec.config import build_job_config, extract_train_config
 from nemo_runspec.execution.backend_check import check_backends
 from nemo_runspec.execution.command import build_command
 from nemo_runspec.execution.elsewhere import remarks, runs_elsewhere, seen_from_here
+from nemo_runspec.execution.formats import needs_of
 from nemo_runspec.execution.inputs import ArtifactInput, read_inputs
+from nemo_runspec.execution.outputs import output_remarks, with_output_folder
+from nemo_runspec.execution.profiles import read_profile
 from nemo_runspec.resolvers.pinning import with_references
 from nemo_runspec.runspec import Runspec
 
@@ -138,7 +142,7 @@ def plan_recipe(request: RecipeRequest) -> RecipePlan:
     Raises:
         ConfigError: The configuration cannot be used.
         ArtifactNotFoundError: An input does not exist; the hint names the command that makes it.
-        ArtifactError: An input has another type than the recipe declares.
+        ArtifactError: An input has another type or format than the recipe declares.
         NemotronError: A backend would refuse what the job records: a key is missing or wrong.
     """
     elsewhere = request.profile is not None and runs_elsewhere(request.profile)
@@ -148,12 +152,19 @@ def plan_recipe(request: RecipeRequest) -> RecipePlan:
     visible = _known_now(request, seen_from_here(job) if elsewhere else None)
     inputs = read_inputs(job, request.recipe, request.recipes, visible=visible)
     pinned = with_references(job, {item.key: item.pinned for item in inputs})
+    pinned = with_format_needs(pinned, needs_of(request.recipe, request.recipes))
     unexpected = (item for item in inputs if item.requested not in request.awaited)
     advice = remarks(job, unexpected) if elsewhere else ()
+    train = extract_train_config(pinned)
+    if request.profile is not None:
+        profile = read_profile(pinned, request.recipe, name=request.profile)
+        advice = (*advice, *output_remarks(train, profile, request.cwd.absolute()))
+        pinned = with_output_folder(pinned, train, profile, request.cwd.absolute())
+        train = extract_train_config(pinned)
     return RecipePlan(
         recipe=request.recipe,
         job=pinned,
-        train=extract_train_config(pinned),
+        train=train,
         inputs=inputs,
         cwd=request.cwd.absolute(),
         checked=replace(checked, warnings=(*checked.warnings, *advice)),

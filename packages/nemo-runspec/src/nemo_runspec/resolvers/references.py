@@ -14,7 +14,7 @@ from nemo_runspec.artifacts.paths import local_path
 from nemo_runspec.artifacts.reference import SCHEME, is_explicit_reference, looks_like_path
 from nemo_runspec.errors import ConfigError
 
-RESERVED_KEYS = frozenset({"env", "wandb", "output", "aliases", "provenance"})
+RESERVED_KEYS = frozenset({"env", "wandb", "output", "aliases", "provenance", "formats"})
 
 ARTIFACT_KEYS = frozenset({"data", "model"})
 

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from nemo_runspec.artifacts.backends import ResolutionMode
 from nemo_runspec.artifacts.filesystem import register_filesystem
+from nemo_runspec.artifacts.formats import check_format, format_needs
 from nemo_runspec.artifacts.opening import open_tracking, share_tracking
 from nemo_runspec.artifacts.scope import CURRENT
 from nemo_runspec.artifacts.session import ArtifactTrackingResult
@@ -23,7 +24,7 @@ from nemo_runspec.resolvers.art import resolve_art
 from nemo_runspec.resolvers.auto_mount import resolve_auto_mount
 from nemo_runspec.resolvers.mul import multiply
 from nemo_runspec.resolvers.owners import OWNERS
-from nemo_runspec.resolvers.references import references_of
+from nemo_runspec.resolvers.references import references_of, run_value
 
 
 def register_resolvers_from_config(
@@ -69,6 +70,10 @@ def start_tracking(
         config: The configuration.
         artifacts_key: The section that holds the references.
         mode: As for :func:`register_resolvers_from_config`.
+
+    Raises:
+        ArtifactNotFoundError: A reference means nothing.
+        ArtifactError: A model has another format than the recipe reads.
     """
     register_resolvers()
     is_local = mode == "local"
@@ -77,6 +82,7 @@ def start_tracking(
     keys = _keys_of(config, tracking, artifacts_key)
     share_tracking(tracking, artifacts_key, keys)
     _resolve_all(tracking, keys)
+    _check_formats(config, tracking, artifacts_key)
     OWNERS.assign(config, tracking, artifacts_key)
     tracking.make_current()
     return tracking
@@ -119,6 +125,16 @@ def _resolve_all(tracking: ArtifactTrackingResult, keys: list[str]) -> None:
         tracking.adopt(key, resolved)
     names = [item.qualified_name for item in found.values() if item.qualified_name]
     tracking.qualified_names = list(dict.fromkeys(names))
+
+
+def _check_formats(
+    config: DictConfig, tracking: ArtifactTrackingResult, artifacts_key: str
+) -> None:
+    """Check what could not be looked up where the job was submitted."""
+    for key, need in format_needs(config, artifacts_key).items():
+        reference = run_value(config, artifacts_key, key)
+        if reference is not None:
+            check_format(key, tracking.resolve(reference), need)
 
 
 def register_resolver(name: str, resolver: Callable[..., Any]) -> None:

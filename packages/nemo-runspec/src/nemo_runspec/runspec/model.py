@@ -73,12 +73,19 @@ class ArtifactDeclarations:
         read_formats: Key in the ``run`` section to the format that the model must have; keys that
             take any format are not in it.
         written_format: The format of the model that the recipe records, where it says so.
+        written_name: What it is recorded as, where that follows what is read: ``{model}-hf``.
     """
 
     reads: Mapping[str, str]
     writes: str | None
     read_formats: Mapping[str, ModelFormat] = field(default_factory=dict)
     written_format: ModelFormat | None = None
+    written_name: str | None = None
+
+    @property
+    def converts(self) -> bool:
+        """Whether the recipe makes of a model the same model in another format."""
+        return self.written_format is not None and self.written_name is not None
 
 
 @dataclass(frozen=True, slots=True)

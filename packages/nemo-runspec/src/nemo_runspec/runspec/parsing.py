@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import NamedTuple, cast
 
 from nemo_runspec.errors import RunspecError
 from nemo_runspec.model_formats import MODEL_FORMATS, ModelFormat
+from nemo_runspec.naming import NAME_PATTERN
 from nemo_runspec.runspec.header import Header, read_header
 from nemo_runspec.runspec.model import (
     ArtifactDeclarations,
@@ -180,29 +182,43 @@ def _resources(table: Table) -> ResourceSettings:
 def _artifacts(table: Table) -> ArtifactDeclarations:
     table.only(("reads", "writes"))
     reads = table.table("reads")
-    read = {key: _declared(reads, key) for key in reads.values}
-    written = _declared(table, "writes") if "writes" in table.values else _Declared(None)
+    read = {key: _declared(reads, key, ()) for key in reads.values}
+    given = "writes" in table.values
+    written = _declared(table, "writes", tuple(read)) if given else _Declared(None)
     return ArtifactDeclarations(
         reads={key: each.type for key, each in read.items() if each.type is not None},
         writes=written.type,
         read_formats={key: each.format for key, each in read.items() if each.format is not None},
         written_format=written.format,
+        written_name=written.name,
     )
 
 
 class _Declared(NamedTuple):
     type: str | None
     format: ModelFormat | None = None
+    name: str | None = None
 
 
-def _declared(table: Table, key: str) -> _Declared:
+def _declared(table: Table, key: str, read: Sequence[str]) -> _Declared:
     """Read ``"TYPE"`` or ``{ type = "TYPE", format = "FORMAT" }``."""
     if not isinstance(table.values[key], dict):
         return _Declared(table.required_text(key))
     given = table.table(key)
-    given.only(("type", "format"))
+    given.only(("type", "format", "name") if read else ("type", "format"))
     declared = given.required_text("type")
-    if "format" not in given.values:
-        return _Declared(declared)
-    chosen = given.choice("format", MODEL_FORMATS, MODEL_FORMATS[0])
-    return _Declared(declared, cast("ModelFormat", chosen))
+    chosen = given.choice("format", MODEL_FORMATS, "") or None
+    return _Declared(declared, cast("ModelFormat | None", chosen), _name_pattern(given, read))
+
+
+def _name_pattern(table: Table, read: Sequence[str]) -> str | None:
+    pattern = table.text_value("name")
+    found = None if pattern is None else NAME_PATTERN.fullmatch(pattern)
+    if pattern is not None and (found is None or found["key"] not in read):
+        table.fail(
+            "name",
+            f"'tool.runspec.artifacts.writes.name' is {pattern!r}, which names no artifact after "
+            "what is read.",
+            f"Write one key of artifacts.reads in braces, such as '{{{read[0]}}}-hf'.",
+        )
+    return pattern

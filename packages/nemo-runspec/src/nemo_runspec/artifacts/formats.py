@@ -1,0 +1,104 @@
+"""Whether a model is in the format that a recipe reads: before a job is sent, and in the job."""
+
+from __future__ import annotations
+
+import copy
+import shlex
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from nemo_runspec.artifacts.paths import local_path
+from nemo_runspec.artifacts.tracker import ResolvedArtifact
+from nemo_runspec.errors import ArtifactError
+from nemo_runspec.model_formats import format_on_disk
+
+FORMATS_KEY = "formats"
+
+
+@dataclass(frozen=True, slots=True)
+class FormatNeed:
+    """The format in which a recipe reads a model.
+
+    Attributes:
+        format: The format.
+        convert: The command that converts a model to it, but for the model's own reference; None
+            where no recipe of the family does.
+    """
+
+    format: str
+    convert: str | None = None
+
+
+def with_format_needs(
+    job: DictConfig, needs: Mapping[str, FormatNeed], artifacts_key: str = "run"
+) -> DictConfig:
+    """Copy a job's configuration with what its models have to be, for the job to check.
+
+    Args:
+        job: The job's configuration; it is not changed.
+        needs: The key in the section, and what the model that it names has to be.
+        artifacts_key: The section that holds the references.
+    """
+    if not needs:
+        return job
+    copied = copy.deepcopy(job)
+    with open_dict(copied):
+        copied[artifacts_key][FORMATS_KEY] = {key: asdict(need) for key, need in needs.items()}
+    return copied
+
+
+def format_needs(config: DictConfig, artifacts_key: str = "run") -> dict[str, FormatNeed]:
+    """What the models that a configuration names have to be, by key.
+
+    Args:
+        config: The configuration that a job was started with.
+        artifacts_key: The section that holds the references.
+    """
+    section = OmegaConf.select(config, f"{artifacts_key}.{FORMATS_KEY}")
+    found: Any = {} if section is None else OmegaConf.to_container(section)
+    return {str(key): FormatNeed(**need) for key, need in found.items()}
+
+
+def check_format(key: str, resolved: ResolvedArtifact, need: FormatNeed) -> None:
+    """Refuse a model of another format than is read.
+
+    Args:
+        key: The key in the ``run`` section that names it.
+        resolved: What it names.
+        need: What it has to be.
+
+    Raises:
+        ArtifactError: It is something else; the hint is the command that converts it.
+    """
+    found = format_of(resolved)
+    if found is None or found == need.format:
+        return
+    named = resolved.ref or resolved.path
+    if need.convert is None:
+        hint = f"No recipe of this family makes {need.format} of it; name another model."
+    else:
+        hint = f"Convert it: {need.convert} {shlex.quote(named)}"
+    raise ArtifactError(
+        f"The recipe reads a model of the format {need.format}, and {named} is {found}.",
+        where=f"run.{key}",
+        hint=hint,
+    )
+
+
+def format_of(resolved: ResolvedArtifact) -> str | None:
+    """The format of a model: as recorded, else as its folder looks.
+
+    Args:
+        resolved: The model.
+
+    Returns:
+        None where it is not recorded and the folder cannot be read, or says nothing.
+    """
+    recorded = resolved.document.get("format")
+    if isinstance(recorded, str):
+        return recorded
+    place = local_path(resolved.path)
+    return None if place is None else format_on_disk(place.expanduser())

@@ -111,9 +111,14 @@ class Toy:
 
     def job(self, name: str) -> str:
         """Slurm's number of a stage's job."""
-        file = Path(self.stage(name)["run_dir"]) / "job.json"
-        number: str = json.loads(file.read_text())["scheduler_id"]
+        number: str = self.submission(name)["scheduler_id"]
         return number
+
+    def submission(self, name: str) -> dict[str, Any]:
+        """The record of a stage's job."""
+        file = Path(self.stage(name)["run_dir"]) / "job.json"
+        found: dict[str, Any] = json.loads(file.read_text())
+        return found
 
 
 def write_stage(folder: Path, name: str, reads: dict[str, str], out: Path) -> None:
@@ -175,6 +180,16 @@ def test_all_stages_are_submitted_at_once_and_nobody_elses_version_slips_in(
     assert code == 0, err
     assert "─ Chain Submitted (toy " in out
     assert toy.states == ["submitted"] * len(STAGES)
+    experiment = toy.folder.parent / "far/toy-pipe" / f"toy-pipe_{toy.record['id']}"
+    jobs = [toy.submission(name) for name in STAGES]
+    assert [job["job_dir"] for job in jobs] == [
+        str(experiment / f"toy-{name.replace('/', '-')}") for name in STAGES
+    ]
+    assert {job["experiment_id"] for job in jobs} == {experiment.name}
+    # Where NeMo-Run keeps what an experiment is, and what its tasks wait for.
+    assert (experiment / "_TASKS").is_file()
+    assert list(experiment.parent.iterdir()) == [experiment]
+    assert not list(toy.folder.glob(".nemotron/pipes/toy/*/.submission"))
     cluster.run("scontrol", "hold", toy.job("sft"))
     assert cluster.wait_for(toy.job("pretrain")) == "COMPLETED"
     other = ("work.what=other", f"work.out={toy.folder}/other", "--quiet")
@@ -208,6 +223,8 @@ def test_a_failed_stage_cancels_those_after_it_and_the_rest_can_be_submitted_aga
     assert "data/prep/pretrain: toy-pretrain-data:v1" in out
     after = {stage["name"]: stage["job"] for stage in toy.record["stages"]}
     assert [name for name in STAGES if before[name] != after[name]] == ["pretrain", "sft"]
+    experiments = [toy.submission(name)["experiment_id"] for name in STAGES]
+    assert experiments[0] != experiments[1] == experiments[2]
     assert cluster.wait_for(toy.job("sft")) == "COMPLETED"
     assert toy.made == RESULT
 
@@ -262,9 +279,20 @@ def test_a_dry_run_shows_the_scripts_and_a_refused_stage_leaves_those_before_it(
     assert "'/a b' cannot be a folder of jobs" in err
     assert not list(toy.folder.glob(".nemotron/runs/*/*"))
     assert cluster.run("squeue", "--noheader") == ""
+    other = toy.folder.parent / "other"
+    other.write_text("a file is in the way of the second folder")
+    code, _, err = nemotron(*words, f"pretrain:run.env.remote_job_dir={other}")
+    assert code == 1
+    assert "The folder cannot be written to" in err
+    assert toy.states == ["waiting"] * 2
+    assert not list(toy.folder.glob(".nemotron/runs/*/*"))
+    assert not list(toy.folder.glob(".nemotron/pipes/toy/*/job/toy-pipe"))
     code, out, err = nemotron(*refused)
     assert code == 1
     assert "nowhere" in err
+    assert [Path(toy.submission("data/prep/pretrain")["job_dir"])] == list(
+        toy.folder.glob(".nemotron/pipes/toy/*/job/toy-pipe/*/toy-*/")
+    )
     assert "─ Chain Stopped (toy " in out
     assert toy.states == ["submitted", "waiting"]
     code, _, err = nemotron("toy", "pipe", "--resume", "pretrain:run.env.partition=batch")

@@ -8,6 +8,7 @@ import signal
 import sys
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,12 @@ import pytest
 from nemo_runspec.errors import ExecutionError, MissingDependencyError, ProfileError
 from nemo_runspec.execution import RecipeRequest, plan_recipe
 from nemo_runspec.execution.nemo_run.complaints import heard, told
-from nemo_runspec.execution.nemo_run.request import RenderRequest, read_request
+from nemo_runspec.execution.nemo_run.request import (
+    RenderRequest,
+    as_json,
+    read_request,
+    read_requests,
+)
 from nemo_runspec.execution.nemo_run.scrubbing import scrub
 from nemo_runspec.execution.profiles import LeptonProfile, SlurmProfile
 from nemo_runspec.execution.submission import prepare_submission
@@ -36,13 +42,15 @@ PROFILE = SlurmProfile(name="lab", account="research", time="9-00", qos="high")
 
 
 def place(base: str = "/lustre/me/jobs") -> JobPlace:
-    return JobPlace(base=base, title="demo-train", stamp="20260101T000000Z-ab", contained=False)
+    return JobPlace(
+        base=base, title="demo", stamp="20260101T000000Z-ab", task="demo-train", contained=False
+    )
 
 
 def test_where_a_job_lies() -> None:
     there = place()
 
-    assert there.job_dir == "/lustre/me/jobs/demo-train/demo-train_20260101T000000Z-ab/demo-train"
+    assert there.job_dir == "/lustre/me/jobs/demo/demo_20260101T000000Z-ab/demo-train"
     assert there.script == f"{there.experiment_dir}/demo-train_sbatch.sh"
     assert there.seen_code_dir == f"{there.job_dir}/code"
 
@@ -104,6 +112,8 @@ def test_a_request_is_read_as_it_was_written() -> None:
     )
 
     assert read_request(request.to_json()) == request
+    later = replace(request, task="u", after=("t",))
+    assert read_requests(as_json([request, later])) == (request, later)
 
 
 def test_an_error_of_ours_comes_out_of_the_other_process(

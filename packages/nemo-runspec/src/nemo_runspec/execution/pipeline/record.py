@@ -150,9 +150,18 @@ def pipe_alias(pipe_id: str) -> str:
 
 def new_pipe_folder(cwd: Path, family: str) -> Path:
     """Propose a folder for a new chain; its name is the chain's id."""
-    # The stamp of a run directory: a time that sorts, and what tells two of one second apart.
-    stamp = propose_run_directory(cwd, family).name
-    return cwd.absolute() / PIPES_FOLDER / family / stamp
+    return pipe_folder(cwd, family, new_stamp(cwd, family))
+
+
+def pipe_folder(cwd: Path, family: str, pipe_id: str) -> Path:
+    """The folder of a chain."""
+    return cwd.absolute() / PIPES_FOLDER / family / pipe_id
+
+
+def new_stamp(cwd: Path, family: str) -> str:
+    """Propose what tells a chain, or a submission of its stages, from others of its family."""
+    # That of a run directory: a time that sorts, and what tells two of one second apart.
+    return propose_run_directory(cwd, family).name
 
 
 def utc_now() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, TypeAlias
 
 from nemo_runspec.distributed.folders import propose_run_directory
 from nemo_runspec.errors import UsageError
@@ -18,7 +19,13 @@ from nemo_runspec.execution.jobs.local_submission import local_script, submit_lo
 from nemo_runspec.execution.jobs.record import JobRecord, read_record
 from nemo_runspec.execution.local import prepare_run
 from nemo_runspec.execution.pipeline.planning import PlannedPipe, PlannedStage
-from nemo_runspec.execution.pipeline.record import LIVE, PipeFile, utc_now
+from nemo_runspec.execution.pipeline.record import (
+    LIVE,
+    PipeFile,
+    new_stamp,
+    pipe_folder,
+    utc_now,
+)
 from nemo_runspec.execution.plan import RecipePlan
 from nemo_runspec.execution.profiles import Profile, SlurmProfile, read_profile
 
@@ -28,7 +35,12 @@ if TYPE_CHECKING:
 
 _AFTER_SUCCESS = "afterok"
 _HERE = "local"
+_PIPE = "pipe"
 _AT_ONCE = 4
+_DRY_RUN = "nemotron-dry-run-"
+
+
+_Waiting: TypeAlias = "list[tuple[PlannedStage, PreparedSubmission]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +93,10 @@ def submit_stage(
         note(run.run_dir, None)
         job = submit_locally(run, profile, mode="run", environ=environ)
     else:
-        from nemo_runspec.execution.submission import submit
+        from nemo_runspec.execution.submission import prepare_submission, submit
 
-        prepared = _prepared(planned, profile, "run")
+        folder = _run_dir(planned.plan)
+        prepared = prepare_submission(planned.plan, profile, mode="run", folder=folder)
         note(prepared.folder, None)
         job = submit(prepared)
     note(job.run_dir, job.id)
@@ -95,7 +108,7 @@ def submit_pipe(
 ) -> None:
     """Submit all stages that have not run at once, each to start after those that it needs.
 
-    All of them are prepared before the first is submitted.
+    They are one experiment. All of them are prepared before the first is submitted.
 
     Args:
         pipe: The chain.
@@ -104,28 +117,55 @@ def submit_pipe(
 
     Raises:
         UsageError: The profile has no queue.
-        NemotronError: A stage cannot be prepared; then none is submitted. Or it cannot be
-            submitted; then those before it are.
+        NemotronError: A stage cannot be prepared or sent; then none is submitted. Or it cannot
+            be submitted; then those before it are.
     """
+    from nemo_runspec.execution.submission import give_up, send_experiment
+    from nemo_runspec.execution.submission.model import STAGING
+
     jobs = {
         stage.name: read_record(Path(str(stage.run_dir)))
         for stage in file.record.stages
         if stage.state in LIVE
     }
-    prepared = _prepare_all(pipe.stages)
     with ExitStack() as connections:
-        connections.callback(_forget, prepared)
+        connections.callback(shutil.rmtree, file.folder / STAGING, ignore_errors=True)
         shells = _Shells(connections)
-        while prepared:
-            each, job = prepared[0]
-            after = (jobs[name].scheduler_id for name in sorted(each.stage.sources & jobs.keys()))
-            numbers = tuple(number for number in after if number is not None)
-            file.update(each.stage.name, run_dir=str(job.folder), job=None)
-            record = _submit(replace(job, after=numbers), shells)
-            prepared.pop(0)
-            jobs[each.stage.name] = record
-            _write_down(each, record, file)
-            submitted(SubmittedStage(each, job.profile, record))
+        run_dirs = [_run_dir(each.plan) for each in pipe.stages]
+        prepared = _prepare_all(pipe, file.folder, run_dirs)
+        try:
+            sent = send_experiment(prepared, shells.of)
+        except BaseException:
+            for run_dir in run_dirs:
+                shutil.rmtree(run_dir, ignore_errors=True)
+            raise
+        waiting = list(zip(pipe.stages, sent, strict=True))
+        try:
+            while waiting:
+                submitted(_submit_first(waiting, jobs, file, shells))
+        except BaseException as error:
+            for _, job in waiting:
+                give_up(job, shells.of(job.profile), error)
+            raise
+
+
+def _submit_first(
+    waiting: _Waiting, jobs: dict[str, JobRecord], file: PipeFile, shells: _Shells
+) -> SubmittedStage:
+    """Submit the first of the stages that wait; it has left them when it is submitted."""
+    from nemo_runspec.execution.submission import submit_sent
+    from nemo_runspec.execution.submission.interruptions import not_now
+
+    each, job = waiting[0]
+    after = (jobs[name].scheduler_id for name in sorted(each.stage.sources & jobs.keys()))
+    numbers = tuple(number for number in after if number is not None)
+    file.update(each.stage.name, run_dir=str(job.folder), job=None)
+    with not_now():
+        record = submit_sent(replace(job, after=numbers), shells.of(job.profile))
+        del waiting[0]
+        jobs[each.stage.name] = record
+        _write_down(each, record, file)
+    return SubmittedStage(each, job.profile, record)
 
 
 def require_queue(pipe: PlannedPipe) -> None:
@@ -139,31 +179,39 @@ def require_queue(pipe: PlannedPipe) -> None:
         ProfileError: It cannot be used.
     """
     for each in pipe.stages:
-        profile = profile_of(each.plan)
-        if profile.executor != "slurm":
-            raise UsageError(
-                f"Jobs of the profile {profile.name!r} ({profile.executor}) cannot wait for each "
-                "other, as the stages of a chain have to.",
-                hint=f"Let this command wait: --run {profile.name}",
-            )
+        _queued(profile_of(each.plan))
 
 
-def scripts_of(stages: Sequence[PlannedStage]) -> dict[str, str]:
+def _queued(profile: Profile) -> SlurmProfile:
+    if isinstance(profile, SlurmProfile):
+        return profile
+    raise UsageError(
+        f"Jobs of the profile {profile.name!r} ({profile.executor}) cannot wait for each other, as "
+        "the stages of a chain have to.",
+        hint=f"Let this command wait: --run {profile.name}",
+    )
+
+
+def scripts_of(pipe: PlannedPipe) -> dict[str, str]:
     """Spell what would be submitted for each stage, to the byte but for its stamp.
 
     Args:
-        stages: The stages.
+        pipe: A chain whose stages are jobs.
 
     Returns:
         Each stage's name and script.
 
     Raises:
+        UsageError: Its stages are to be submitted at once, and the profile has no queue.
         NemotronError: A stage cannot be prepared.
     """
+    names = [each.stage.name for each in pipe.stages]
+    if pipe.record.mode == "batch":
+        with tempfile.TemporaryDirectory(prefix=_DRY_RUN) as folder:
+            prepared = _prepare_all(pipe, Path(folder), [Path(folder, name) for name in names])
+        return {name: job.script for name, job in zip(names, prepared, strict=True)}
     with ThreadPoolExecutor(min(_AT_ONCE, os.cpu_count() or 1)) as pool:
-        return dict(
-            zip((each.stage.name for each in stages), pool.map(_script, stages), strict=True)
-        )
+        return dict(zip(names, pool.map(_script, pipe.stages), strict=True))
 
 
 def _script(planned: PlannedStage) -> str:
@@ -172,37 +220,43 @@ def _script(planned: PlannedStage) -> str:
         return local_script(plan, profile, Path("RUN_DIR"))
     from nemo_runspec.execution.submission import prepare_submission
 
-    with tempfile.TemporaryDirectory(prefix="nemotron-dry-run-") as folder:
+    with tempfile.TemporaryDirectory(prefix=_DRY_RUN) as folder:
         return prepare_submission(
             plan, profile, mode="run", folder=Path(folder, "run"), run_dir=_run_dir(plan)
         ).script
 
 
-_Prepared = list[tuple[PlannedStage, "PreparedSubmission"]]
+def _prepare_all(
+    pipe: PlannedPipe, folder: Path, run_dirs: Sequence[Path]
+) -> tuple[PreparedSubmission, ...]:
+    """Prepare all stages or none, as one experiment that is written into a folder."""
+    from nemo_runspec.execution.submission import Experiment, Task, prepare_experiment
+
+    family, cwd = pipe.chain.family, pipe.request.cwd
+    names = {each.stage.name: _task_name(family, each.stage.name) for each in pipe.stages}
+    tasks = [
+        Task(
+            plan=each.plan,
+            profile=_queued(profile_of(each.plan)),
+            folder=run_dir.absolute(),
+            name=names[each.stage.name],
+            after=tuple(names[name] for name in sorted(each.stage.sources & names.keys())),
+        )
+        for each, run_dir in zip(pipe.stages, run_dirs, strict=True)
+    ]
+    if not tasks:
+        return ()
+    home = pipe_folder(cwd, family, pipe.record.id)
+    # What is submitted when a chain goes on is another experiment.
+    again = any(stage.run_dir is not None for stage in pipe.record.stages)
+    stamp = new_stamp(cwd, family) if again else pipe.record.id
+    experiment = Experiment(f"{family}-{_PIPE}", stamp, folder.absolute(), home)
+    return prepare_experiment(tasks, experiment, mode="batch")
 
 
-def _prepare_all(stages: Sequence[PlannedStage]) -> _Prepared:
-    """Prepare all stages or none; each waits mostly for a NeMo-Run that starts."""
-    pool = ThreadPoolExecutor(min(_AT_ONCE, os.cpu_count() or 1))
-    jobs = [pool.submit(_prepared, each, profile_of(each.plan), "batch") for each in stages]
-    try:
-        return [(each, job.result()) for each, job in zip(stages, jobs, strict=True)]
-    except BaseException:
-        pool.shutdown(cancel_futures=True)
-        ended = (job for job in jobs if not job.cancelled() and job.exception() is None)
-        for job in ended:
-            shutil.rmtree(job.result().folder, ignore_errors=True)
-        raise
-    finally:
-        pool.shutdown()
-
-
-def _prepared(
-    planned: PlannedStage, profile: Profile, mode: Literal["run", "batch"]
-) -> PreparedSubmission:
-    from nemo_runspec.execution.submission import prepare_submission
-
-    return prepare_submission(planned.plan, profile, mode=mode, folder=_run_dir(planned.plan))
+def _task_name(family: str, stage: str) -> str:
+    """What a stage's job is called; in a family's words, as a recipe that is submitted alone."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", f"{family}-{stage}")
 
 
 def _run_dir(plan: RecipePlan) -> Path:
@@ -227,18 +281,6 @@ class _Shells:
         if target not in self._known:
             self._known[target] = self._connections.enter_context(open_shell(profile))
         return self._known[target]
-
-
-def _submit(job: PreparedSubmission, shells: _Shells) -> JobRecord:
-    from nemo_runspec.execution.submission import submit
-
-    return submit(job, shell=shells.of(job.profile))
-
-
-def _forget(prepared: _Prepared) -> None:
-    """Remove what was prepared, and is not submitted."""
-    for _, job in prepared:
-        shutil.rmtree(job.folder, ignore_errors=True)
 
 
 def _write_down(planned: PlannedStage, job: JobRecord, file: PipeFile) -> None:

@@ -18,9 +18,15 @@ from nemo_runspec.execution.launching import render_launch_script
 from nemo_runspec.execution.nemo_run.child import START, run_with_nemo_run
 from nemo_runspec.execution.nemo_run.request import RenderRequest
 from nemo_runspec.execution.nemo_run.scrubbing import scrub
-from nemo_runspec.execution.nemo_run.start import WORD
+from nemo_runspec.execution.nemo_run.start import LOGIN_VARIABLE, WORD
 from nemo_runspec.execution.plan import RecipePlan
-from nemo_runspec.execution.profiles import KubeflowProfile, KubeRayProfile, Profile
+from nemo_runspec.execution.profiles import (
+    DgxCloudProfile,
+    KubeflowProfile,
+    KubeRayProfile,
+    LeptonProfile,
+    Profile,
+)
 from nemo_runspec.execution.submission.interruptions import not_now
 from nemo_runspec.execution.submission.launch import image_of, launch_request
 from nemo_runspec.execution.submission.model import (
@@ -34,6 +40,7 @@ from nemo_runspec.execution.submission.model import (
 )
 from nemo_runspec.execution.submission.packaging import place_code
 from nemo_runspec.execution.submission.recording import record_of
+from nemo_runspec.url_secrets import REDACTED
 
 _REQUEST = "request.json"
 _START_S = 3600.0
@@ -67,7 +74,7 @@ def prepare_for_engine(
     save_configs(plan.job, plan.train, folder)
     environment = collect_environment(plan, profile)
     home = folder / HOME
-    job = home / "experiments" / place.title / place.experiment_id / place.title
+    job = home / "experiments" / place.title / place.experiment_id / place.task
     code = place_code(plan, job / CODE_FOLDER, folder, place, apart=False)
     script = render_launch_script(launch_request(plan, profile, place, environment, code.script))
     (job / CODE_FOLDER / LAUNCH_FILE).write_text(script, encoding="utf-8")
@@ -103,9 +110,11 @@ def start_on_engine(prepared: PreparedSubmission) -> JobRecord:
         # An image that is pulled takes long: this may be interrupted.
         handle = _start(prepared, home)
         with not_now():
-            # What NeMo-Run calls the file that a container of this machine prints into.
-            pattern = f"{prepared.place.job_dir}/log_*.out"
-            record = replace(record_of(prepared, handle), log_pattern=pattern)
+            # What NeMo-Run calls the files that the job prints into.
+            place = _seen_place(prepared)
+            record = replace(
+                record_of(prepared, handle), job_dir=place, log_pattern=f"{place}/log_*.out"
+            )
             scrub(home, secrets.values())
             write_record(record)
     except BaseException:
@@ -116,12 +125,13 @@ def start_on_engine(prepared: PreparedSubmission) -> JobRecord:
 
 def _start(prepared: PreparedSubmission, home: Path) -> str:
     place, profile = prepared.place, prepared.profile
+    given, login = _without_login(profile)
     request = RenderRequest(
-        profile=replace(profile, container_image=prepared.image, env_vars={}, startup_commands=()),
+        profile=replace(given, container_image=prepared.image, env_vars={}, startup_commands=()),
         mode=launch_mode(prepared.mode),
         title=place.title,
         id=place.experiment_id,
-        task=place.title,
+        task=place.task,
         tunnel_dir=place.base,
         launch=f"{place.seen_code_dir}/{LAUNCH_FILE}",
         secret_names=tuple(prepared.environment.secrets),
@@ -130,7 +140,11 @@ def _start(prepared: PreparedSubmission, home: Path) -> str:
     file.write_text(request.to_json(), encoding="utf-8")
     try:
         done = run_with_nemo_run(
-            START, file, home, environment=prepared.environment.secrets, timeout_s=_START_S
+            START,
+            file,
+            home,
+            environment={**prepared.environment.secrets, **login},
+            timeout_s=_START_S,
         )
     finally:
         file.unlink()
@@ -143,11 +157,33 @@ def _start(prepared: PreparedSubmission, home: Path) -> str:
     return handles[-1].removeprefix(WORD)
 
 
+def _without_login(profile: Profile) -> tuple[Profile, dict[str, str]]:
+    """The profile as files may have it, and what the process that submits needs beside it."""
+    if not isinstance(profile, DgxCloudProfile) or profile.client_secret is None:
+        return profile, {}
+    login = {LOGIN_VARIABLE: profile.client_secret}
+    return replace(profile, client_secret=REDACTED), login
+
+
+def _seen_place(prepared: PreparedSubmission) -> str:
+    """Where the job's folder is: on this machine, or on a volume of the engine's."""
+    profile, place = prepared.profile, prepared.place
+    below = f"experiments/{place.title}/{place.experiment_id}/{place.task}"
+    if isinstance(profile, DgxCloudProfile):
+        return f"{profile.pvc_nemo_run_dir}/{below}"
+    if isinstance(profile, LeptonProfile):
+        return f"{profile.nemo_run_dir}/{below}"
+    if isinstance(profile, (KubeflowProfile, KubeRayProfile)):
+        return place.inside
+    return place.job_dir
+
+
 def _place(plan: RecipePlan, profile: Profile, run_dir: Path) -> JobPlace:
     place = JobPlace(
         base=str(run_dir / HOME / "experiments"),
         title=plan.title,
         stamp=run_dir.name,
+        task=plan.title,
         contained=True,
     )
     return replace(place, inside=_inside(profile, place))
@@ -160,14 +196,14 @@ def _inside(profile: Profile, place: JobPlace) -> str:
         if profile.workdir_pvc is None:
             raise _without_volume(profile, "workdir_pvc")
         volume = profile.workdir_pvc_path.rstrip("/")
-        return f"{volume}/{user}/{place.experiment_id}/{place.title}/code"
+        return f"{volume}/{user}/{place.experiment_id}/{place.task}/code"
     if isinstance(profile, KubeRayProfile):
         if not profile.volume_mounts or not profile.volumes:
             raise _without_volume(profile, "volumes' and 'volume_mounts")
         mount: Any = profile.volume_mounts[0]
         # NeMo-Run names pods by it, too, and here alone spells it as Kubernetes would.
         user = re.sub(r"[^a-z0-9-]", "-", user.lower())
-        return f"{mount['mountPath'].rstrip('/')}/{user}/code/{place.experiment_id}/{place.title}"
+        return f"{mount['mountPath'].rstrip('/')}/{user}/code/{place.experiment_id}/{place.task}"
     return INSIDE
 
 

@@ -35,8 +35,9 @@ class JobPlace:
 
     Attributes:
         base: The folder of all jobs.
-        title: The name of jobs of its kind.
-        stamp: What tells it from the others of its kind.
+        title: The title of the experiment that it belongs to.
+        stamp: What tells that from others of the same title.
+        task: What the job is called in it.
         contained: Whether it runs in a container, and sees other paths than the machine has.
         inside: The run directory, as a job in a container sees it.
     """
@@ -44,6 +45,7 @@ class JobPlace:
     base: str
     title: str
     stamp: str
+    task: str
     contained: bool
     inside: str = INSIDE
 
@@ -52,7 +54,7 @@ class JobPlace:
 
     @property
     def experiment_id(self) -> str:
-        """What NeMo-Run calls it."""
+        """What NeMo-Run calls the experiment."""
         return f"{self.title}_{self.stamp}"
 
     @property
@@ -63,12 +65,12 @@ class JobPlace:
     @property
     def job_dir(self) -> str:
         """The job's run directory."""
-        return f"{self.experiment_dir}/{self.title}"
+        return f"{self.experiment_dir}/{self.task}"
 
     @property
     def script(self) -> str:
         """The script for the scheduler."""
-        return f"{self.experiment_dir}/{self.title}_sbatch.sh"
+        return f"{self.experiment_dir}/{self.task}_sbatch.sh"
 
     @property
     def log_pattern(self) -> str:
@@ -118,7 +120,7 @@ class PreparedSubmission:
         mode: How.
         folder: The run directory on this machine, with the configurations.
         place: Where the job will lie.
-        contents: The folder here that will be sent there.
+        contents: The folder here that will be sent there: the experiment, with all its jobs.
         script: What the scheduler gets, to the byte.
         launch_script: What starts the recipe on each machine.
         environment: The job's variables.

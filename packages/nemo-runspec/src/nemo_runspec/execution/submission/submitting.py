@@ -45,26 +45,44 @@ def _submit(prepared: PreparedSubmission, shell: ClusterShell) -> JobRecord:
         raise
     with not_now():
         try:
-            record = _hand_over(sent, shell)
-        except BaseException:
-            shutil.rmtree(prepared.folder, ignore_errors=True)
+            record = submit_sent(sent, shell)
+        except BaseException as error:
+            give_up(sent, shell, error)
             raise
         shutil.rmtree(prepared.folder / STAGING)
     return record
 
 
-def _hand_over(prepared: PreparedSubmission, shell: ClusterShell) -> JobRecord:
-    try:
-        scheduler_id = hand_over(prepared, shell)
-    except BaseException as error:
-        take_away(prepared, shell, error)
-        raise
+def submit_sent(prepared: PreparedSubmission, shell: ClusterShell) -> JobRecord:
+    """Give a job that was sent to the scheduler, and write down what it is called.
+
+    Args:
+        prepared: The job, as it was sent.
+        shell: A shell of the machine that it was sent to.
+
+    Raises:
+        TransferError: The connection was lost.
+        ExecutionError: The scheduler refuses the job, or it cannot be written down; then it is
+            taken back.
+    """
+    scheduler_id = hand_over(prepared, shell)
     ssh = reach_of(shell.target) if isinstance(shell, SshShell) else None
     record = record_of(prepared, scheduler_id, ssh=ssh)
     try:
         write_record(record)
-    except BaseException as error:
+    except BaseException:
         cancel(scheduler_id, shell)
-        take_away(prepared, shell, error)
         raise
     return record
+
+
+def give_up(prepared: PreparedSubmission, shell: ClusterShell, error: BaseException) -> None:
+    """Remove a job that was sent and is not submitted, there and here.
+
+    Args:
+        prepared: The job.
+        shell: A shell of the machine that it was sent to.
+        error: Why; it gets to name what cannot be removed.
+    """
+    take_away(prepared, shell, error)
+    shutil.rmtree(prepared.folder, ignore_errors=True)

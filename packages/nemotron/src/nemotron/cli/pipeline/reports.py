@@ -157,7 +157,7 @@ class PanelPipeReporter:
         if pipe.record.mode == "local":
             return {}
         with self._app.waiting("Rendering what would be submitted"):
-            return scripts_of(pipe.stages)
+            return scripts_of(pipe)
 
     def _chain(self, pipe: PlannedPipe) -> None:
         title = f"Chain of {pipe.chain.family}"
@@ -180,7 +180,7 @@ class JsonPipeReporter:
         """Print the plan."""
         record = pipe.record.as_dict()
         commands = {each.stage.name: each.plan.command(_TRAIN_FILE) for each in pipe.stages}
-        scripts = {} if pipe.record.mode == "local" else scripts_of(pipe.stages)
+        scripts = {} if pipe.record.mode == "local" else scripts_of(pipe)
         for stage in record["stages"]:
             stage["command"] = commands.get(stage["name"])
             stage["script"] = scripts.get(stage["name"])

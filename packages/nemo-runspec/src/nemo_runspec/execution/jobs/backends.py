@@ -25,6 +25,7 @@ class Backends:
 
     def __init__(self) -> None:
         self._shells: dict[str, ClusterShell] = {}
+        self._of_engines: JobBackend | None = None
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
@@ -43,9 +44,14 @@ class Backends:
             from nemo_runspec.execution.jobs.slurm import SlurmBackend
 
             return SlurmBackend(self._shell(record.ssh))
+        return self._engine()
+
+    def _engine(self) -> JobBackend:
         from nemo_runspec.execution.jobs.engine import EngineBackend
 
-        return EngineBackend()
+        if self._of_engines is None:
+            self._of_engines = self._open.enter_context(EngineBackend())
+        return self._of_engines
 
     def _shell(self, ssh: Mapping[str, Any] | None) -> ClusterShell:
         key = "" if ssh is None else repr(ssh_target(ssh))

@@ -1,64 +1,84 @@
-"""Jobs on engines that NeMo-Run starts them on, as far as NeMo-Run can tell of them."""
+"""Jobs on engines that NeMo-Run starts them on, as far as the engines tell of them."""
 
 from __future__ import annotations
 
+import base64
 import json
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, Self
 
 from nemo_runspec.atomic import write_atomically
-from nemo_runspec.errors import ExecutionError, TransferError
-from nemo_runspec.execution.jobs.output import read_local_files
+from nemo_runspec.env_toml import find_env_toml, load_env_profile
+from nemo_runspec.errors import ProfileError
+from nemo_runspec.execution.jobs.output import joined, read_local_files
 from nemo_runspec.execution.jobs.reasons import described_exit
 from nemo_runspec.execution.jobs.record import JobRecord
 from nemo_runspec.execution.jobs.status import JobState, JobStatus, OutputChunk, OutputPosition
-from nemo_runspec.execution.nemo_run.ask import WORD
-from nemo_runspec.execution.nemo_run.child import ASK, run_with_nemo_run
+from nemo_runspec.execution.nemo_run.conversation import Conversation
+from nemo_runspec.execution.profiles.clouds import DgxCloudProfile
+from nemo_runspec.execution.profiles.reading import profile_of
 from nemo_runspec.run_result import RunResult, read_result
 
 # NeMo-Run's own folder, in the run directory: a container of this machine sees a part of it.
 HOME = "nemo_run"
 
-_TIME_LIMIT_S = 120.0
-_STATES: Mapping[str, JobState] = {
-    "UNSUBMITTED": "pending",
-    "SUBMITTED": "pending",
-    "PENDING": "pending",
-    "RUNNING": "running",
-    "SUCCEEDED": "succeeded",
-    "FAILED": "failed",
-    "CANCELLED": "cancelled",
-}
-_LIVING: tuple[JobState, ...] = ("pending", "running")
+_LIVING: tuple[JobState, ...] = ("pending", "running", "unknown")
 _CANCELLED_FILE = "cancelled"
+# Their output is asked of the engine; that of the others lies in files, where it is seen at all.
+_TELL_THEIR_OUTPUT = ("kubeflow", "kuberay", "lepton")
+_LOGIN = ("client_id", "client_secret")
 
 
 class EngineBackend:
-    """Jobs of Docker, clouds and Kubernetes; clouds keep what they print in their own consoles."""
+    """Jobs of Docker, clouds and Kubernetes. Use in a ``with`` block.
+
+    One process has NeMo-Run in it, and is asked about one job after the other.
+    """
+
+    def __init__(self) -> None:
+        self._conversation: Conversation | None = None
+
+    def __enter__(self) -> Self:
+        """Give the backend itself."""
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """End the process."""
+        if self._conversation is not None:
+            self._conversation.close()
+        self._conversation = None
 
     def status(self, record: JobRecord) -> JobStatus:
-        """Ask NeMo-Run, which asks the engine."""
-        word = _ask(record, end=False)
-        state = _STATES.get(word or "")
-        if state in _LIVING:
-            return JobStatus(state, scheduler_state=word)
+        """Ask the engine; what a container of this machine left behind says more."""
+        status = JobStatus(**self._ask(record, "status"))
+        if status.state in _LIVING:
+            return _with_console(record, status)
         code = _exit_code(record)
         # NeMo-Run leaves 1 for a container that it ended.
-        if state != "succeeded" and code != 0 and (record.run_dir / _CANCELLED_FILE).exists():
-            return JobStatus("cancelled", reason="It was cancelled.", scheduler_state=word)
+        if (
+            status.state != "succeeded"
+            and code != 0
+            and (record.run_dir / _CANCELLED_FILE).exists()
+        ):
+            return replace(status, state="cancelled", exit_code=None, reason="It was cancelled.")
         if code is not None:
-            return described_exit(code, word)
-        return _status(record, word)
+            return described_exit(code, status.scheduler_state)
+        return replace(status, reason=status.reason or _reason(record, status))
 
     def read_output(self, record: JobRecord, position: OutputPosition) -> OutputChunk:
-        """Read what the job printed into files that this machine sees, if it did."""
-        return read_local_files(record.log_pattern, position)
+        """Read what the job printed: of its engine, or of files that this machine sees."""
+        if record.executor not in _TELL_THEIR_OUTPUT:
+            return read_local_files(record.log_pattern, position)
+        answer = self._ask(record, "read", positions=dict(position.files))
+        parts = ((name, start, base64.b64decode(data)) for name, start, data in answer["parts"])
+        return joined(parts, position)
 
     def cancel(self, record: JobRecord) -> None:
         """Ask the engine for the job's end; some do not know the job any more then."""
-        _ask(record, end=True)
+        self._ask(record, "end")
         write_atomically(record.run_dir / _CANCELLED_FILE, b"")
 
     def result(self, record: JobRecord) -> RunResult:
@@ -68,22 +88,36 @@ class EngineBackend:
     def copy_folder(self, record: JobRecord, name: str, destination: Path) -> None:
         """Nothing is copied: W&B's records are where the job is."""
 
+    def _ask(self, record: JobRecord, do: str, **more: Any) -> dict[str, Any]:
+        home = record.run_dir / HOME
+        if self._conversation is None or self._conversation.home != home:
+            self.__exit__()
+            self._conversation = Conversation(home)
+        question = {"do": do, "handle": record.scheduler_id, **more}
+        return self._conversation.ask(question, login=_login(record))
 
-def _ask(record: JobRecord, *, end: bool) -> str | None:
-    question = {"handle": record.scheduler_id, "end": end}
-    with tempfile.TemporaryDirectory(prefix="nemotron-ask-") as folder:
-        file = Path(folder) / "question.json"
-        file.write_text(json.dumps(question), encoding="utf-8")
-        try:
-            done = run_with_nemo_run(ASK, file, record.run_dir / HOME, timeout_s=_TIME_LIMIT_S)
-        except ExecutionError as error:
-            # The engine may answer the next time; the job does not mind.
-            raise TransferError(error.what, where=record.executor, hint=error.hint) from error
-    answers = [line for line in done.stdout.splitlines() if line.startswith(WORD)]
-    if not answers:
-        raise TransferError(f"NeMo-Run says nothing about the job on {record.executor}.")
-    state: str | None = json.loads(answers[-1].removeprefix(WORD))
-    return state
+
+def _login(record: JobRecord) -> Mapping[str, str]:
+    """What an engine wants to know of who asks, that no file of the job may have.
+
+    Raises:
+        ProfileError: The profile that the job was submitted with does not say it any more.
+    """
+    if record.executor != DgxCloudProfile.executor:
+        return {}
+    settings = load_env_profile(record.profile, find_env_toml(record.run_dir))
+    wanted = {name: settings[name] for name in ("executor", *_LOGIN) if name in settings}
+    profile = profile_of(wanted, name=record.profile)
+    found = {name: getattr(profile, name, None) for name in _LOGIN}
+    for name, value in found.items():
+        if not value:
+            raise ProfileError(
+                f"The profile '{record.profile}' has no '{name}' any more, which asking about its "
+                "job needs.",
+                where=str(settings.path),
+                hint=f"Write {name} = … under [{record.profile}].",
+            )
+    return {name: str(value) for name, value in found.items()}
 
 
 def _exit_code(record: JobRecord) -> int | None:
@@ -94,14 +128,19 @@ def _exit_code(record: JobRecord) -> int | None:
     return None
 
 
-def _status(record: JobRecord, word: str | None) -> JobStatus:
-    state = _STATES.get(word or "")
-    if state is None:
-        return JobStatus(
-            "lost",
-            reason=f"NeMo-Run does not know the job any more; look at the console of "
-            f"{record.executor} for {record.scheduler_id}.",
-            scheduler_state=word,
+def _reason(record: JobRecord, status: JobStatus) -> str | None:
+    if status.state == "lost":
+        return (
+            f"NeMo-Run does not know the job any more; look at the console of {record.executor} "
+            f"for {record.scheduler_id}."
         )
-    reason = f"{record.executor} says so." if state in {"failed", "cancelled"} else None
-    return JobStatus(state, reason=reason, scheduler_state=word)
+    return f"{record.executor} says so." if status.state in {"failed", "cancelled"} else None
+
+
+def _with_console(record: JobRecord, status: JobStatus) -> JobStatus:
+    """Say where the output of a running job is, where nobody can read it here."""
+    seen = record.executor in _TELL_THEIR_OUTPUT or Path(record.log_pattern).parent.is_dir()
+    if status.state != "running" or seen:
+        return status
+    where = f"What it prints is in {record.executor}'s console, and in {record.log_pattern} there."
+    return replace(status, reason=" ".join(filter(None, (status.reason, where))))

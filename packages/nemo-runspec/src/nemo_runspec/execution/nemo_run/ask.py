@@ -1,79 +1,105 @@
-"""Ask NeMo-Run about a job that it started, or end it: run as a module, in a process of its own."""
+"""Ask about jobs that NeMo-Run started, or end them: run as a module, in a process of its own.
+
+It reads one question a line from its standard input, and answers each with a line on its standard
+output, until there are no more.
+"""
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import sys
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import IO, Any
 
+from nemo_runspec.execution.nemo_run.asking import dgxcloud, kubeflow, kuberay, lepton
+from nemo_runspec.execution.nemo_run.asking.cluster import Cluster
+from nemo_runspec.execution.nemo_run.asking.engine import AskedJob
+from nemo_runspec.execution.nemo_run.asking.streams import Streams
+from nemo_runspec.execution.nemo_run.asking.torchx import TorchxJob
 from nemo_runspec.execution.nemo_run.complaints import told
-from nemo_runspec.exports import require
 
-WORD = "nemotron-answer: "
-RAY_SCHEME = "kuberay://"
-_WANTED = "asking about a job"
-_NOT_FOUND = 404
+_IN_CLUSTERS: Mapping[str, Callable[[Cluster, str, str], AskedJob]] = {
+    kubeflow.SCHEME: kubeflow.KubeflowJob,
+    kuberay.SCHEME: kuberay.KubeRayJob,
+}
 
 
-def ask(handle: str, *, end: bool) -> str | None:
-    """Find out what NeMo-Run knows of a job.
+class Asked:
+    """One job that is asked about, perhaps often.
 
     Args:
-        handle: What it calls the job.
-        end: Whether to ask for the job's end before.
+        handle: What was written down that it is called.
+        login: What its engine wants to know of who asks.
+    """
+
+    def __init__(self, handle: str, login: Mapping[str, str]) -> None:
+        self._job, broken = open_job(handle, login)
+        self._streams = Streams(broken)
+
+    def answer(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer a question: ``status``, ``end`` or ``read``.
+
+        Args:
+            question: What to ``do``, and the ``positions`` to read behind.
+        """
+        if question["do"] == "status":
+            return asdict(self._job.status())
+        if question["do"] == "end":
+            self._job.end()
+            return {}
+        news = self._streams.read(self._job.printed(), question["positions"])
+        parts = [(name, start, base64.b64encode(data).decode()) for name, start, data in news]
+        return {"parts": parts}
+
+
+def open_job(handle: str, login: Mapping[str, str]) -> tuple[AskedJob, tuple[type[Exception], ...]]:
+    """Find who knows about a job.
+
+    Args:
+        handle: What was written down that it is called.
+        login: What its engine wants to know of who asks.
 
     Returns:
-        Its word for the state; None where it does not know the job.
+        The job, and the exceptions that its connections end with.
     """
-    if handle.startswith(RAY_SCHEME):
-        return _ask_about_ray_job(*handle.removeprefix(RAY_SCHEME).split("/", 1), end=end)
-    runners = require("nemo_run.run.torchx_backend.runner", wanted=_WANTED)
-    runner = runners.get_runner(component_defaults=None)
-    if end:
-        runner.cancel(handle)
-    status = runner.status(handle)
-    return None if status is None else str(status.state.name)
+    scheme, _, rest = handle.partition("://")
+    if scheme in _IN_CLUSTERS:
+        cluster = Cluster()
+        namespace, _, name = rest.partition("/")
+        return _IN_CLUSTERS[scheme](cluster, namespace, name), cluster.broken
+    if scheme == lepton.SCHEME:
+        job = lepton.LeptonJob(rest)
+        return job, job.broken
+    if scheme in dgxcloud.SCHEMES:
+        return dgxcloud.DgxCloudJob(handle, login), ()
+    return TorchxJob(handle), ()
 
 
-def _ask_about_ray_job(namespace: str, name: str, *, end: bool) -> str | None:
-    """Ask the cluster; NeMo-Run's own question takes a failure for a state of the job."""
-    executors = require("nemo_run.core.execution.kuberay", wanted=_WANTED)
-    jobs = require("nemo_run.run.ray.kuberay", wanted=_WANTED)
-    job = jobs.KubeRayJob(name=name, executor=executors.KubeRayExecutor(namespace=namespace))
-    place = {"group": "ray.io", "version": "v1", "plural": "rayjobs"}
-    where = {**place, "namespace": namespace, "name": job.job_name}
-    try:
-        if end:
-            job.api.delete_namespaced_custom_object(**where)
-            return None
-        found = job.api.get_namespaced_custom_object(**where).get("status", {})
-    except jobs.ApiException as error:
-        if error.status == _NOT_FOUND:
-            return None
-        raise
-    return ray_job_state(found)
-
-
-def ray_job_state(status: Mapping[str, Any]) -> str:
-    """Tell a Ray job's state in the words of NeMo-Run's other engines.
+def answer_all(questions: IO[str], answers: IO[str]) -> None:
+    """Answer one question a line.
 
     Args:
-        status: What KubeRay's operator wrote down of it.
+        questions: Each names the job by its ``handle``, and has the ``login``.
+        answers: Gets a line for each.
     """
-    word = status.get("jobStatus") or "PENDING"
-    if status.get("jobDeploymentStatus") in {"Failed", "ValidationFailed"}:
-        return "FAILED"
-    return "CANCELLED" if word == "STOPPED" else str(word)
+    asked: dict[str, Asked] = {}
+    for line in questions:
+        question = json.loads(line)
+        handle = question["handle"]
+        if handle not in asked:
+            asked[handle] = Asked(handle, question["login"])
+        answers.write(f"{json.dumps(asked[handle].answer(question))}\n")
+        answers.flush()
 
 
 if __name__ == "__main__":
-    asked = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    # What else is printed goes where nobody takes it for an answer.
+    own_output = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
     with told():
-        state = ask(asked["handle"], end=asked["end"])
-    sys.stdout.write(f"\n{WORD}{json.dumps(state)}\n")
-    sys.stdout.flush()
+        answer_all(sys.stdin, own_output)
     # Some of NeMo-Run's schedulers leave threads behind that never end.
     os._exit(0)

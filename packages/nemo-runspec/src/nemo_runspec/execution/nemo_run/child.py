@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from nemo_runspec.errors import ExecutionError, MissingDependencyError, NemotronError
@@ -27,6 +27,12 @@ _KEPT = (
     *("LD_LIBRARY_PATH", "VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE"),
     *("KUBECONFIG", "DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"),
 )
+# Whoever speaks to an engine needs the network, and this machine's logins there.
+_NETWORK = (
+    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+)
+_LOGINS = ("AWS_", "AZURE_", "CLOUDSDK_", "GOOGLE_", "LEPTON_", "OCI_", "SKYPILOT_")
 
 
 def require_nemo_run() -> None:
@@ -67,13 +73,12 @@ def run_with_nemo_run(
         NemotronError: What of ours failed in it.
     """
     require_nemo_run()
-    own = {name: os.environ[name] for name in _KEPT if name in os.environ}
     try:
         done = run_bounded(
             [sys.executable, "-W", "ignore", "-m", module, str(request), str(home)],
             timeout_s=timeout_s,
             cwd=request.parent,
-            environment={**own, HOME_VARIABLE: str(home), **(environment or {})},
+            environment={**child_environment(module, home), **(environment or {})},
         )
     except TooSlowError as error:
         raise ExecutionError(
@@ -81,24 +86,44 @@ def run_with_nemo_run(
             hint="Try again when this machine is less busy.",
         ) from error
     if done.code != 0:
-        raise _failure(done, environment or {})
+        raise explain(done, hidden=(environment or {}).values())
     return done
 
 
-def _failure(done: Finished, environment: Mapping[str, str]) -> NemotronError:
+def child_environment(module: str, home: Path) -> dict[str, str]:
+    """What one of our modules that imports NeMo-Run gets of this process's environment.
+
+    Args:
+        module: The module's name.
+        home: NeMo-Run's folder.
+    """
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    if module != RENDER:
+        wanted = (name for name in os.environ if name in _NETWORK or name.startswith(_LOGINS))
+        kept |= {name: os.environ[name] for name in wanted}
+    return {**kept, HOME_VARIABLE: str(home)}
+
+
+def explain(done: Finished, *, hidden: Iterable[str]) -> NemotronError:
+    """Say why a process with NeMo-Run in it failed: our own error, or the last that it printed.
+
+    Args:
+        done: How it ended.
+        hidden: Values that nobody is to see.
+    """
     own = heard(done.stderr)
     if own is not None:
         return own
-    last = last_line(_hidden(done.stderr, environment)) or f"exit code {done.code}"
+    last = last_line(_hidden(done.stderr, hidden)) or f"exit code {done.code}"
     error = ExecutionError(
         f"NeMo-Run could not do it: {last}.", hint="Add --debug to see all that it printed."
     )
-    error.add_note(_hidden(f"{done.stdout}\n{done.stderr}", environment))
+    error.add_note(_hidden(f"{done.stdout}\n{done.stderr}", hidden))
     return error
 
 
-def _hidden(printed: str, environment: Mapping[str, str]) -> str:
+def _hidden(printed: str, values: Iterable[str]) -> str:
     """What was printed, without any value that the process was given."""
-    for value in sorted(filter(None, environment.values()), key=len, reverse=True):
+    for value in sorted(filter(None, values), key=len, reverse=True):
         printed = printed.replace(value, REDACTED)
     return redact_text(printed)

@@ -1,0 +1,48 @@
+"""What is asked of an engine, whichever it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol, TypeAlias
+
+from nemo_runspec.errors import TransferError
+from nemo_runspec.execution.jobs.status import JobStatus
+
+# Seconds that an engine may take for one answer.
+TIME_LIMIT_S = 20
+
+# Opens what one container prints, from its beginning: it goes on until the container has ended.
+Opener: TypeAlias = Callable[[], Iterator[bytes]]
+
+
+class AskedJob(Protocol):
+    """One job on its engine.
+
+    Each method raises ``TransferError`` where the engine does not answer.
+    """
+
+    def status(self) -> JobStatus:
+        """Find out where the job stands; ``lost`` where the engine does not know it."""
+        ...
+
+    def end(self) -> None:
+        """Ask for the job's end; one that is gone is left alone."""
+        ...
+
+    def printed(self) -> Mapping[str, Opener]:
+        """Name its containers that print something, in their order."""
+        ...
+
+
+def unanswered(engine: str, error: Exception) -> TransferError:
+    """The error for an engine that cannot be asked now.
+
+    Args:
+        engine: What it is called, with its address where that is known.
+        error: What its client says.
+    """
+    reason = getattr(error, "reason", None) or error
+    first = str(reason).partition("\n")[0].rstrip(".") or type(reason).__name__
+    return TransferError(
+        f"{engine} does not answer: {first}.", hint="Check the network and the login."
+    )

@@ -1,0 +1,90 @@
+"""Ray jobs of KubeRay."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from nemo_runspec.execution.jobs.reasons import described_exit
+from nemo_runspec.execution.jobs.status import JobState, JobStatus
+from nemo_runspec.execution.nemo_run.asking.cluster import Cluster, waits_for
+from nemo_runspec.execution.nemo_run.asking.engine import Opener
+
+SCHEME = "kuberay"
+
+_KIND = {"group": "ray.io", "version": "v1", "plural": "rayjobs"}
+_STATES: Mapping[str, JobState] = {
+    "PENDING": "pending",
+    "RUNNING": "running",
+    "SUCCEEDED": "succeeded",
+    "FAILED": "failed",
+    "STOPPED": "cancelled",
+}
+# The operator's words for what it does with the job, where they decide.
+_GIVEN_UP = ("Failed", "ValidationFailed")
+_AGAIN = ("Retrying", "Suspending", "Suspended", "Waiting")
+_EXIT_CODE = re.compile(r"exit code (-?\d+)")
+_SIGNAL_BASE = 128
+
+
+class KubeRayJob:
+    """A ``RayJob``.
+
+    Args:
+        cluster: Its cluster.
+        namespace: Its namespace.
+        name: Its name.
+    """
+
+    def __init__(self, cluster: Cluster, namespace: str, name: str) -> None:
+        self._cluster = cluster
+        self._namespace = namespace
+        self._name = name
+
+    def status(self) -> JobStatus:
+        """Read what KubeRay's operator wrote down."""
+        found = self._cluster.find(_KIND, self._namespace, self._name)
+        if found is None:
+            return JobStatus("lost", reason="The cluster does not have the job any more.")
+        said = found.get("status") or {}
+        status = ray_job_status(said)
+        if status.state != "pending":
+            return status
+        cluster = said.get("rayClusterName")
+        pods = self._pods(f"ray.io/cluster={cluster}") if cluster else []
+        return JobStatus("pending", None, waits_for(pods), status.scheduler_state)
+
+    def end(self) -> None:
+        """Delete it, and its cluster with it."""
+        self._cluster.delete(_KIND, self._namespace, self._name)
+
+    def printed(self) -> Mapping[str, Opener]:
+        """Name the pod that submitted the driver: it prints what the driver prints."""
+        return self._cluster.openers(self._pods(f"job-name={self._name}"))
+
+    def _pods(self, selector: str) -> list[Any]:
+        return self._cluster.pods(self._namespace, selector)
+
+
+def ray_job_status(said: Mapping[str, Any]) -> JobStatus:
+    """Tell where a Ray job stands.
+
+    Args:
+        said: The status that KubeRay's operator wrote down.
+    """
+    word, doing = str(said.get("jobStatus") or "PENDING"), said.get("jobDeploymentStatus")
+    if doing in _AGAIN:
+        return JobStatus("pending", scheduler_state=str(doing))
+    state = "failed" if doing in _GIVEN_UP else _STATES.get(word, "unknown")
+    if state == "succeeded":
+        return JobStatus(state, 0, scheduler_state=word)
+    if state != "failed":
+        return JobStatus(state, scheduler_state=word)
+    message = str(said.get("message") or "")
+    code = _EXIT_CODE.search(message)
+    if code is not None:
+        number = int(code.group(1))
+        return described_exit(number if number >= 0 else _SIGNAL_BASE - number, word)
+    reason = ": ".join(filter(None, (said.get("reason"), message.partition("\n")[0].rstrip("."))))
+    return JobStatus("failed", None, f"{reason or 'KubeRay says so'}.", word or str(doing))

@@ -244,7 +244,7 @@ def wheels(session: nox.Session) -> None:
         session.run(nemotron, "nano3", "data", "prep", "sft", "-c", "sample")
         session.run(nemotron, "artifacts", "show", "nano3-sft-data-sample")
         session.run(nemotron, "nano3", "sft", "-c", "sample", "--dry-run")
-        session.run(nemotron, "super3", "data", "prep", "rl", "-c", "sample")
+        session.run(nemotron, "super3", "data", "prep", "rl", "rlvr1", "-c", "sample")
         with_nemo_run(session, outside, built)
 
 

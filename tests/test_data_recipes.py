@@ -21,6 +21,7 @@ from nemotron_data_prep.config import PrepConfig
 ROOT = Path(__file__).parents[1]
 BLENDS = ROOT / "recipes" / "blends"
 FAMILIES = ("nano3", "super3")
+SUB_STAGES = ("rlvr1", "rlvr2", "rlvr3", "swe1", "swe2", "rlhf")
 CONFIGS: dict[str, type[PrepConfig]] = {
     "pretrain": PretrainPrepConfig,
     "sft": SftPrepConfig,
@@ -33,34 +34,42 @@ ARTIFACTS = {
 }
 
 
+def folders(family: str, stage: str) -> list[Path]:
+    folder = ROOT / "recipes" / family / f"stage{list(CONFIGS).index(stage)}_{stage}"
+    if (family, stage) == ("super3", "rl"):
+        return [folder / name for name in SUB_STAGES]
+    return [folder]
+
+
 def recipes() -> Iterator[Any]:
     for family in FAMILIES:
-        for number, stage in enumerate(CONFIGS):
-            script = ROOT / "recipes" / family / f"stage{number}_{stage}" / "data_prep.py"
-            yield pytest.param(script, family, stage, id=f"{family}-{stage}")
+        for stage in CONFIGS:
+            for folder in folders(family, stage):
+                name = f"{stage}/{folder.name}" if folder.name in SUB_STAGES else stage
+                yield pytest.param(folder / "data_prep.py", f"{family}/data/prep/{name}", stage)
 
 
 def configured() -> Iterator[Any]:
     for recipe in recipes():
-        script, family, stage = recipe.values
+        script, _, stage = recipe.values
         for file in sorted((script.parent / "config" / "data_prep").iterdir()):
-            yield pytest.param(file, stage, id=f"{family}-{stage}-{file.stem}")
+            yield pytest.param(file, stage, id=str(file.relative_to(ROOT / "recipes")))
 
 
 def settings_of(file: Path, stage: str) -> PrepConfig:
     return omegaconf_to_dataclass(load_omegaconf_yaml(file), CONFIGS[stage])
 
 
-@pytest.mark.parametrize(("script", "family", "stage"), list(recipes()))
+@pytest.mark.parametrize(("script", "name", "stage"), list(recipes()))
 def test_a_recipe_is_a_command_with_three_configurations(
-    script: Path, family: str, stage: str
+    script: Path, name: str, stage: str
 ) -> None:
     runspec = parse(script)
-    assert runspec.name == f"{family}/data/prep/{stage}"
+    assert runspec.name == name
     assert runspec.config.default == "default"
     assert runspec.artifacts.writes == ARTIFACTS[stage]
     names = {file.stem for file in runspec.config.dir.iterdir()}
-    assert names >= {"default", "tiny", "sample"}
+    assert names == {"default", "tiny", "sample"}
 
 
 @pytest.mark.parametrize(("file", "stage"), list(configured()))
@@ -75,18 +84,7 @@ def test_a_configuration_fits_and_its_blend_is_readable(file: Path, stage: str) 
 @pytest.mark.parametrize("stage", CONFIGS)
 @pytest.mark.parametrize("name", ["default", "tiny", "sample"])
 def test_families_differ_only_where_they_differ_in_fact(stage: str, name: str) -> None:
-    number = list(CONFIGS).index(stage)
-    nano, super_ = (
-        settings_of(
-            ROOT / f"recipes/{family}/stage{number}_{stage}/config/data_prep/{name}.yaml", stage
-        )
-        for family in FAMILIES
-    )
-    different = {
-        field.name
-        for field in fields(nano)
-        if getattr(nano, field.name) != getattr(super_, field.name)
-    }
+    (nano,) = (resolved(folder, name, stage) for folder in folders("nano3", stage))
     in_fact = {
         "default": {"pretrain": {"blend", "tokenizer"}, "sft": {"blend", "tokenizer"}}.get(
             stage, {"blend", "split"}
@@ -94,7 +92,19 @@ def test_families_differ_only_where_they_differ_in_fact(stage: str, name: str) -
         "tiny": set() if stage == "rl" else {"tokenizer"},
         "sample": set(),
     }[name]
-    assert different == in_fact | {"output_dir"}
+    for folder in folders("super3", stage):
+        other = resolved(folder, name, stage)
+        different = {
+            field.name
+            for field in fields(nano)
+            if getattr(nano, field.name) != getattr(other, field.name)
+        }
+        assert different == in_fact | {"output_dir"}
+
+
+def resolved(recipe: Path, name: str, stage: str) -> PrepConfig:
+    file = recipe / "config" / "data_prep" / f"{name}.yaml"
+    return resolve_inputs(settings_of(file, stage), recipe)
 
 
 @pytest.mark.parametrize(("file", "stage"), list(configured()))
@@ -145,15 +155,9 @@ def test_every_repository_of_a_blend_is_in_the_readme() -> None:
     assert [repo for repo in sorted(used) if f"nvidia/{repo})" not in readme] == []
 
 
-def test_a_config_that_only_changes_the_blend_is_listed_with_its_purpose() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "nemotron", "super3", "data", "prep", "rl", "--help"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for name in ("default", "tiny", "sample", "rlvr2", "rlvr3", "swe1", "swe2", "rlhf"):
-        assert name in done.stdout
+def test_each_sub_stage_has_a_blend_of_its_own() -> None:
+    blends = [resolved(folder, "default", "rl").blend.stem for folder in folders("super3", "rl")]
+    assert blends == [f"rl-{name}" for name in SUB_STAGES]
 
 
 def test_the_artifact_is_named_after_family_stage_and_configuration() -> None:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
+from omegaconf import DictConfig, OmegaConf
+
+from nemo_runspec.errors import ExecutionError
+
 WORKS = "Releases 0.2.1 to 0.7 work, and the source of 2026-08; the recipe's container brings one."
 
 
@@ -13,3 +17,22 @@ def is_installed() -> bool:
         return find_spec("nemo_rl") is not None
     except ValueError:
         return False
+
+
+def require_framework(config: DictConfig) -> None:
+    """Say where a recipe runs, where NeMo-RL is not installed.
+
+    Args:
+        config: The configuration; ``run.env.container`` names the image.
+
+    Raises:
+        ExecutionError: It is not installed.
+    """
+    if is_installed():
+        return
+    image = OmegaConf.select(config, "run.env.container", throw_on_resolution_failure=False)
+    place = f"the container {image}" if image else "a container that brings it"
+    raise ExecutionError(
+        f"NeMo-RL is not installed here; this recipe runs in {place}.",
+        hint=f"Send it there with --run PROFILE. {WORKS}",
+    )

@@ -25,7 +25,8 @@ from nemo_runspec.errors import ConfigError
 from nemo_runspec.suggest import did_you_mean
 
 ART = "art"
-_LEFT_TO_THE_TARGET = frozenset({ART, "oc.env"})
+ENV = "oc.env"
+_LEFT_TO_THE_TARGET = frozenset({ART, ENV})
 _READ_A_KEY = frozenset({"oc.select", "oc.deprecated", "oc.dict.keys", "oc.dict.values"})
 _MISSING = "???"
 
@@ -38,10 +39,14 @@ class Deferral:
     Args:
         job: The configuration.
         source: The file that it comes from, for messages.
+        left: The resolvers whose values are left to the target.
     """
 
-    def __init__(self, job: DictConfig, source: str | None) -> None:
+    def __init__(
+        self, job: DictConfig, source: str | None, left: frozenset[str] = _LEFT_TO_THE_TARGET
+    ) -> None:
         self.job = job
+        self._left = left
         self.raw = OmegaConf.to_container(job, resolve=False)
         self._source = source
         self._known: dict[Path, bool] = {}
@@ -114,7 +119,7 @@ class Deferral:
         if is_reference(tree):
             return self._refers_to_target("".join(self._key(tree, path)), path)
         name = self.name_of(tree, path)
-        if name in _LEFT_TO_THE_TARGET:
+        if name in self._left:
             return True
         argument = first_argument(tree)
         if name not in _READ_A_KEY or argument is None:

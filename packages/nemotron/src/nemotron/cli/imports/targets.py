@@ -74,10 +74,8 @@ def is_reserved(recipe: Runspec) -> bool:
 
 def _target(recipe: Runspec) -> ImportTarget | None:
     family, *rest = recipe.words
-    if tuple(rest[:2]) == _DATA_PREP:
-        stage = rest[2] if len(rest) == len(_DATA_PREP) + 1 else None
-        return ImportTarget(family, "data", stage, recipe) if stage in STAGES else None
-    stage = rest[0] if rest else None
-    if stage not in STAGES or (len(rest) > 1 and stage != _WITH_SUB_STAGES):
+    subject: Subject = "data" if tuple(rest[:2]) == _DATA_PREP else "model"
+    stage, *sub_stages = [*(rest[2:] if subject == "data" else rest), ""]
+    if stage not in STAGES or (any(sub_stages) and stage != _WITH_SUB_STAGES):
         return None
-    return ImportTarget(family, "model", stage, recipe)
+    return ImportTarget(family, subject, stage, recipe)

@@ -4,7 +4,7 @@
 #
 # [tool.runspec]
 # schema = "1"
-# name = "super3/data/prep/rl"
+# name = "super3/data/prep/rl/rlvr1"
 # docs = "Check and split prompts with checkable answers for NeMo-RL."
 #
 # [tool.runspec.run]
@@ -27,7 +27,7 @@
 # ///
 """Check and split prompts with checkable answers for NeMo-RL.
 
-nemotron super3 data prep rl -c sample
+nemotron super3 data prep rl rlvr1 -c sample
 python data_prep.py --config config/data_prep/sample.yaml seed=1
 """
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nemo_runspec.artifacts.tracking import log_artifact_once as log_artifact_once
     from nemo_runspec.artifacts.tracking import setup_artifact_tracking as setup_artifact_tracking
     from nemo_runspec.artifacts.types import DataBlendsArtifact as DataBlendsArtifact
+    from nemo_runspec.artifacts.types import EvalResultsArtifact as EvalResultsArtifact
     from nemo_runspec.artifacts.types import InputDatasetInfo as InputDatasetInfo
     from nemo_runspec.artifacts.types import ModelArtifact as ModelArtifact
     from nemo_runspec.artifacts.types import PretrainBlendsArtifact as PretrainBlendsArtifact
@@ -31,6 +32,7 @@ EXPORTS = {
     "ArtifactReference": "nemo_runspec.artifacts.reference:ArtifactReference",
     "ArtifactTrackingResult": "nemo_runspec.artifacts.tracking:ArtifactTrackingResult",
     "DataBlendsArtifact": "nemo_runspec.artifacts.types:DataBlendsArtifact",
+    "EvalResultsArtifact": "nemo_runspec.artifacts.types:EvalResultsArtifact",
     "InputDatasetInfo": "nemo_runspec.artifacts.types:InputDatasetInfo",
     "Lineage": "nemo_runspec.artifacts.tracker:Lineage",
     "LoggedArtifact": "nemo_runspec.artifacts.tracker:LoggedArtifact",

@@ -154,4 +154,24 @@ class ModelArtifact(Artifact):
         return self.step
 
 
+class EvalResultsArtifact(Artifact):
+    """The scores of a model.
+
+    Each score of a whole task is also free-form metadata, ``TASK/METRIC``.
+
+    Attributes:
+        model: The reference of the model that was scored, or what its server calls it.
+        scores: Task to metric to value; a part of a task stands before its metric.
+        failed_tasks: Tasks that were asked for and have no scores.
+        limit_samples: Task to the samples that it was limited to: a number, or a share below 1.
+        evaluator_version: The release of NeMo Evaluator that scored.
+    """
+
+    model: str | None = None
+    scores: dict[str, dict[str, float]] = Field(default_factory=dict)
+    failed_tasks: list[str] = Field(default_factory=list)
+    limit_samples: dict[str, int | float] = Field(default_factory=dict)
+    evaluator_version: str | None = None
+
+
 ALIASES: dict[str, type[Artifact]] = {"DataBlendsArtifact": DataBlendsArtifact}

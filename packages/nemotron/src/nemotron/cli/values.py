@@ -75,7 +75,12 @@ def show_value(value: Any) -> str:
 
 
 def show_row(key: str, value: Any) -> tuple[str, str]:
-    """Spell a recorded key and its value: a unit at the key's end moves behind the number."""
+    """Spell a recorded key and its value: a unit at the key's end moves behind the number.
+
+    A key with a slash is a name, such as that of a score, and stays what it is.
+    """
+    if "/" in key:
+        return f"{key}:", show_value(value)
     plain = key.replace("_", " ")
     if isinstance(value, int | float) and not isinstance(value, bool):
         if key.endswith("_bytes"):

@@ -1,0 +1,63 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["nemo-runspec", "nemotron-kit-evaluator"]
+#
+# [tool.runspec]
+# schema = "1"
+# name = "super3/eval"
+# docs = "Score Nemotron 3 Super with NeMo Evaluator, served by vLLM."
+# image = "vllm/vllm-openai:v0.15.1"
+#
+# [tool.runspec.run]
+# launch = "direct"
+# packager = "self_contained"
+#
+# [tool.runspec.resources]
+# nodes = 1
+# gpus_per_node = 8
+#
+# [tool.runspec.artifacts]
+# writes = "EvalResultsArtifact"
+#
+# [tool.runspec.artifacts.reads]
+# model = { type = "ModelArtifact", format = "hf" }
+# ///
+"""Serve a model, score it with NeMo Evaluator, and record the scores."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from nemo_runspec.artifacts import setup_artifact_tracking
+from nemo_runspec.artifacts.job_run import job_run
+from nemo_runspec.config import (
+    apply_hydra_overrides,
+    load_omegaconf_yaml,
+    omegaconf_to_dataclass,
+    parse_config_and_overrides,
+)
+from nemo_runspec.script import script_main
+from nemotron_kit_evaluator import EvalConfig, evaluate, record_results
+
+_DEFAULT_CONFIG = Path(__file__).parent / "config" / "default.yaml"
+
+
+def main() -> None:
+    """Run the tasks against ``run.model``, record what succeeded, and fail where one did."""
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("nemotron_kit_evaluator").setLevel(logging.INFO)
+    path, overrides = parse_config_and_overrides(default_config=_DEFAULT_CONFIG)
+    config = apply_hydra_overrides(load_omegaconf_yaml(path), overrides)
+    with setup_artifact_tracking(config) as tracking, job_run(tracking, "eval"):
+        settings = omegaconf_to_dataclass(config, EvalConfig)
+        evaluation = evaluate(settings)
+        model = OmegaConf.select(config, "run.model")
+        record_results(evaluation, settings, tracking, model=model)
+        evaluation.require_success()
+
+
+if __name__ == "__main__":
+    script_main(main)

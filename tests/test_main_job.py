@@ -134,7 +134,7 @@ def test_without_its_data_a_training_job_names_the_command_that_makes_it(stage: 
 def test_training_here_says_where_it_runs() -> None:
     nemotron(*PREP, "--quiet")
     done = nemotron("nano3", "sft", "-c", "sample", code=1)
-    assert "runs in the container image nvcr.io/nvidia/nemo:25.11.nemotron_3_nano" in done.stderr
+    assert "runs in the container image nvcr.io/nvidia/nemo:26.06" in done.stderr
     assert "Traceback" not in done.stderr
 
 

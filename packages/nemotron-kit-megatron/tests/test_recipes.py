@@ -325,7 +325,7 @@ def test_packs_that_are_gone_are_refused(packs, tmp_path):
 
 def test_a_pack_size_other_than_the_datas_is_refused(packs):
     data = packs("train/0.parquet", size=8192)
-    message = r"8192 tokens by .*metadata\.json, and dataset packing .* is 4096"
+    message = r"8192 tokens by .*metadata\.json, and dataset\..*packed_sequence_size is 4096"
     refused({**SFT, "data": {"packed": data}}, message)
 
 

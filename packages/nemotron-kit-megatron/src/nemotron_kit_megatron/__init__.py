@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from nemotron_kit_megatron.callbacks import checkpoint_callbacks as checkpoint_callbacks
     from nemotron_kit_megatron.callbacks import training_hooks as training_hooks
     from nemotron_kit_megatron.checkpoints import checkpoint_saved as checkpoint_saved
+    from nemotron_kit_megatron.conversion import MegatronExporter as MegatronExporter
     from nemotron_kit_megatron.loading.recipe import load_recipe as load_recipe
     from nemotron_kit_megatron.loading.recipe import require_framework as require_framework
     from nemotron_kit_megatron.patches import (
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     )
 
 EXPORTS = {
+    "MegatronExporter": "nemotron_kit_megatron.conversion:MegatronExporter",
     "checkpoint_callbacks": "nemotron_kit_megatron.callbacks:checkpoint_callbacks",
     "checkpoint_saved": "nemotron_kit_megatron.checkpoints:checkpoint_saved",
     "load_recipe": "nemotron_kit_megatron.loading.recipe:load_recipe",

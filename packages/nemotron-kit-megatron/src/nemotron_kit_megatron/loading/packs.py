@@ -104,12 +104,13 @@ def check_packs(container: Any) -> None:
         ConfigError: Two lengths differ, packs are missing, or the release cannot read them.
     """
     dataset = getattr(container, "dataset", None)
-    specs = next((found for name in _FIELDS if (found := getattr(dataset, name, None))), None)
-    if specs is None:
+    field = next((name for name in _FIELDS if getattr(dataset, name, None)), None)
+    if field is None:
         return
+    specs = getattr(dataset, field)
     for name in _PATHS:
         _readable(_text(getattr(specs, name, None)), f"dataset.{name}")
-    sizes = dict(_sizes(container, dataset, specs))
+    sizes = dict(_sizes(container, dataset, field))
     (first, size), *others = sizes.items()
     for where, other in others:
         if other != size:
@@ -120,11 +121,12 @@ def check_packs(container: Any) -> None:
             )
 
 
-def _sizes(container: Any, dataset: Any, specs: Any) -> Iterator[tuple[str, int]]:
+def _sizes(container: Any, dataset: Any, field: str) -> Iterator[tuple[str, int]]:
+    specs = getattr(dataset, field)
     yield from _size_of_data(_text(getattr(specs, _PATHS[0], None)))
     packed = getattr(specs, "packed_sequence_size", None)
     if isinstance(packed, int) and packed > 0:
-        yield "dataset packing (packed_sequence_size)", packed
+        yield f"dataset.{field}.packed_sequence_size", packed
     for name, owner in (("dataset", dataset), ("model", getattr(container, "model", None))):
         length = getattr(owner, "seq_length", None)
         if isinstance(length, int):

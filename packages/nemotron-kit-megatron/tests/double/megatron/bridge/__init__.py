@@ -1,0 +1,3 @@
+from megatron.bridge.models.conversion.auto_bridge import AutoBridge
+
+__all__ = ["AutoBridge"]

@@ -46,17 +46,32 @@ def prepared(folder: Path) -> dict[str, bytes]:
 
 
 def test_data_that_is_prepared_over_ssh_is_that_of_a_local_run(place: Workplace) -> None:
-    local = place.nemotron(*PREP, f"output_dir={place.folder}/local")
+    local = place.nemotron(*PREP, "output_dir=local")
     assert local.code == 0, local.out + local.err
 
-    done = place.run(*PREP, f"output_dir={place.folder}/sent")
+    done = place.run(*PREP, "output_dir=sent")
     assert done.code == 0, done.out + done.err
+    assert f"output_dir: {place.folder}/far/sent" in done.out
     assert "Step Complete (nano3-sft-data-sample)" in done.out
     expected = prepared(place.folder / "local")
     assert len(expected) >= 3
-    assert prepared(place.folder / "sent") == expected
+    assert prepared(place.folder / "far/sent") == expected
     shown = place.nemotron("artifacts", "show", "nano3-sft-data-sample:v2", "--json")
     assert shown.code == 0, shown.err
+
+
+def test_data_that_was_prepared_is_found_by_the_next_job(place: Workplace) -> None:
+    here = replace(place, profile="here")
+    planned = here.nemotron(*PREP, "--run", "here", "--dry-run", "--json").document
+    folder = place.folder / "output/nano3/sft-sample"
+    assert Path(planned["preview"]["output"]).parent == folder
+
+    first, second = here.run(*PREP), here.run(*PREP)
+
+    assert (first.code, second.code) == (0, 0), first.out + first.err + second.out + second.err
+    assert f"output_dir: {folder}" in second.out
+    assert [run.name for run in folder.glob("[!.]*")] == [Path(planned["preview"]["output"]).name]
+    assert "Cache:          hit" in second.out
 
 
 @pytest.mark.xdist_group("ray")

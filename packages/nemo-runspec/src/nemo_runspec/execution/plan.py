@@ -17,8 +17,7 @@ from nemo_runspec.execution.command import build_command
 from nemo_runspec.execution.elsewhere import remarks, runs_elsewhere, seen_from_here
 from nemo_runspec.execution.formats import needs_of
 from nemo_runspec.execution.inputs import ArtifactInput, read_inputs
-from nemo_runspec.execution.outputs import output_remarks, with_output_folder
-from nemo_runspec.execution.profiles import read_profile
+from nemo_runspec.execution.outputs import place_output
 from nemo_runspec.resolvers.pinning import with_references
 from nemo_runspec.runspec import Runspec
 
@@ -156,18 +155,15 @@ def plan_recipe(request: RecipeRequest) -> RecipePlan:
     unexpected = (item for item in inputs if item.requested not in request.awaited)
     advice = remarks(job, unexpected) if elsewhere else ()
     train = extract_train_config(pinned)
-    if request.profile is not None:
-        profile = read_profile(pinned, request.recipe, name=request.profile)
-        advice = (*advice, *output_remarks(train, profile, request.cwd.absolute()))
-        pinned = with_output_folder(pinned, train, profile, request.cwd.absolute())
-        train = extract_train_config(pinned)
+    cwd = request.cwd.absolute()
+    placed = place_output(pinned, train, request.recipe, profile=request.profile, cwd=cwd)
     return RecipePlan(
         recipe=request.recipe,
-        job=pinned,
-        train=train,
+        job=placed.job,
+        train=train if placed.job is pinned else extract_train_config(placed.job),
         inputs=inputs,
-        cwd=request.cwd.absolute(),
-        checked=replace(checked, warnings=(*checked.warnings, *advice)),
+        cwd=cwd,
+        checked=replace(checked, warnings=(*checked.warnings, *advice, *placed.remarks)),
         profile=request.profile,
         overrides=request.overrides,
     )

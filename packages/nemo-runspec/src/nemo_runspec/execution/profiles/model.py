@@ -90,10 +90,21 @@ class Profile:
 
     def sees(self, path: PurePath) -> bool:
         """Tell whether the job finds a path of this machine under the same name."""
-        return not self.elsewhere and (
-            self.container_image is None
-            or any(path.is_relative_to(place) for place in _same_inside(self.mounts))
+        return not self.elsewhere and self.keeps(path)
+
+    def keeps(self, path: PurePath) -> bool:
+        """Tell whether a path of the job's machine is the same one in the job's container."""
+        return not self.container_image or any(
+            path.is_relative_to(place) for place in _same_inside(self.mounts)
         )
+
+    def common_folder(self, cwd: PurePath) -> PurePath | None:
+        """Name the folder that relative outputs lie in; None where each job has only its own.
+
+        Args:
+            cwd: The working directory of the command.
+        """
+        return cwd if self.sees(cwd) else None
 
 
 def _same_inside(mounts: tuple[str, ...]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Annotated, Any, ClassVar, Literal
 
 from nemo_runspec.errors import ProfileError
@@ -109,6 +109,13 @@ class SlurmProfile(Profile):
     def over_ssh(self) -> bool:
         """Whether the cluster is reached through ssh."""
         return self.tunnel == "ssh" or (self.tunnel is None and self.host is not None)
+
+    def common_folder(self, cwd: PurePath) -> PurePath | None:
+        """Name the folder that relative outputs lie in; None where each job has only its own."""
+        if not self.over_ssh:
+            return super(SlurmProfile, self).common_folder(cwd)
+        folder = None if self.remote_job_dir is None else PurePosixPath(self.remote_job_dir)
+        return folder if folder is not None and self.keeps(folder) else None
 
     def partition_for(self, mode: LaunchMode) -> str | None:
         """Name the partition of attached or detached jobs."""

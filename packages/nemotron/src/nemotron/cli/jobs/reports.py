@@ -17,6 +17,7 @@ from nemo_runspec.execution import RecipePlan, RecipePreview
 from nemo_runspec.execution.environment import JobEnvironment
 from nemo_runspec.execution.jobs import JobRecord
 from nemo_runspec.execution.jobs.following import Listener
+from nemo_runspec.execution.outputs import OUTPUT_KEY
 from nemo_runspec.execution.profiles import Profile
 from nemotron.cli.app import App, OutputMode
 from nemotron.cli.errors import error_screen
@@ -121,7 +122,7 @@ class PanelJobReporter:
     def planned(self, planned: Planned) -> None:
         """Show the plan, the inputs, the environment, the script and the configuration."""
         configs = {"job": NOT_WRITTEN, "train": NOT_WRITTEN}
-        rows = {"profile": _profile(planned.profile)}
+        rows = _place_rows(planned.plan, planned.profile)
         mode = f"dry run of --{planned.launch.mode}"
         screen = self._app.screen
         tree = submission_tree(planned.plan, configs, mode, screen, rows)
@@ -141,7 +142,7 @@ class PanelJobReporter:
     def submitted(self, submission: Submission) -> None:
         """Show the submission, and how to follow it."""
         record = submission.record
-        rows = {"profile": _profile(submission.profile)}
+        rows = _place_rows(submission.plan, submission.profile)
         rows |= {} if record is None else job_rows(record)
         mode = _MODES[submission.launch.mode]
         screen = self._app.screen
@@ -307,5 +308,9 @@ def _how_to_find(record: JobRecord) -> str:
     )
 
 
-def _profile(profile: Profile) -> str:
-    return f"{profile.name} ({profile.executor})"
+def _place_rows(plan: RecipePlan, profile: Profile) -> dict[str, str]:
+    """Where a job runs, and where it writes."""
+    rows = {"profile": f"{profile.name} ({profile.executor})"}
+    if profile.executor == "local" or OUTPUT_KEY not in plan.train:
+        return rows
+    return {**rows, OUTPUT_KEY: str(plan.train[OUTPUT_KEY])}

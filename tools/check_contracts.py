@@ -221,6 +221,13 @@ def nemo_rl(source: Source) -> Contract:
         "replaces_sections": bool(texts(config, "_override_")),
         "MasterConfig": [ast.unparse(base) for base in master.bases] if master else [],
         "training_calls": sorted(loop & {"finalize_checkpoint", "begin_finalization"}),
+        "convert_dcp_to_hf": [
+            parameters(function)
+            for name, function in functions(
+                source.tree("nemo_rl/utils/native_checkpoint.py")
+            ).items()
+            if name == "convert_dcp_to_hf"
+        ],
     }
 
 
@@ -286,7 +293,18 @@ def megatron_bridge(source: Source) -> Contract:
         "get_blend_and_blend_per_split": parameters(loaders["get_blend_and_blend_per_split"]),
         "packed_data": packed_contract(source),
         "recipes": sorted(USED_RECIPES.intersection(assigned_texts(recipes, "__all__"))),
+        "AutoBridge": exporter_contract(
+            source.tree("megatron/bridge/models/conversion/auto_bridge.py")
+        ),
     }
+
+
+def exporter_contract(tree: ast.AST) -> Contract:
+    """The parameters of what exports checkpoints; some releases lack ``from_auto_config``."""
+    bridge = classes(tree).get("AutoBridge")
+    methods = functions(bridge) if bridge else {}
+    wanted = ("from_hf_pretrained", "from_auto_config", "load_megatron_model", "export_ckpt")
+    return {name: parameters(methods[name]) for name in wanted if name in methods}
 
 
 def callback_contract(tree: ast.AST) -> Contract:

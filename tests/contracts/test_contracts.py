@@ -184,3 +184,34 @@ def test_the_tool_says_where_there_is_no_framework(tmp_path):
     done = run(tmp_path)
     assert done.returncode == 1
     assert "neither nemo_rl/utils/checkpoint.py nor megatron/bridge" in done.stderr
+
+
+@pytest.mark.parametrize("release", releases("megatron-bridge"))
+def test_every_release_of_megatron_bridge_exports_as_the_adapter_asks(release):
+    bridge = snapshot("megatron-bridge", release)["AutoBridge"]
+    assert bridge["from_hf_pretrained"] == ["cls", "path", "**kwargs"]
+    asked = ["megatron_path", "hf_path", "show_progress=", "strict="]
+    assert bridge["export_ckpt"][1:5] == asked
+    # Where it lacks, a model of its own shape is refused with the releases that have it.
+    given = ["cls", "megatron_path", "hf_model_id", "trust_remote_code="]
+    assert bridge.get("from_auto_config", given) == given
+
+
+@pytest.mark.parametrize("release", releases("nemo-rl"))
+def test_every_release_of_nemo_rl_converts_as_the_adapter_asks(release):
+    (given,) = snapshot("nemo-rl", release)["convert_dcp_to_hf"]
+    assert given[:4] == [
+        "dcp_ckpt_path",
+        "hf_ckpt_path",
+        "model_name_or_path",
+        "tokenizer_name_or_path",
+    ]
+
+
+def test_the_doubles_of_the_exporters_are_like_the_source(tool):
+    module = MEGATRON / "megatron" / "bridge" / "models" / "conversion" / "auto_bridge.py"
+    tree = ast.parse(module.read_text("utf-8"))
+    assert tool.exporter_contract(tree) == snapshot("megatron-bridge", "main")["AutoBridge"]
+    module = NEMO_RL / "nemo_rl" / "utils" / "native_checkpoint.py"
+    double = tool.functions(ast.parse(module.read_text("utf-8")))["convert_dcp_to_hf"]
+    assert [tool.parameters(double)] == snapshot("nemo-rl", "main")["convert_dcp_to_hf"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -52,7 +51,7 @@ def test_the_very_step_is_exported_and_recorded_once(save, convert, tracking):
     first, second = save(10), save(20, {"embedding": 7, "layer": 8})
 
     made = convert(first)
-    assert sorted(os.listdir(made.folder)) == [
+    assert sorted(file.name for file in made.folder.iterdir()) == [
         "config.json",
         "conversion.json",
         "model.safetensors",
@@ -101,7 +100,7 @@ def test_an_interrupted_export_is_never_taken_for_a_model(save, convert, monkeyp
         monkeypatch.setattr(bridge, "export_ckpt", double)
         with pytest.raises(kind, match=message):
             convert(ref)
-        assert [name for name in os.listdir(tmp_path / "hf") if not name.endswith(".lock")] == []
+        assert [each for each in (tmp_path / "hf").iterdir() if each.suffix != ".lock"] == []
     monkeypatch.setattr(bridge, "export_ckpt", export)
 
     # What a process left that was killed outright is replaced.
@@ -122,7 +121,7 @@ def test_a_model_of_its_own_shape_is_exported_whole(save, convert, monkeypatch):
         in (convert(ref, architecture="checkpoint").folder / "model.safetensors").read_bytes()
     )
     monkeypatch.delattr(importlib.import_module("megatron.bridge").AutoBridge, "from_auto_config")
-    with pytest.raises(ExecutionError, match="another shape than .* Releases from 0.5 can"):
+    with pytest.raises(ExecutionError, match=r"another shape than .* Releases from 0.5 can"):
         convert(ref, architecture="checkpoint", strict=False)
     with pytest.raises(ConfigError, match="no architecture 'own'"):
         convert(ref, architecture="own")

@@ -1,0 +1,93 @@
+"""NeMo-RL's DTensor checkpoints as Hugging Face models, by NeMo-RL's own converter."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, cast
+
+from omegaconf import DictConfig, OmegaConf
+
+from nemo_runspec.config import load_omegaconf_yaml
+from nemo_runspec.errors import ExecutionError
+
+_METADATA = ".metadata"
+
+
+@dataclass(frozen=True, slots=True)
+class DcpExporter:
+    """Exports what NeMo-RL's DTensor backend writes.
+
+    Attributes:
+        hf_model: The reference that gives the configuration; None for the model that the step's
+            own ``config.yaml`` names.
+    """
+
+    hf_model: str | None = None
+
+    @property
+    def made_by(self) -> str:
+        """Its name and release."""
+        try:
+            return f"NeMo-RL {version('nemo-rl')}"
+        except PackageNotFoundError:
+            return "NeMo-RL"
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What decides how its result looks."""
+        return asdict(self)
+
+    def __call__(self, checkpoint: Path, folder: Path) -> None:
+        """Write the model of one step.
+
+        Args:
+            checkpoint: NeMo-RL's ``step_N``.
+            folder: Where the model is written.
+
+        Raises:
+            ExecutionError: The step names no model, or its weights lie in a form that NeMo-RL
+                does not convert.
+        """
+        weights = checkpoint / "policy" / "weights"
+        if not any((place / _METADATA).is_file() for place in (weights, weights / "model")):
+            raise ExecutionError(
+                "NeMo-RL converts PyTorch's distributed checkpoints, and these are parts of "
+                "safetensors.",
+                where=str(weights),
+                hint="Train with checkpointing.model_save_format=torch_save, or with "
+                "checkpointing.save_consolidated=true and import the consolidated folder.",
+            )
+        policy = _policy(checkpoint)
+        model = self.hf_model or policy.get("model_name")
+        if not model:
+            raise ExecutionError(
+                "The step does not say which model it was trained from.",
+                where=str(checkpoint / "config.yaml"),
+                hint="Name it: hf_model=NAME.",
+            )
+        tokenizer = checkpoint / "policy" / "tokenizer"
+        named = (policy.get("tokenizer") or {}).get("name")
+        overrides = policy.get("hf_overrides")
+        convert = importlib.import_module("nemo_rl.utils.native_checkpoint").convert_dcp_to_hf
+        convert(
+            dcp_ckpt_path=str(weights),
+            hf_ckpt_path=str(folder),
+            model_name_or_path=str(model),
+            tokenizer_name_or_path=str(tokenizer if tokenizer.is_dir() else named or model),
+            # 0.2 has no such argument.
+            **({"hf_overrides": overrides} if overrides else {}),
+        )
+
+
+def _policy(checkpoint: Path) -> Mapping[str, Any]:
+    file = checkpoint / "config.yaml"
+    if not file.is_file():
+        return {}
+    found = OmegaConf.select(load_omegaconf_yaml(file), "policy")
+    if not isinstance(found, DictConfig):
+        return {}
+    return cast("Mapping[str, Any]", OmegaConf.to_container(found))

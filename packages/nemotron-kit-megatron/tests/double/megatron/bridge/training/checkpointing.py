@@ -6,12 +6,14 @@ look at.
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import json
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import yaml
@@ -125,7 +127,8 @@ def as_yaml(cfg: Any) -> str:
 
 
 def as_plain(value: Any) -> Any:
-    return vars(value) if hasattr(value, "__dict__") and not callable(value) else str(value)
+    sections = isinstance(value, SimpleNamespace) or dataclasses.is_dataclass(value)
+    return vars(value) if sections else str(value)
 
 
 def prune(save_dir: Path, keep: int) -> None:

@@ -38,6 +38,7 @@ from nemotron.kit.train_script import (
     init_wandb_from_env,
     omegaconf_to_dataclass,
     parse_config_and_overrides,
+    read_config,
 )
 from nemotron.kit.wandb import (
     WandbConfig,
@@ -121,6 +122,7 @@ def train_script() -> None:
     assert_type(overrides, list[str])
     config = apply_hydra_overrides(load_omegaconf_yaml(path), overrides)
     assert_type(config, DictConfig)
+    assert_type(read_config("config.yaml"), DictConfig)
     names: Any = register_resolvers_from_config(config, artifacts_key="run", mode="pre_init")
     assert_type(omegaconf_to_dataclass(config, Config), Config)
     clear_artifact_cache()

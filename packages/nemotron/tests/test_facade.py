@@ -45,6 +45,7 @@ FACADES = {
     "nemotron.kit.train_script": [
         "init_wandb_from_env",
         *("load_omegaconf_yaml", "omegaconf_to_dataclass", "parse_config_and_overrides"),
+        "read_config",
     ],
     "nemotron.kit.wandb": WANDB,
     "nemotron.kit.wandb_kit": WANDB,

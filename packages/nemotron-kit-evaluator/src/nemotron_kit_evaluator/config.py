@@ -87,7 +87,7 @@ class EvalConfig:
         tasks: What is run, one after the other.
         endpoint: Where the model answers.
         evaluator: What asks and scores.
-        output_dir: Where each task has a folder, with what the evaluator writes.
+        results_dir: Where each task has a folder, with what the evaluator writes.
         server: What serves the model; None where something else does.
         params: ``config.params`` of NeMo Evaluator, for every task.
     """
@@ -95,7 +95,7 @@ class EvalConfig:
     tasks: list[TaskConfig]
     endpoint: EndpointConfig
     evaluator: EvaluatorConfig
-    output_dir: Path
+    results_dir: Path
     server: ServerConfig | None = None
     params: dict[str, Any] = field(default_factory=dict)
 

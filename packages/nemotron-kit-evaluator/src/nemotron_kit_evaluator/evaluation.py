@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -69,15 +70,26 @@ def evaluate(config: EvalConfig) -> Evaluation:
         NemotronError: Nothing could be run: a program is not installed, a task is unknown, the
             model is gone, the server does not come up.
     """
+    _require_one_process()
     _require_server(config)
     evaluation = Evaluation()
     with orderly_end():
-        available = list_tasks(config.evaluator, log=config.output_dir / "tasks.log")
+        available = list_tasks(config.evaluator, log=config.results_dir / "tasks.log")
         check_tasks(config.tasks, available)
         with _server(config) as server:
             for task in config.tasks:
                 _run(prepare(task, config), config, server, evaluation)
     return evaluation
+
+
+def _require_one_process() -> None:
+    processes = os.environ.get("WORLD_SIZE", "1")
+    if processes != "1":
+        raise ExecutionError(
+            f"An evaluation is one process, and this job has {processes}.",
+            where="run.env.ntasks_per_node",
+            hint="Submit it with run.env.nodes=1 run.env.ntasks_per_node=1.",
+        )
 
 
 def _require_server(config: EvalConfig) -> None:
@@ -93,7 +105,7 @@ def _server(config: EvalConfig) -> Iterator[Program | None]:
     if config.server is None:
         yield None
         return
-    with serving(config.server, config.output_dir / "server.log") as server:
+    with serving(config.server, config.results_dir / "server.log") as server:
         yield server
 
 

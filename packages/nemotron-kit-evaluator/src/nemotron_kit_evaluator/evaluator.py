@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 RESULTS = "results.yml"
 LOG = "evaluator.log"
 _RUN_CONFIG = "nemotron_run_config.yml"
-_BETWEEN_LOOKS_S = 1.0
+_BETWEEN_LOOKS_S = 0.25
 _HARNESS = re.compile(r"^([^\s*:]+):\s*$")
 _TASK = re.compile(r"^\s+\*\s+(\S+)\s*$")
 _ROUTES = {"chat": "chat/completions", "completions": "completions"}
@@ -121,7 +121,7 @@ def prepare(task: TaskConfig, config: EvalConfig) -> TaskRun:
         task: The task.
         config: The evaluation that it is part of.
     """
-    folder = config.output_dir.absolute() / task.name
+    folder = config.results_dir.absolute() / task.name
     endpoint = config.endpoint
     request = {
         "config": {
@@ -179,8 +179,8 @@ def _write_request(run: TaskRun) -> Path:
     if file.is_file() and file.read_bytes() != content:
         raise ExecutionError(
             f"The answers of another evaluation are kept in {run.folder}.",
-            where="output_dir",
-            hint="Choose another folder with output_dir=PATH.",
+            where="results_dir",
+            hint="Choose another folder with results_dir=PATH.",
         )
     run.folder.mkdir(parents=True, exist_ok=True)
     write_atomically(file, content)
@@ -192,7 +192,11 @@ def _wait_for(program: Program, server: Program | None, task: str) -> int:
     while not program.ended_within(_BETWEEN_LOOKS_S):
         if server is not None and server.exit_code is not None:
             raise ended(server, f"during {task}")
-    return program.wait()
+    code = program.wait()
+    # What the evaluator complains of then is that nobody answers.
+    if code and server is not None and server.ended_within(_BETWEEN_LOOKS_S):
+        raise ended(server, f"during {task}")
+    return code
 
 
 def _served_by(config: EvalConfig) -> str:

@@ -40,7 +40,7 @@ def record_results(
     if not evaluation.results:
         return None
     artifact = EvalResultsArtifact(
-        path=resolve_host_path(config.output_dir.absolute()),
+        path=resolve_host_path(config.results_dir.absolute()),
         model=_pinned(model, tracking) or config.endpoint.model_id,
         scores={name: found.scores for name, found in evaluation.results.items()},
         failed_tasks=list(evaluation.failures),
@@ -48,7 +48,7 @@ def record_results(
         evaluator_version=evaluation.evaluator_version,
         metadata=_flat(evaluation),
     )
-    artifact.see_at(config.output_dir.absolute())
+    artifact.see_at(config.results_dir.absolute())
     for name, score in artifact.metadata.items():
         record_summary(name, score)
     if evaluation.failures:

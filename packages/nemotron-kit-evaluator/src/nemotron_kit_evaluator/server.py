@@ -18,7 +18,7 @@ from nemotron_kit_evaluator.processes import Program, running
 
 logger = logging.getLogger(__name__)
 
-_BETWEEN_LOOKS_S = 1.0
+_BETWEEN_LOOKS_S = 0.25
 _ANSWER_TIMEOUT_S = 5.0
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 parser = argparse.ArgumentParser()
 parser.add_argument("model", type=Path)
 parser.add_argument("--port", type=int)
-parser.add_argument("--ids", type=Path)
+parser.add_argument("--alive", type=Path)
 parser.add_argument("--never-ready", action="store_true")
 parser.add_argument("--die-at", type=int, default=-1)
 options = parser.parse_args()
@@ -43,9 +43,9 @@ class Handler(BaseHTTPRequestHandler):
 
 if not (options.model / "config.json").is_file():
     sys.exit(f"no config.json in {options.model}")
-# A worker, as servers have them: it must end too.
-worker = subprocess.Popen(["sleep", "600"])
-if options.ids:
-    options.ids.write_text(f"{os.getpid()} {worker.pid}")
+if options.alive:
+    # Open for as long as this or the worker lives, as servers have them.
+    alive = os.open(options.alive, os.O_WRONLY)
+    subprocess.Popen(["sleep", "600"], pass_fds=[alive])
 sys.stderr.write(f"serving {options.model}\n")
 ThreadingHTTPServer(("", options.port), Handler).serve_forever()

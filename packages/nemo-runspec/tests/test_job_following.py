@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -157,9 +158,17 @@ def test_a_result_is_asked_for_until_the_machine_answers(record: JobRecord) -> N
 
 def test_a_state_that_is_not_known_is_no_end(record: JobRecord) -> None:
     unknown = JobStatus("unknown", reason="Slurm does not answer: timeout.")
-    status, _, told = follow(record, Scheduler([RUNNING, unknown, unknown, DONE]))
+    answers = [RUNNING, unknown, unknown, RUNNING, unknown, PENDING, DONE]
+    status, _, told = follow(record, Scheduler(answers))
     assert status == DONE
-    assert told[1] == "The job's state is not known. Slurm does not answer: timeout."
+    shown = [re.sub(r"\d\d:\d\d:\d\d", "TIME", sentence) for sentence in told]
+    silent = (
+        "The job's state is not known since TIME. Slurm does not answer: timeout. "
+        "Asking until it is."
+    )
+    back = "The job's state is known again after 0 s."
+    runs, waits = "The job runs. On n1.", "The job waits. No nodes are free."
+    assert shown == [runs, silent, back, silent, back, waits]
 
 
 def test_a_job_that_nobody_knows_is_given_time_to_turn_up(record: JobRecord) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from nemo_runspec.errors import ExecutionError
 from nemo_runspec.execution.jobs import JobRecord, JobStatus
+from nemo_runspec.execution.jobs.asking import ask_all
 from nemo_runspec.execution.jobs.backends import Backends, pace_of
 from nemo_runspec.execution.jobs.engine import EngineBackend
 from nemo_runspec.execution.jobs.following import SCHEDULER_PACE, Pace
@@ -217,6 +218,51 @@ def test_a_controller_that_does_not_answer_is_no_end(slurm: Slurm, record: JobRe
     assert status(record).state == "succeeded"
 
 
+def test_a_controller_that_is_silent_is_asked_once_for_all_jobs(
+    slurm: Slurm, record: JobRecord, tmp_path: Path
+) -> None:
+    slurm.folder.joinpath("scontrol").write_text(
+        f"#!/bin/sh\necho scontrol >>{slurm.folder}/asked\nexec sleep 86399\n"
+    )
+    slurm.say("sacct", "7|RUNNING|0:0|None|n1|x\n77|FAILED|3:0|None|n1|x\n")
+    records = [record]
+    for number in (77, 777, 7777):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        records.append(replace(record, scheduler_id=str(number), job_dir=str(folder)))
+    (tmp_path / "777/exit_code").write_text("4\n")
+    # One that was told to end may be put back into the queue.
+    (tmp_path / "7777/exit_code").write_text("143\n")
+
+    found = SlurmBackend(LocalShell(), answer_s=0.2).statuses(records)
+
+    assert [status.state for status in found] == ["unknown", "failed", "failed", "unknown"]
+    assert [status.exit_code for status in found] == [None, 3, 4, None]
+    assert found[0].scheduler_state == "RUNNING"
+    assert found[0].reason == "Slurm does not answer: its controller was silent for 0.2 s."
+    assert slurm.asked == ["scontrol", "sacct"]
+
+
+def test_jobs_of_one_cluster_are_asked_about_at_once(
+    slurm: Slurm, record: JobRecord, tmp_path: Path
+) -> None:
+    slurm.say("sacct", "7|COMPLETED|0:0|None|n1|x\n77|FAILED|3:0|None|n1|x\n")
+    records = []
+    for name, number in (("a", "7"), ("b", "77"), ("c", None)):
+        (tmp_path / name).mkdir()
+        records.append(replace(record, run_dir=tmp_path / name, scheduler_id=number))
+    local = replace(record, executor="local", run_dir=tmp_path / "d")
+    with Backends() as backends:
+        first = ask_all([*records[:2], local], backends)
+        again = ask_all([*records[:2], records[2]], backends)
+
+    states = [status.state for status in first if isinstance(status, JobStatus)]
+    assert states == ["succeeded", "failed", "lost"]
+    assert slurm.asked == ["scontrol", "scontrol", "sacct"]
+    assert again[:2] == first[:2]
+    assert "no number of its scheduler" in str(again[2])
+
+
 def test_a_machine_without_slurm_says_so(slurm: Slurm, record: JobRecord) -> None:
     (slurm.folder / "scontrol").unlink()
     slurm.folder.joinpath("scontrol").write_text("#!/nowhere\n")
@@ -293,8 +339,8 @@ def test_a_job_is_cancelled_once_it_is_known(slurm: Slurm, record: JobRecord) ->
 def test_one_machine_is_reached_through_one_connection(record: JobRecord) -> None:
     there = replace(record, ssh={"host": "login", "port": 22})
     with Backends() as backends:
-        assert backends._shell(there.ssh) is backends._shell({"host": "login", "port": 22})
-        assert backends._shell(there.ssh) is not backends._shell({"host": "login", "port": 23})
+        assert backends.of(there) is backends.of(replace(there, id="demo/2"))
+        assert backends.of(there) is not backends.of(replace(there, ssh={"host": "login"}))
         assert isinstance(backends.of(replace(record, executor="local")), ProcessBackend)
         assert isinstance(backends.of(replace(record, executor="lepton")), EngineBackend)
     assert pace_of(record) == SCHEDULER_PACE

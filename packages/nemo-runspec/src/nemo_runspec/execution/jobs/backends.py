@@ -24,7 +24,7 @@ class Backends:
     """
 
     def __init__(self) -> None:
-        self._shells: dict[str, ClusterShell] = {}
+        self._clusters: dict[str, JobBackend] = {}
         self._of_engines: JobBackend | None = None
         self._open = ExitStack()
 
@@ -41,9 +41,7 @@ class Backends:
         if record.executor == "local":
             return ProcessBackend()
         if record.executor == "slurm":
-            from nemo_runspec.execution.jobs.slurm import SlurmBackend
-
-            return SlurmBackend(self._shell(record.ssh))
+            return self._cluster(record.ssh)
         return self._engine()
 
     def _engine(self) -> JobBackend:
@@ -53,12 +51,14 @@ class Backends:
             self._of_engines = self._open.enter_context(EngineBackend())
         return self._of_engines
 
-    def _shell(self, ssh: Mapping[str, Any] | None) -> ClusterShell:
+    def _cluster(self, ssh: Mapping[str, Any] | None) -> JobBackend:
+        from nemo_runspec.execution.jobs.slurm import SlurmBackend
+
         key = "" if ssh is None else repr(ssh_target(ssh))
-        if key not in self._shells:
+        if key not in self._clusters:
             shell: ClusterShell = LocalShell() if ssh is None else SshShell(ssh_target(ssh))
-            self._shells[key] = self._open.enter_context(shell)
-        return self._shells[key]
+            self._clusters[key] = SlurmBackend(self._open.enter_context(shell))
+        return self._clusters[key]
 
 
 @contextmanager

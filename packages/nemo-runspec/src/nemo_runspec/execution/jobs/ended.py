@@ -29,9 +29,18 @@ def ask_once(record: JobRecord, backend: JobBackend) -> JobStatus:
     if kept is not None:
         return kept
     status = backend.status(record)
+    keep_if_ended(record, status)
+    return status
+
+
+def keep_if_ended(record: JobRecord, status: JobStatus) -> None:
+    """Keep how a job ended, where it has and somebody knows how.
+
+    Raises:
+        ExecutionError: It cannot be written.
+    """
     if status.finished and status.state != "lost":
         keep_end(record, status)
-    return status
 
 
 def kept_end(record: JobRecord) -> JobStatus | None:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from nemo_runspec.errors import TransferError
 from nemo_runspec.execution.jobs.record import JobRecord
@@ -87,6 +88,7 @@ class Follower:
         self._seems_over = False
         self._told: JobStatus | None = None
         self._outage = _Outage(listener.tell, pace.retry_s)
+        self._silence = _Silence(listener.tell)
         self._missing_since: float | None = None
         self._pause = threading.Event()
 
@@ -147,10 +149,16 @@ class Follower:
         return now - self._missing_since < self._pace.patience_s
 
     def _longest(self, status: JobStatus) -> float:
-        return self._pace.waiting_s if status.state == "pending" else self._pace.status_s
+        slowly = status.state in {"pending", "unknown"}
+        return self._pace.waiting_s if slowly else self._pace.status_s
 
     def _ask(self) -> JobStatus:
+        asked_at = time.time()
         status = self._backend.status(self._record)
+        if status.state == "unknown":
+            self._silence.lasts(status, asked_at)
+            return status
+        self._silence.over()
         for sentence in changes(self._told, status):
             self._listener.tell(sentence)
         self._told = status
@@ -213,9 +221,30 @@ def _sentence(status: JobStatus) -> str | None:
         return f"The job waits.{detail}"
     if status.state == "running":
         return f"The job runs.{detail}"
-    if status.state == "unknown":
-        return f"The job's state is not known.{detail}"
     return None
+
+
+class _Silence:
+    """A time during which nobody says where the job stands, though its machine can be reached."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+        self._since: float | None = None
+
+    def lasts(self, status: JobStatus, asked_at: float) -> None:
+        """Tell it once, with the time of the first question that had no answer."""
+        if self._since is not None:
+            return
+        self._since = asked_at
+        since = datetime.fromtimestamp(asked_at).astimezone().strftime("%H:%M:%S")
+        why = f" {status.reason}" if status.reason else ""
+        self._tell(f"The job's state is not known since {since}.{why} Asking until it is.")
+
+    def over(self) -> None:
+        """Tell that it is over, where there was one."""
+        if self._since is not None:
+            self._tell(f"The job's state is known again after {time.time() - self._since:.0f} s.")
+            self._since = None
 
 
 class _Outage:

@@ -82,6 +82,19 @@ def job_id(run_dir: Path) -> str:
     return "/".join(run_dir.parts[-2:])
 
 
+def scheduler_id_of(record: JobRecord) -> str:
+    """What the scheduler calls a job.
+
+    Raises:
+        ExecutionError: The record does not say.
+    """
+    if record.scheduler_id is None:
+        raise ExecutionError(
+            "The job's record has no number of its scheduler.", where=str(record.run_dir)
+        )
+    return record.scheduler_id
+
+
 def write_record(record: JobRecord) -> Path:
     """Write a job's record into its run directory.
 

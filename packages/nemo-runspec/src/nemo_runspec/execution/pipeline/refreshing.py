@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from nemo_runspec.errors import NemotronError
+from nemo_runspec.execution.jobs.asking import ask_all
 from nemo_runspec.execution.jobs.backends import Backends
-from nemo_runspec.execution.jobs.ended import ask_once
-from nemo_runspec.execution.jobs.record import RECORD_FILE, read_record
-from nemo_runspec.execution.jobs.status import JobStatus
+from nemo_runspec.execution.jobs.record import RECORD_FILE, JobRecord, read_record
+from nemo_runspec.execution.jobs.status import JobBackend, JobStatus
 from nemo_runspec.execution.pipeline.handover import handed_on, nothing_made
-from nemo_runspec.execution.pipeline.model import Chain, Stage
+from nemo_runspec.execution.pipeline.model import Chain
 from nemo_runspec.execution.pipeline.record import (
     LIVE,
     PipeRecord,
@@ -36,10 +37,23 @@ def refresh(record: PipeRecord, chain: Chain) -> PipeRecord:
     Raises:
         NemotronError: A machine cannot be reached, or what is known of a job cannot be used.
     """
-    stages = {stage.name: stage for stage in chain.stages}
+    jobs = {
+        each.name: read_record(Path(str(each.run_dir)))
+        for each in record.stages
+        if each.state in LIVE and each.job is not None and each.run_dir is not None
+    }
+    found: dict[str, StageRecord] = {}
     with Backends() as backends:
-        known = tuple(_asked(each, stages, record, backends) for each in record.stages)
-    return replace(record, stages=known)
+        answers = ask_all(list(jobs.values()), backends)
+        for (name, job), answer in zip(jobs.items(), answers, strict=True):
+            if isinstance(answer, NemotronError):
+                raise answer
+            stage = record.stage(name)
+            if answer.state == "succeeded":
+                found[name] = _succeeded(stage, job, chain, record.alias, backends.of(job))
+            else:
+                found[name] = _as_told(stage, answer)
+    return replace(record, stages=tuple(found.get(each.name, each) for each in record.stages))
 
 
 def with_found_jobs(record: PipeRecord) -> PipeRecord:
@@ -78,22 +92,13 @@ def _found(stage: StageRecord) -> StageRecord:
     return replace(stage, state="submitted", job=read_record(folder).id)
 
 
-def _asked(
-    stage: StageRecord, stages: Mapping[str, Stage], record: PipeRecord, backends: Backends
+def _succeeded(
+    stage: StageRecord, job: JobRecord, chain: Chain, alias: str, backend: JobBackend
 ) -> StageRecord:
-    if stage.state not in LIVE or stage.job is None or stage.run_dir is None:
-        return stage
-    job = read_record(Path(stage.run_dir))
-    backend = backends.of(job)
-    status = ask_once(job, backend)
-    if not status.finished:
-        return replace(stage, state="running" if status.state == "running" else "submitted")
-    if status.state != "succeeded":
-        return _ended_badly(stage, status)
-    own = stages[stage.name]
+    own = next(each for each in chain.stages if each.name == stage.name)
     refs = [str(item["ref"]) for item in backend.result(job).artifacts]
-    artifact = handed_on(own, record.alias, refs, elsewhere=job.ssh is not None)
-    if artifact is None and any(stage.name in each.sources for each in stages.values()):
+    artifact = handed_on(own, alias, refs, elsewhere=job.ssh is not None)
+    if artifact is None and any(stage.name in each.sources for each in chain.stages):
         reason = nothing_made(own, refs)
         return replace(stage, state="failed", exit_code=1, reason=reason, finished_at=utc_now())
     return replace(
@@ -101,7 +106,9 @@ def _asked(
     )
 
 
-def _ended_badly(stage: StageRecord, status: JobStatus) -> StageRecord:
+def _as_told(stage: StageRecord, status: JobStatus) -> StageRecord:
+    if not status.finished:
+        return replace(stage, state="running" if status.state == "running" else "submitted")
     return replace(
         stage,
         state="cancelled" if status.state == "cancelled" else "failed",

@@ -7,8 +7,8 @@ from typing import Any
 
 from nemo_runspec.errors import NemotronError
 from nemo_runspec.execution.jobs import JobRecord, JobStatus, list_records
+from nemo_runspec.execution.jobs.asking import Answer, ask_all
 from nemo_runspec.execution.jobs.backends import Backends
-from nemo_runspec.execution.jobs.ended import ask_once
 from nemotron.cli.app import App, output_mode
 from nemotron.cli.jobs.panels import state_word
 from nemotron.cli.panels import Panel
@@ -37,23 +37,16 @@ def run(app: App, values: Mapping[str, Any]) -> int:
 
 
 def _ask(records: list[JobRecord]) -> list[tuple[JobRecord, JobStatus]]:
-    unreachable: dict[str, JobStatus] = {}
-    found: list[tuple[JobRecord, JobStatus]] = []
     with Backends() as backends:
-        for record in records:
-            place = "" if record.ssh is None else str(record.ssh["host"])
-            if place in unreachable:
-                found.append((record, unreachable[place]))
-                continue
-            try:
-                status = ask_once(record, backends.of(record))
-            except NemotronError as error:
-                # One machine that does not answer does not hide the jobs of the others.
-                status = JobStatus("unknown", reason=error.what)
-                if place:
-                    unreachable[place] = status
-            found.append((record, status))
-    return found
+        answers = ask_all(records, backends)
+    return [(record, _known(answer)) for record, answer in zip(records, answers, strict=True)]
+
+
+def _known(answer: Answer) -> JobStatus:
+    """One machine that does not answer does not hide the jobs of the others."""
+    if isinstance(answer, NemotronError):
+        return JobStatus("unknown", reason=answer.what)
+    return answer
 
 
 def _line(record: JobRecord, status: JobStatus) -> tuple[str, ...]:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 _SCRIPTS = ("*.sh", "*.yaml")
 _INSIDE = "/nemo_run"
-_POLL_S = 0.02
 
 
 class Container:
@@ -70,14 +69,14 @@ class Container:
     def follow(self) -> Iterator[bytes]:
         """What it prints, from the beginning to its end."""
         sent = 0
-        while True:
-            with self._news:
-                self._news.wait_for(lambda: self._over or len(self.printed) > sent)
-                news = bytes(self.printed[sent:])
-                if not news:
-                    return
-                sent += len(news)
+        while news := self._behind(sent):
+            sent += len(news)
             yield news
+
+    def _behind(self, sent: int) -> bytes:
+        with self._news:
+            self._news.wait_for(lambda: self._over or len(self.printed) > sent)
+            return bytes(self.printed[sent:])
 
     def wait(self) -> None:
         """Wait for its end."""

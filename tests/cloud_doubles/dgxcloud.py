@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nemo_run.core.execution.dgxcloud import DGXCloudState
+
 from cloud_doubles.containers import Container
 from cloud_doubles.serving import Cloud, Reply, Request
-from nemo_run.core.execution.dgxcloud import DGXCloudState
 
 API = "/api/v1"
 CLIENT = {"clientId": "nemotron", "clientSecret": "dgx-s3cret-of-the-application"}
-TOKEN = "token-of-the-application"
+TOKEN = "token-of-the-application"  # noqa: S105 - of a stand-in
 
 
 @dataclass
@@ -23,14 +24,16 @@ class DgxCloud(Cloud):
 
     tools: Path = Path()
     workloads: dict[str, Container] = field(default_factory=dict)
+    # What is told of a workload, instead of what became of its process.
     phase: DGXCloudState | None = None
+    token: str = TOKEN
 
     def answer(self, request: Request) -> Reply:
         path = request.path.removeprefix(API)
         if (request.method, path) == ("POST", "/token"):
-            known = {**CLIENT, "grantType": "client_credentials"} == request.body
-            return Reply({"accessToken": TOKEN}) if known else Reply({"message": "no"}, 401)
-        if request.token != TOKEN:
+            known = request.body == {**CLIENT, "grantType": "client_credentials"}
+            return Reply({"accessToken": self.token}) if known else Reply({"message": "no"}, 401)
+        if request.token != self.token:
             return Reply({"message": "no"}, 401)
         if path == "/org-unit/projects":
             return Reply({"projects": [{"name": "llm", "id": "p1", "clusterId": "c1"}]})
@@ -62,6 +65,10 @@ class DgxCloud(Cloud):
             command, {"HOSTNAME": "worker-0", **given}, self.tools, volume
         )
         return Reply({"workloadId": name, "actualPhase": "Pending"}, 202)
+
+    def run(self, name: str, command: list[str]) -> None:
+        """Start a workload that nobody asked for here."""
+        self.workloads[name] = Container(command, {}, self.tools)
 
     def _phase(self, name: str) -> DGXCloudState:
         if name == "mover":

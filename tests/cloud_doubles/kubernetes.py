@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kubernetes import client
+
 from cloud_doubles.containers import Container
 from cloud_doubles.serving import Cloud, Reply, Request
-from kubernetes import client
 
 TRAIN_JOBS = "/apis/trainer.kubeflow.org/v1alpha1/namespaces/team/trainjobs"
 RAY_JOBS = "/apis/ray.io/v1/namespaces/team/rayjobs"
@@ -54,10 +55,20 @@ class Cluster(Cloud):
         else:
             head = spec["rayClusterSpec"]["headGroupSpec"]["template"]["spec"]["containers"][0]
             command, listed = shlex.split(spec["entrypoint"]), head["env"]
-        environment = expanded(listed)
-        self.objects[name] = body
-        self.containers[name] = Container(command, environment, self.tools)
+        self.run(name, command, expanded(listed), kind=body["kind"])
         return Reply(body, 201)
+
+    def run(
+        self,
+        name: str,
+        command: list[str],
+        environment: dict[str, str] | None = None,
+        *,
+        kind: str = "TrainJob",
+    ) -> None:
+        """Start a job."""
+        self.objects[name] = {"kind": kind}
+        self.containers[name] = Container(command, environment or {}, self.tools)
 
     def _object(self, method: str, name: str) -> Reply:
         if name not in self.objects:

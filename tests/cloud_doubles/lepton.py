@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cloud_doubles.containers import Container
-from cloud_doubles.serving import Cloud, Reply, Request
 from leptonai.api.v1.types.common import Metadata
 from leptonai.api.v1.types.dedicated_node_group import (
     DedicatedNodeGroup,
@@ -19,7 +17,10 @@ from leptonai.api.v1.types.job import LeptonJob, LeptonJobState, LeptonJobStatus
 from leptonai.api.v1.types.replica import Replica
 from pydantic import BaseModel
 
-TOKEN = "lepton-t0ken-of-the-workspace"
+from cloud_doubles.containers import Container
+from cloud_doubles.serving import Cloud, Reply, Request
+
+TOKEN = "lepton-t0ken-of-the-workspace"  # noqa: S105 - of a stand-in
 
 
 @dataclass
@@ -29,7 +30,8 @@ class Lepton(Cloud):
     tools: Path = Path()
     jobs: dict[str, LeptonJob] = field(default_factory=dict)
     containers: dict[str, Container] = field(default_factory=dict)
-    state: LeptonJobState | None = None
+    # What is told of a job, instead of what became of its process.
+    said: dict[str, Any] | None = None
 
     @property
     def login(self) -> dict[str, str]:
@@ -66,6 +68,11 @@ class Lepton(Cloud):
             self.containers[name].wait()
         return Reply(_json(self._seen(name)), 201)
 
+    def run(self, name: str, command: list[str]) -> None:
+        """Start a job that nobody asked for here."""
+        self.jobs[name] = LeptonJob(metadata=Metadata(id=name))
+        self.containers[name] = Container(command, {}, self.tools)
+
     def _job(self, method: str, name: str, rest: list[str]) -> Reply:
         match method, rest:
             case "GET", []:
@@ -90,7 +97,7 @@ class Lepton(Cloud):
         state = LeptonJobState.Running
         if code is not None:
             state = LeptonJobState.Failed if code else LeptonJobState.Completed
-        status = LeptonJobStatus(state=self.state or state, ready=1, active=1)
+        status = LeptonJobStatus(**(self.said or {"state": state, "ready": 1, "active": 1}))
         return self.jobs[name].model_copy(update={"status": status})
 
     def close(self) -> None:

@@ -6,11 +6,7 @@ import json
 import os
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
 
 import pytest
 
@@ -71,7 +67,8 @@ def record_of(run_dir: Path, handle: str) -> JobRecord:
 
 
 def test_a_job_is_known_to_another_process(record: JobRecord) -> None:
-    status = EngineBackend().status(record)
+    with EngineBackend() as backend:
+        status = backend.status(record)
     assert status.state in {"pending", "running", "succeeded"}
     assert status.scheduler_state is not None
 
@@ -79,7 +76,8 @@ def test_a_job_is_known_to_another_process(record: JobRecord) -> None:
 def test_a_job_that_nemo_run_forgot_is_lost_and_says_where_to_look(record: JobRecord) -> None:
     for file in (record.run_dir / HOME).glob(".*.json"):
         file.unlink()
-    status = EngineBackend().status(record)
+    with EngineBackend() as backend:
+        status = backend.status(record)
     assert (status.state, status.finished) == ("lost", True)
     assert status.reason is not None
     assert "look at the console of docker" in status.reason
@@ -89,8 +87,11 @@ def test_a_question_that_fails_may_be_asked_again(tmp_path: Path) -> None:
     record = record_of(tmp_path, "local_persistent://nemo_run/one")
     (tmp_path / HOME).mkdir()
     (tmp_path / HOME / ".local_jobs.json").write_text("{")
-    with pytest.raises(TransferError, match="NeMo-Run could not do it"):
-        EngineBackend().status(record)
+    with EngineBackend() as backend:
+        with pytest.raises(TransferError, match="NeMo-Run could not do it"):
+            backend.status(record)
+        (tmp_path / HOME / ".local_jobs.json").unlink()
+        assert backend.status(record).state == "lost"
 
 
 def test_what_lies_on_this_machine_is_read(tmp_path: Path) -> None:
@@ -101,92 +102,3 @@ def test_what_lies_on_this_machine_is_read(tmp_path: Path) -> None:
     Path(record.job_dir).mkdir()
     Path(record.job_dir, "result.json").write_text('{"summary": {"steps": 3}}')
     assert backend.result(record).summary == {"steps": 3}
-
-
-class Cluster(BaseHTTPRequestHandler):
-    """As much of a Kubernetes cluster as knows of one Ray job, or fails."""
-
-    path_of_job: ClassVar[str] = "/apis/ray.io/v1/namespaces/team/rayjobs/me-demo-1-rayjob"
-    status: ClassVar[dict[str, Any] | None] = None
-    failing: ClassVar[bool] = False
-
-    def do_GET(self) -> None:
-        known = self.path == self.path_of_job and type(self).status is not None
-        self._answer({"status": self.status}, 200 if known else 404)
-
-    def do_DELETE(self) -> None:
-        type(self).status = None
-        self._answer({}, 200)
-
-    def _answer(self, content: object, code: int) -> None:
-        body = json.dumps(content).encode()
-        self.send_response(500 if self.failing else code)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_words: Any) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture
-def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Cluster]]:
-    class Fresh(Cluster):
-        status: ClassVar[dict[str, Any] | None] = None
-
-    server = HTTPServer(("127.0.0.1", 0), Fresh)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    content = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "test",
-        "clusters": [
-            {"name": "test", "cluster": {"server": f"http://127.0.0.1:{server.server_port}"}}
-        ],
-        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
-        "users": [{"name": "test", "user": {"token": "none"}}],
-    }
-    (tmp_path / "kubeconfig").write_text(json.dumps(content))
-    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
-    monkeypatch.setenv("LOGNAME", "me")
-    (tmp_path / HOME).mkdir()
-    yield Fresh
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-@pytest.mark.parametrize(
-    ("told", "state"),
-    [
-        ({}, "pending"),
-        ({"jobStatus": "RUNNING", "jobDeploymentStatus": "Running"}, "running"),
-        ({"jobStatus": "SUCCEEDED", "jobDeploymentStatus": "Complete"}, "succeeded"),
-        ({"jobStatus": "STOPPED"}, "cancelled"),
-        ({"jobStatus": "", "jobDeploymentStatus": "Failed"}, "failed"),
-        (None, "lost"),
-    ],
-)
-def test_a_ray_job_of_kubernetes_is_asked_of_its_cluster(
-    cluster: type[Cluster], tmp_path: Path, told: dict[str, Any] | None, state: str
-) -> None:
-    cluster.status = told
-    assert EngineBackend().status(record_of(tmp_path, "kuberay://team/demo-1")).state == state
-
-
-def test_a_ray_job_of_kubernetes_is_cancelled(cluster: type[Cluster], tmp_path: Path) -> None:
-    record = record_of(tmp_path, "kuberay://team/demo-1")
-    cluster.status = {"jobStatus": "RUNNING"}
-
-    EngineBackend().cancel(record)
-
-    assert cluster.status is None
-    assert EngineBackend().status(record).state == "cancelled"
-
-
-def test_a_cluster_that_fails_is_no_end_of_its_job(cluster: type[Cluster], tmp_path: Path) -> None:
-    cluster.failing = True
-    with pytest.raises(TransferError, match="NeMo-Run could not do it"):
-        EngineBackend().status(record_of(tmp_path, "kuberay://team/demo-1"))

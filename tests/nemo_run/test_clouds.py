@@ -6,8 +6,10 @@ what speaks to them is NeMo-Run and the engines' own clients.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,10 +20,16 @@ import pytest
 from cloud_doubles import dgxcloud, kubernetes, lepton
 from cloud_doubles.containers import Container, write_tools
 from cloud_doubles.serving import Cloud, serving
+from leptonai.api.v1.types.job import LeptonJobState
+from nemo_run.core.execution.dgxcloud import DGXCloudState
 from slurm_recipes import KEY, NASTY, make_plan
 
 from nemo_runspec.errors import TransferError
 from nemo_runspec.execution.jobs import JobRecord, JobStatus
+from nemo_runspec.execution.jobs.engine import EngineBackend
+from nemo_runspec.execution.jobs.following import Follower, Listener, Pace
+from nemo_runspec.execution.jobs.output import read_local_files
+from nemo_runspec.execution.jobs.status import OutputPosition
 from nemo_runspec.execution.nemo_run.ask import Asked
 from nemo_runspec.execution.nemo_run.scrubbing import scrub
 from nemo_runspec.execution.profiles import read_profile
@@ -91,13 +99,49 @@ class Place:
         return submit(prepare_submission(plan, profile, mode="batch", folder=run_dir))
 
 
-def asked_about(record: JobRecord) -> Asked:
-    """What the process is that the command asks, in this process."""
-    return Asked(str(record.scheduler_id), LOGIN)
+def status_of(asked: Asked) -> JobStatus:
+    """What the process that the command asks would answer."""
+    return JobStatus(**asked.answer({"do": "status"}))
 
 
-def status_of(record: JobRecord) -> JobStatus:
-    return JobStatus(**asked_about(record).answer({"do": "status"}))
+def printed_by(asked: Asked) -> str:
+    """All that it would tell of a job's output."""
+    positions: dict[str, int] = {}
+    printed = b""
+    while True:
+        parts = asked.answer({"do": "read", "positions": positions})["parts"]
+        news = b"".join(base64.b64decode(data) for _name, _start, data in parts)
+        if not news:
+            return printed.decode()
+        printed += news
+        positions |= {name: at + len(base64.b64decode(data)) for name, at, data in parts}
+
+
+def record_of(run_dir: Path, handle: str) -> JobRecord:
+    """A job of Kubeflow that somebody else started."""
+    return JobRecord(
+        id="demo/1",
+        recipe="demo",
+        output="demo-model",
+        run_dir=run_dir,
+        profile="lab",
+        executor="kubeflow",
+        mode="batch",
+        submitted_at="2026-11-21T10:00:00+00:00",
+        job_dir="/data/jobs/demo",
+        log_pattern="/data/jobs/demo/log_*.out",
+        scheduler_id=handle,
+    )
+
+
+def handle_of(place: Place) -> str:
+    """What a job is called that is there, or is not."""
+    return {
+        "dgxcloud": f"{place.cloud.url}/api/v1/workloads/trainings/w",
+        "lepton": "lepton://w",
+        "kubeflow": "kubeflow://team/w",
+        "kuberay": "kuberay://team/w",
+    }[place.executor]
 
 
 @pytest.fixture
@@ -134,20 +178,203 @@ def place(
 
 
 @pytest.mark.parametrize("place", EXECUTORS, indirect=True)
-def test_a_job_gets_its_variables_exactly_and_nothing_that_is_kept_has_a_secret(
+def test_a_job_is_given_what_it_needs_told_of_as_it_ends_and_leaves_no_secret(
     place: Place,
 ) -> None:
-    record = place.submit()
+    record = place.submit("code=7")
+    asked = Asked(str(record.scheduler_id), LOGIN)
     place.container.wait()
 
     printed = place.container.printed.decode()
-    assert "steps 3\n" in printed
     [seen] = (place.folder / "volume").rglob("seen-0.json")
     found = json.loads(seen.read_text())["environment"]
     wanted = {"lower_case": "as it is", "NASTY": NASTY, "DEMO_API_KEY": KEY}
     assert {name: found.get(name) for name in wanted} == wanted, printed
-    assert status_of(record).state == "succeeded"
-    tokens = (dgxcloud.TOKEN, lepton.TOKEN)
+
+    ended = status_of(asked)
+    tells_the_code = place.executor in {"kubeflow", "kuberay"}
+    assert (ended.state, ended.exit_code) == ("failed", 7 if tells_the_code else None)
+    assert ended.reason is not None
+    if place.executor == "dgxcloud":
+        # This machine sees the volume, which NeMo-Run's own script prints into.
+        assert "steps 3\n" in read_local_files(record.log_pattern, OutputPosition()).data.decode()
+    else:
+        assert printed_by(asked) == printed
+    assert "steps 3\n" in printed
+
     seen.unlink()  # what the job itself wrote down
-    assert scrub(place.folder / ".nemotron", [KEY, SECRET, *tokens]) == ()
-    assert scrub(place.folder / "volume", [KEY, SECRET, *tokens]) == ()
+    secrets = [KEY, SECRET, dgxcloud.TOKEN, lepton.TOKEN]
+    assert scrub(place.folder / ".nemotron", secrets) == ()
+    assert scrub(place.folder / "volume", secrets) == ()
+
+    asked.answer({"do": "end"})
+    assert place.cloud.asked[-1].method == "DELETE"
+    assert status_of(asked).state == "lost"
+    asked.answer({"do": "end"})  # one that is gone is left alone
+
+
+@pytest.mark.parametrize("place", ["kubeflow"], indirect=True)
+def test_the_command_shows_what_a_pod_prints_and_where_its_result_lies(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_plan(place.folder)
+    monkeypatch.setenv("NEMOTRON_RECIPES", str(place.folder))
+
+    code = main(["demo", "train", "--run", "lab", "code=7"])
+
+    said = capsys.readouterr()
+    assert code == 7, said.err
+    assert "\nsteps 3\n" in said.out
+    assert "It failed (exit code 7 of demo-train-" in said.out
+    assert KEY not in said.out + said.err
+
+
+@pytest.mark.parametrize("place", ["kubeflow"], indirect=True)
+def test_an_outage_is_told_and_survived(place: Place) -> None:
+    place.cloud.run("w", ["sh", "-c", "echo one; echo two"])
+    place.container.wait()
+    place.cloud.down = True
+    told: list[str] = []
+    printed = bytearray()
+
+    def tell(sentence: str) -> None:
+        told.append(sentence)
+        place.cloud.down = False
+
+    record = record_of(place.folder, handle_of(place))
+    with EngineBackend() as backend:
+        pace = Pace(retry_s=0.01)
+        ended = Follower(record, backend, Listener(printed.extend, tell), pace).follow()
+
+    assert ended.state == "succeeded"
+    assert printed == b"one\ntwo\n"
+    assert re.fullmatch(
+        r"The cluster at http://127\.0\.0\.1:\d+ does not answer: Remote end closed connection "
+        r"without response\. The job goes on; trying again until it answers\.",
+        told[0],
+    )
+
+
+@pytest.mark.parametrize("place", EXECUTORS, indirect=True)
+def test_an_engine_that_does_not_answer_is_an_error_that_may_pass(place: Place) -> None:
+    asked = Asked(handle_of(place), LOGIN)
+    assert status_of(asked).state == "lost"
+    place.cloud.down = True
+    for do in ("status", "end"):
+        with pytest.raises(TransferError, match=r"(Lepton|at http://127.+) does not answer: \S+"):
+            asked.answer({"do": do})
+    place.cloud.down = False
+    assert status_of(asked).state == "lost"
+
+
+@pytest.mark.parametrize("place", ["dgxcloud"], indirect=True)
+def test_every_phase_of_dgx_cloud_has_a_meaning(place: Place) -> None:
+    place.cloud.run("w", ["true"])
+    asked = Asked(handle_of(place), LOGIN)
+    meant = {}
+    for phase in DGXCloudState:
+        place.cloud.phase = phase
+        status = status_of(asked)
+        assert status.scheduler_state == phase.value
+        meant[phase.value] = status.state
+    assert meant == {
+        **dict.fromkeys(("Creating", "Initializing", "Pending", "Resuming"), "pending"),
+        **dict.fromkeys(("Running", "Updating", "Degraded"), "running"),
+        **dict.fromkeys(("Stopping", "Deleting", "Terminating"), "running"),
+        "Stopped": "cancelled",
+        "Failed": "failed",
+        "Completed": "succeeded",
+        "Unknown": "unknown",
+    }
+
+
+@pytest.mark.parametrize("place", ["dgxcloud"], indirect=True)
+def test_a_token_of_dgx_cloud_that_ran_out_is_asked_for_again(place: Place) -> None:
+    place.cloud.run("w", ["true"])
+    asked = Asked(handle_of(place), LOGIN)
+    assert status_of(asked).state != "lost"
+    place.cloud.token = f"{dgxcloud.TOKEN}-2"
+    assert status_of(asked).state != "lost"
+    wrong = Asked(handle_of(place), {**LOGIN, "client_secret": "another"})
+    with pytest.raises(
+        TransferError, match=r"DGX Cloud at \S+ refuses the login \(HTTP 401\)"
+    ) as caught:
+        status_of(wrong)
+    assert "another" not in str(caught.value)
+
+
+@pytest.mark.parametrize("place", ["lepton"], indirect=True)
+def test_every_state_of_lepton_has_a_meaning(place: Place) -> None:
+    place.cloud.run("w", ["true"])
+    asked = Asked(handle_of(place), LOGIN)
+    meant = {}
+    for state in LeptonJobState:
+        place.cloud.said = {"state": state, "ready": 1, "active": 1, "succeeded": 1}
+        status = status_of(asked)
+        assert status.scheduler_state == state.value
+        meant[state.name] = status.state
+    assert meant == {
+        **dict.fromkeys(("Starting", "Queueing", "Awaiting"), "pending"),
+        **dict.fromkeys(("PendingRetry", "Restarting"), "pending"),
+        **dict.fromkeys(("Running", "Stopping", "Deleting"), "running"),
+        **dict.fromkeys(("Completed", "Archived"), "succeeded"),
+        **dict.fromkeys(("Stopped", "Deleted"), "cancelled"),
+        "Failed": "failed",
+        "Unknown": "unknown",
+    }
+    place.cloud.said = {"state": LeptonJobState.Archived, "failed": 1}
+    assert status_of(asked).state == "failed"
+    place.cloud.said = {"state": LeptonJobState.Running, "ready": 1, "active": 2}
+    assert status_of(asked).reason == "1 of 2 workers are ready."
+    place.cloud.said = {"state": LeptonJobState.Failed}
+    assert status_of(asked).reason == "Lepton says so: BackoffLimitExceeded."
+
+
+@pytest.mark.parametrize("place", ["kuberay"], indirect=True)
+def test_what_operators_of_kubernetes_write_down_has_a_meaning(place: Place) -> None:
+    asked = Asked(handle_of(place), LOGIN)
+    place.cloud.run("w", ["true"], kind="RayJob")
+    for said, wanted in RAY_JOBS:
+        place.cloud.said = said
+        status = status_of(asked)
+        assert (status.state, status.exit_code, status.reason) == wanted
+    place.cloud.waiting = "ImagePullBackOff"
+    place.cloud.said = {"jobDeploymentStatus": "Initializing", "rayClusterName": "w"}
+    assert status_of(asked).reason == "ImagePullBackOff: back-off of nemo."
+
+    trained = Asked("kubeflow://team/w", LOGIN)
+    place.cloud.waiting = None
+    for said, state in TRAIN_JOBS:
+        place.cloud.said = said
+        assert status_of(trained).state == state
+
+
+RAY_JOBS: list[tuple[dict[str, Any], tuple[str, int | None, str | None]]] = [
+    ({}, ("pending", None, None)),
+    ({"jobStatus": "RUNNING", "jobDeploymentStatus": "Running"}, ("running", None, None)),
+    ({"jobStatus": "SUCCEEDED", "jobDeploymentStatus": "Complete"}, ("succeeded", 0, None)),
+    ({"jobStatus": "STOPPED"}, ("cancelled", None, None)),
+    ({"jobStatus": "FAILED", "jobDeploymentStatus": "Retrying"}, ("pending", None, None)),
+    (
+        {
+            "jobStatus": "FAILED",
+            "jobDeploymentStatus": "Failed",
+            "message": "Job entrypoint command failed with exit code -9, last available logs",
+        },
+        ("failed", 137, "SIGKILL ended it (exit code 137)."),
+    ),
+    (
+        {"jobStatus": "", "jobDeploymentStatus": "Failed", "reason": "DeadlineExceeded"},
+        ("failed", None, "DeadlineExceeded."),
+    ),
+    ({"jobStatus": "FAILED"}, ("failed", None, "KubeRay says so.")),
+]
+TRAIN_JOBS: list[tuple[dict[str, Any], str]] = [
+    ({}, "pending"),
+    ({"conditions": [{"type": "Suspended", "status": "True"}]}, "pending"),
+    ({"jobsStatus": [{"name": "node", "active": 1}]}, "running"),
+    ({"jobsStatus": [{"name": "node", "failed": 1}]}, "failed"),
+    ({"conditions": [{"type": "Failed", "status": "True", "message": "late"}]}, "failed"),
+    ({"conditions": [{"type": "Failed", "status": "False"}]}, "pending"),
+    ({"conditions": [{"type": "Complete", "status": "True"}]}, "succeeded"),
+]

@@ -155,13 +155,13 @@ def test_a_container_whose_job_has_secrets_is_followed_to_its_own_end(
     workplace: Path, engine: type[DockerHandler], code: int, state: str
 ) -> None:
     record = submit(prepare(workplace, *DOCKER))
-    backend = EngineBackend()
-    assert backend.status(record).state == "running"
+    with EngineBackend() as backend:
+        assert backend.status(record).state == "running"
 
-    end_with(Path(record.job_dir), code)
-    engine.running = False
+        end_with(Path(record.job_dir), code)
+        engine.running = False
 
-    ended = backend.status(record)
+        ended = backend.status(record)
     assert (ended.state, ended.exit_code, ended.command_code) == (state, code, code)
     assert backend.read_output(record, OutputPosition()).data == b"step 1\n"
 
@@ -170,12 +170,11 @@ def test_a_container_that_was_cancelled_is_no_lost_job(
     workplace: Path, engine: type[DockerHandler]
 ) -> None:
     record = submit(prepare(workplace, *DOCKER))
-    backend = EngineBackend()
+    with EngineBackend() as backend:
+        backend.cancel(record)
 
-    backend.cancel(record)
-
-    assert not engine.running
-    assert backend.status(record).state == "cancelled"
+        assert not engine.running
+        assert backend.status(record).state == "cancelled"
 
 
 def test_the_command_shows_what_a_container_printed_and_ends_as_it_does(

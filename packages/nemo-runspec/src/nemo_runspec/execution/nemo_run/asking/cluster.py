@@ -8,7 +8,12 @@ from typing import Any
 
 from nemo_runspec.errors import TransferError
 from nemo_runspec.execution.jobs.reasons import signal_name
-from nemo_runspec.execution.nemo_run.asking.engine import TIME_LIMIT_S, Opener, unanswered
+from nemo_runspec.execution.nemo_run.asking.engine import (
+    TIME_LIMIT_S,
+    Opener,
+    refused,
+    unanswered,
+)
 from nemo_runspec.exports import require
 
 _WANTED = "asking about a job"
@@ -91,9 +96,13 @@ class Cluster:
         try:
             return call(**words, _request_timeout=TIME_LIMIT_S)
         except self.broken as error:
-            if getattr(error, "status", None) == _NOT_FOUND:
+            code = getattr(error, "status", None)
+            if code == _NOT_FOUND:
                 return None
-            raise unanswered(f"The cluster at {self._host}", error) from error
+            place = f"The cluster at {self._host}"
+            if code:
+                raise refused(place, code, "Log in to the cluster again.") from error
+            raise unanswered(place, error) from error
 
 
 def exit_of(pods: Iterable[Any], container: str | None = None) -> tuple[int | None, str | None]:

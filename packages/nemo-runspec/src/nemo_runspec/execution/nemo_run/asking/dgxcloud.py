@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nemo_runspec.errors import TransferError
 from nemo_runspec.execution.jobs.status import JobState, JobStatus
-from nemo_runspec.execution.nemo_run.asking.engine import TIME_LIMIT_S, Opener, unanswered
+from nemo_runspec.execution.nemo_run.asking.engine import (
+    TIME_LIMIT_S,
+    Opener,
+    refused,
+    unanswered,
+)
 from nemo_runspec.exports import require
 
 SCHEMES = ("http", "https")
@@ -76,13 +80,12 @@ class DgxCloudJob:
         return {}
 
     def _ask(self, method: str) -> Any:
-        for _ in range(2):
-            response = self._send(method, self._url, headers=self._authorized())
-            if response.status_code not in _UNAUTHORIZED:
-                break
-            # A token lasts for a part of a long job.
-            self._token = None
-        return response
+        response = self._send(method, self._url, headers=self._authorized())
+        if response.status_code not in _UNAUTHORIZED:
+            return response
+        # A token lasts for a part of a long job.
+        self._token = None
+        return self._send(method, self._url, headers=self._authorized())
 
     def _authorized(self) -> dict[str, str]:
         if self._token is None:
@@ -102,16 +105,9 @@ class DgxCloudJob:
             raise unanswered(f"DGX Cloud at {self._base}", error) from error
 
     def _content(self, response: Any) -> dict[str, Any]:
-        if response.status_code in _UNAUTHORIZED:
-            raise TransferError(
-                f"DGX Cloud refuses the login (HTTP {response.status_code}).",
-                where=self._base,
-                hint="Check client_id and client_secret of the profile.",
-            )
         if not response.ok:
-            raise TransferError(
-                f"DGX Cloud answers with HTTP {response.status_code}.", where=self._base
-            )
+            hint = "Check client_id and client_secret of the profile."
+            raise refused(f"DGX Cloud at {self._base}", response.status_code, hint)
         try:
             content: dict[str, Any] = response.json() if response.content else {}
         except ValueError as error:

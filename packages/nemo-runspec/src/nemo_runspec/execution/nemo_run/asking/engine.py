@@ -11,6 +11,8 @@ from nemo_runspec.execution.jobs.status import JobStatus
 # Seconds that an engine may take for one answer.
 TIME_LIMIT_S = 20
 
+_LOGIN_REFUSED = (401, 403)
+
 # Opens what one container prints, from its beginning: it goes on until the container has ended.
 Opener: TypeAlias = Callable[[], Iterator[bytes]]
 
@@ -34,15 +36,38 @@ class AskedJob(Protocol):
         ...
 
 
-def unanswered(engine: str, error: Exception) -> TransferError:
+def unanswered(engine: str, error: BaseException) -> TransferError:
     """The error for an engine that cannot be asked now.
 
     Args:
         engine: What it is called, with its address where that is known.
         error: What its client says.
     """
-    reason = getattr(error, "reason", None) or error
-    first = str(reason).partition("\n")[0].rstrip(".") or type(reason).__name__
+    root = _root(error)
+    reason = getattr(root, "strerror", None) or getattr(root, "reason", None) or root
+    first = str(reason).partition("\n")[0].rstrip(".") or type(root).__name__
+    return TransferError(f"{engine} does not answer: {first}.", hint="Check the network.")
+
+
+def refused(engine: str, code: int, hint: str) -> TransferError:
+    """The error for an engine that answers, and not what was asked.
+
+    Args:
+        engine: What it is called, with its address where that is known.
+        code: The HTTP status.
+        hint: What to do where it is the login that it does not take.
+    """
+    if code in _LOGIN_REFUSED:
+        return TransferError(f"{engine} refuses the login (HTTP {code}).", hint=hint)
     return TransferError(
-        f"{engine} does not answer: {first}.", hint="Check the network and the login."
+        f"{engine} answers with HTTP {code}.", hint="Try again later, or look at its console."
     )
+
+
+def _root(error: BaseException) -> BaseException:
+    """What a client's error is about, which it wraps several times."""
+    wrapped = (error.__cause__, getattr(error, "reason", None), *error.args)
+    for inner in wrapped:
+        if isinstance(inner, BaseException):
+            return _root(inner)
+    return error

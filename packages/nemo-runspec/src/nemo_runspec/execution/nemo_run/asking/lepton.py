@@ -8,7 +8,12 @@ from typing import Any
 
 from nemo_runspec.errors import TransferError
 from nemo_runspec.execution.jobs.status import JobState, JobStatus
-from nemo_runspec.execution.nemo_run.asking.engine import TIME_LIMIT_S, Opener, unanswered
+from nemo_runspec.execution.nemo_run.asking.engine import (
+    TIME_LIMIT_S,
+    Opener,
+    refused,
+    unanswered,
+)
 from nemo_runspec.exports import require
 
 SCHEME = "lepton"
@@ -99,9 +104,10 @@ class LeptonJob:
         try:
             return call(*words)
         except self._refused as error:
-            if error.response.status_code == _NOT_FOUND:
+            code = error.response.status_code
+            if code == _NOT_FOUND:
                 return None
-            raise unanswered("Lepton", error) from error
+            raise refused("Lepton", code, "Log in again with: lep login") from error
         except self.broken as error:
             raise unanswered("Lepton", error) from error
 

@@ -14,6 +14,9 @@ import pytest
 from fake_hub import WRITER, FakeHub, running_hub
 from miniatures import MODELS, PLACEHOLDERS, publish_all
 
+from nemo_runspec.artifacts import ModelArtifact, log_artifact, setup_artifact_tracking
+from nemo_runspec.model_formats import ModelFormat
+
 FAMILIES = ("nano3", "super3")
 STAGES = ("pretrain", "sft", "rl")
 OF_FAMILY = {"nano3": STAGES, "super3": ("pretrain", "sft", "rl/rlvr1")}
@@ -129,8 +132,15 @@ def test_what_is_there_is_used_again(nemotron: Nemotron, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_chain_of_tiny_fits_together(stage: str, nemotron: Nemotron) -> None:
+def test_a_chain_of_tiny_fits_together(stage: str, nemotron: Nemotron, tmp_path: Path) -> None:
     nemotron("nano3", "data", "prep", stage, "-c", "tiny", "--quiet", "workers=1")
+    models: list[tuple[str, ModelFormat]] = [
+        ("nano3-pretrain-model-tiny", "megatron"),
+        ("nano3-sft-model-tiny-hf", "hf"),
+    ]
+    with setup_artifact_tracking({"artifacts": {"manifest": {"root": f"{tmp_path}/artifacts"}}}):
+        for name, form in models:
+            log_artifact(ModelArtifact(path=Path("/", name), step=1, format=form), name=name)
     plan = json.loads(nemotron("nano3", stage, "-c", "tiny", "--dry-run", "--json").stdout)
     assert plan["inputs"][0]["pinned"] == f"nano3-{stage}-data-tiny:v1"
 
@@ -151,9 +161,9 @@ def test_a_gated_dataset_says_how_to_get_in(nemotron: Nemotron, stocked: FakeHub
 def test_without_a_connection_a_dry_run_still_checks_the_configuration(
     family: str, stage: str, nemotron: Nemotron, tmp_path: Path
 ) -> None:
-    words = (family, "data", "prep", stage, "--dry-run", "--json")
+    words = (family, "data", "prep", *stage.split("/"), "--dry-run", "--json")
     plan = json.loads(nemotron(*words, HF_ENDPOINT="http://127.0.0.1:9").stdout)
-    assert plan["output"] == f"{family}-{stage}-data"
+    assert plan["output"] == f"{family}-{stage.replace('/', '-')}-data"
     assert "Hub" in plan["preview"]["unknown"]
     assert not (tmp_path / "output").exists()
 
@@ -162,7 +172,7 @@ def test_without_a_connection_a_dry_run_still_checks_the_configuration(
 def test_a_dry_run_shows_what_would_be_made(
     family: str, stage: str, nemotron: Nemotron, tmp_path: Path
 ) -> None:
-    done = nemotron(family, "data", "prep", stage, "-c", "tiny", "--dry-run")
+    done = nemotron(family, "data", "prep", *stage.split("/"), "-c", "tiny", "--dry-run")
     assert "─ Data Preview (" in done.stdout
     assert not (tmp_path / "output").exists()
 

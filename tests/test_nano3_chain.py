@@ -10,12 +10,14 @@ from nemo_runspec.execution.pipeline import Chain, ChainRequest, build_chain
 from nemo_runspec.runspec import discover_recipes
 
 RECIPES = Path(__file__).parents[1] / "recipes"
-ORDER = ["data/prep/pretrain", "pretrain", "data/prep/sft", "sft", "data/prep/rl", "rl"]
+PRETRAINING = ["data/prep/pretrain", "pretrain"]
+TUNING = ["data/prep/sft", "sft"]
+LEARNING = ["data/prep/rl", "rl", "rl/convert", "eval"]
 
 
-def chain(folder: Path, config: str | None = None, *ends: str) -> Chain:
+def chain(folder: Path, config: str | None = None, *ends: str, family: str = "nano3") -> Chain:
     recipes = discover_recipes([RECIPES]).recipes
-    request = ChainRequest(family="nano3", recipes=recipes, config=config, ends=ends, cwd=folder)
+    request = ChainRequest(family=family, recipes=recipes, config=config, ends=ends, cwd=folder)
     return build_chain(request)
 
 
@@ -25,23 +27,47 @@ def test_each_stage_of_nano3_reads_what_another_makes(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     found = chain(tmp_path, config)
-    assert [stage.name for stage in found.stages] == ORDER
+    # The sample's stages of training start from random weights, so that each runs alone.
+    converted = [] if config == "sample" else ["sft/convert"]
+    order = [*PRETRAINING, *TUNING, *converted, *LEARNING]
+    assert [stage.name for stage in found.stages] == order
     assert found.left_out == ()
     sources = {stage.name: set(stage.sources) for stage in found.stages}
-    models = {"sft": {"pretrain"}, "rl": {"sft"}} if config is None else {"sft": set(), "rl": set()}
-    assert sources == {
-        "data/prep/pretrain": set(),
-        "pretrain": {"data/prep/pretrain"},
-        "data/prep/sft": set(),
-        "sft": {"data/prep/sft"} | models["sft"],
-        "data/prep/rl": set(),
-        "rl": {"data/prep/rl"} | models["rl"],
-    }
+    assert sources["pretrain"] == {"data/prep/pretrain"}
+    assert sources["sft"] == {"data/prep/sft"} | ({"pretrain"} if converted else set())
+    assert sources["rl"] == {"data/prep/rl", *converted}
+    assert sources["rl/convert"] == {"rl"}
+    assert sources["eval"] == {"rl/convert"}
+    suffix = "" if config is None else f"-{config}"
+    outputs = {stage.name: stage.output for stage in found.stages}
+    assert outputs["rl/convert"] == f"nano3-rl-model{suffix}-hf"
+    assert not converted or outputs["sft/convert"] == f"nano3-sft-model{suffix}-hf"
+
+
+def test_every_sub_stage_of_super3_reads_the_converted_model_of_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = chain(tmp_path, None, family="super3")
+    learning = [name for name in (stage.name for stage in found.stages) if "prep" not in name]
+    steps = ["rlvr1", "rlvr2", "rlvr3", "swe1", "swe2", "rlhf"]
+    expected = ["pretrain", "sft", "sft/convert"]
+    for step in steps:
+        expected += [f"rl/{step}", f"rl/{step}/convert"]
+    assert learning == [*expected, "eval"]
+    sources = {stage.name: set(stage.sources) for stage in found.stages}
+    before = "sft"
+    for step in steps:
+        assert sources[f"rl/{step}"] == {f"data/prep/rl/{step}", f"{before}/convert"}
+        before = f"rl/{step}"
 
 
 def test_sft_on_the_sample_needs_no_pretraining(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert [stage.name for stage in chain(tmp_path, "sample", "sft").stages] == ORDER[2:4]
-    assert [stage.name for stage in chain(tmp_path, None, "sft").stages] == ORDER[:4]
+    assert [stage.name for stage in chain(tmp_path, "sample", "sft").stages] == TUNING
+    needed = [*PRETRAINING, *TUNING]
+    assert [stage.name for stage in chain(tmp_path, None, "sft").stages] == needed
+    converted = chain(tmp_path, None, "sft/convert").stages
+    assert [stage.name for stage in converted] == [*needed, "sft/convert"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,75 @@ def test_stages_come_after_what_they_read(tmp_path: Path) -> None:
     chain = build_chain(request(tmp_path)).stages
     assert needed_for(["b"], chain) == {"b", "c", "d"}
     assert following(["d"], chain) == {"d", "b", "a"}
+
+
+def in_formats(folder: Path, name: str, written: str, reads: str, model: str) -> None:
+    """Write a recipe that declares formats, and its configuration ``default``."""
+    write(folder, name, {"model": model})
+    script = folder / f"{name.replace('/', '_')}.py"
+    text = script.read_text().replace('writes = "ModelArtifact"', f"writes = {{ {written} }}")
+    script.write_text(text.replace('model = "ModelArtifact"', f"model = {{ {reads} }}"))
+
+
+MEGATRON, HF = (
+    'type = "ModelArtifact", format = "megatron"',
+    'type = "ModelArtifact", format = "hf"',
+)
+CONVERTED = f'{HF}, name = "{{model}}-hf"'
+
+
+def test_a_chain_converts_what_a_stage_reads_in_another_format(tmp_path: Path) -> None:
+    recipes = tmp_path / "recipes"
+    in_formats(recipes, "f/sft", MEGATRON, MEGATRON, "base:v1")
+    in_formats(recipes, "f/one", MEGATRON, HF, "f-sft-model-hf")
+    in_formats(recipes, "f/two", MEGATRON, HF, "f-one-model-hf:latest")
+    in_formats(recipes, "f/old", MEGATRON, HF, "f-two-model-hf:v3")
+    in_formats(recipes, "f/model/convert", CONVERTED, 'type = "ModelArtifact"', "f-sft-model")
+    order = ["old", "sft", "sft/convert", "one", "one/convert", "two"]
+    assert names(tmp_path) == order
+
+    chain = build_chain(request(tmp_path)).stages
+    handed = {stage.name: (stage.inputs[0].source, stage.output) for stage in chain}
+    assert handed["sft/convert"] == ("sft", "f-sft-model-hf")
+    assert handed["one"] == ("sft/convert", "f-one-model")
+    assert handed["two"] == ("one/convert", "f-two-model")
+    assert handed["old"][0] is None
+
+    # What is written under another name is converted under that name.
+    renamed = build_chain(request(tmp_path, "sft:run.output=mine", "one:run.model=mine-hf")).stages
+    assert [stage.output for stage in renamed if stage.name == "sft/convert"] == ["mine-hf"]
+    # An override of every stage is for training; one of this stage is for it.
+    (given,) = (
+        stage.overrides
+        for stage in build_chain(request(tmp_path, "x=2", "run.note=b", "sft/convert:x=3")).stages
+        if stage.name == "sft/convert"
+    )
+    assert given == ("run.model=f-sft-model:latest", "run.note=b", "x=3")
+    with pytest.raises(UsageError, match="'two/convert' takes no part: no stage reads"):
+        names(tmp_path, "two/convert:x=3")
+
+    cut = replace(request(tmp_path), start="sft/convert", ends=("one/convert",))
+    assert [stage.name for stage in build_chain(cut).stages] == order[2:5]
+    resumed = replace(request(tmp_path), only=("one", "sft/convert"))
+    assert [stage.name for stage in build_chain(resumed).stages] == ["sft/convert", "one"]
+
+
+def test_a_family_that_cannot_convert_is_refused(tmp_path: Path) -> None:
+    recipes = tmp_path / "recipes"
+    in_formats(recipes, "f/sft", MEGATRON, MEGATRON, "base:v1")
+    in_formats(recipes, "f/rl", MEGATRON, HF, "f-sft-model-hf:latest")
+    with pytest.raises(
+        UsageError,
+        match=r"reads f-sft-model-hf:latest, what sft makes in the format hf\..*"
+        r"no recipe that converts to hf; add f/model/convert",
+    ):
+        names(tmp_path)
+    as_written = "rl:run.model=f-sft-model:latest"
+    with pytest.raises(UsageError, match=r"format hf, and sft writes megatron\..*add f/model/conv"):
+        names(tmp_path, as_written)
+    in_formats(recipes, "f/model/convert", CONVERTED, 'type = "ModelArtifact"', "f-sft-model")
+    with pytest.raises(UsageError, match=r"converts: rl:run\.model=f-sft-model-hf:latest"):
+        names(tmp_path, as_written)
 
 
 def test_a_version_an_alias_or_a_path_is_no_edge(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def recipe_page(app: App, path: str, recipe: Runspec, params: Sequence[click.Par
 
 def pipe_page(app: App, path: str, target: PipeTarget, params: Sequence[click.Parameter]) -> str:
     """The page of a command that runs a family's chain."""
-    stages = [("/".join(each.words[1:]), each.docs or "") for each in target.recipes]
+    stages = [("/".join(each.words[1:]), each.docs or "") for each in target.stages]
     return _page(
         app,
         f"{path} [OPTIONS] [[STAGE:]KEY=VALUE]...",
@@ -195,7 +195,7 @@ def _profile_rows(app: App) -> list[Row]:
 
 
 def _pipe_examples(path: str, target: PipeTarget) -> list[Row]:
-    last = "/".join(target.recipes[-1].words[1:])
+    last = "/".join(target.stages[-1].words[1:])
     return [
         f"{path} --dry-run",
         f"{path} --to {last}",

@@ -16,15 +16,22 @@ from nemo_runspec.artifacts.reference import (
 )
 from nemo_runspec.artifacts.registry import find_artifact_class
 from nemo_runspec.artifacts.settings import read_settings
+from nemo_runspec.config.grammar import parse_override
 from nemo_runspec.errors import ConfigError, UsageError
 from nemo_runspec.execution.pipeline.addressing import (
     find_stage,
     refuse_for_all,
     sort_overrides,
 )
+from nemo_runspec.execution.pipeline.conversions import check_format, find_conversions
 from nemo_runspec.execution.pipeline.model import Chain, ChainRequest, LeftOut, Stage, StageInput
 from nemo_runspec.execution.pipeline.ordering import in_order, needed_for
-from nemo_runspec.execution.pipeline.selection import Selection, select_recipes
+from nemo_runspec.execution.pipeline.selection import (
+    Selection,
+    select_recipes,
+    stage_names,
+    with_conversions,
+)
 from nemo_runspec.execution.plan import RecipeRequest, compose_job
 from nemo_runspec.resolvers.references import is_direct, references_of
 from nemo_runspec.runspec import Runspec
@@ -45,11 +52,12 @@ def build_chain(request: ChainRequest) -> Chain:
     """
     selection = select_recipes(request)
     overrides = _sorted_overrides(request, selection)
+    selection = _completed(request, selection, overrides)
     names = _wanted(request, selection, overrides)
     composed = [_compose(request, selection, name, overrides) for name in names]
     stages = in_order(_connected(composed))
     for stage in stages:
-        _check_handovers(stage, {each.name: each for each in stages})
+        _check_handovers(stage, {each.name: each for each in stages}, request)
     return Chain(request.family, tuple(stages), selection.left_out)
 
 
@@ -60,10 +68,11 @@ class _Composed:
 
 
 _Overrides = Sequence[tuple[str | None, str]]
+_SECTIONS_OF_ALL = ("run", "artifacts")
 
 
 def _sorted_overrides(request: ChainRequest, selection: Selection) -> _Overrides:
-    overrides = sort_overrides(request.overrides, list(request.stages()))
+    overrides = sort_overrides(request.overrides, stage_names(request))
     read_keys = {key for recipe in selection.recipes.values() for key in recipe.artifacts.reads}
     for stage, override in overrides:
         if stage is None:
@@ -82,14 +91,33 @@ def _require_part(name: str, left_out: Iterable[LeftOut]) -> None:
             )
 
 
+def _completed(request: ChainRequest, selection: Selection, overrides: _Overrides) -> Selection:
+    """Add the conversions that stages need of what others make."""
+    composed = (_compose(request, selection, n, _own(overrides)) for n in selection.recipes)
+    found = find_conversions([each.stage for each in composed], request)
+    completed = with_conversions(selection, found, request)
+    addressed = [name for name, _ in overrides if name is not None]
+    for name in addressed:
+        if name not in completed.recipes:
+            raise UsageError(
+                f"The stage {name!r} takes no part: no stage reads what it would make.",
+                hint=f"Let one read it: STAGE:run.model=NAME-hf:{LATEST}",
+            )
+    return completed
+
+
+def _own(overrides: _Overrides) -> _Overrides:
+    """Those of one stage; one of every stage need not fit what a cut leaves out."""
+    return [(name, override) for name, override in overrides if name is not None]
+
+
 def _wanted(request: ChainRequest, selection: Selection, overrides: _Overrides) -> list[str]:
     """Name the stages that remain of the chain after it was cut."""
     if request.only is not None:
         return [name for name in request.only if name in selection.recipes]
     if request.start is None and not request.ends:
         return list(selection.recipes)
-    # An override of every stage need not fit those that are left out.
-    own = [(name, override) for name, override in overrides if name is not None]
+    own = _own(overrides)
     whole = in_order(_connected([_compose(request, selection, n, own) for n in selection.recipes]))
     names = [stage.name for stage in whole]
     ends = [_part(text, request, selection) for text in request.ends] or names
@@ -107,7 +135,7 @@ def _wanted(request: ChainRequest, selection: Selection, overrides: _Overrides) 
 
 
 def _part(text: str, request: ChainRequest, selection: Selection) -> str:
-    name = find_stage(text, list(request.stages()))
+    name = find_stage(text, [*request.stages(), *selection.given])
     _require_part(name, selection.left_out)
     return name
 
@@ -115,8 +143,10 @@ def _part(text: str, request: ChainRequest, selection: Selection) -> str:
 def _compose(
     request: ChainRequest, selection: Selection, name: str, overrides: _Overrides
 ) -> _Composed:
-    own = tuple(override for stage, override in overrides if stage in {None, name})
     recipe, config = selection.recipes[name], selection.configs[name]
+    given = selection.given.get(name, ())
+    asked = (each for each in overrides if each[0] == name or _is_for_all(each, recipe))
+    own = (*given, *(override for _, override in asked))
     job = _job(request, recipe, config, name, own)
     references = references_of(job, "run", recipe.artifacts.reads)
     stage = Stage(
@@ -131,6 +161,13 @@ def _compose(
         tracking=read_settings(job),
     )
     return _Composed(stage, job)
+
+
+def _is_for_all(override: tuple[str | None, str], recipe: Runspec) -> bool:
+    """Whether an override is one of every stage; those of training do not fit a conversion."""
+    stage, text = override
+    section = parse_override(text).key.partition(".")[0]
+    return stage is None and (not recipe.artifacts.converts or section in _SECTIONS_OF_ALL)
 
 
 def _job(
@@ -208,12 +245,13 @@ def _with_source(item: StageInput, stage: Stage, writers: Mapping[str, Stage]) -
     return replace(item, source=writer.name)
 
 
-def _check_handovers(stage: Stage, stages: Mapping[str, Stage]) -> None:
+def _check_handovers(stage: Stage, stages: Mapping[str, Stage], request: ChainRequest) -> None:
     for item in stage.inputs:
         if item.source is None:
             continue
         writer = stages[item.source]
         _check_type(stage, item, writer)
+        check_format(stage, item, writer, request)
         _check_tracking(stage, item, writer)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,8 +42,15 @@ class ChainRequest:
 
     def stages(self) -> dict[str, Runspec]:
         """Map the names of the family's stages to their recipes."""
+        return {stage_name(each): each for each in self._own() if not each.artifacts.converts}
+
+    def converters(self) -> tuple[Runspec, ...]:
+        """The family's recipes that convert models; a chain has them where they are needed."""
+        return tuple(recipe for recipe in self._own() if recipe.artifacts.converts)
+
+    def _own(self) -> Iterator[Runspec]:
         own = (recipe for recipe in self.recipes if recipe.words[0] == self.family)
-        return {stage_name(recipe): recipe for recipe in own if len(recipe.words) > 1}
+        yield from (recipe for recipe in own if len(recipe.words) > 1)
 
 
 @dataclass(frozen=True, slots=True)

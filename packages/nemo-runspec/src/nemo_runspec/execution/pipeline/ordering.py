@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from nemo_runspec.errors import UsageError
 from nemo_runspec.execution.pipeline.model import Stage
@@ -11,17 +11,22 @@ from nemo_runspec.execution.pipeline.model import Stage
 def in_order(stages: Iterable[Stage]) -> list[Stage]:
     """Sort stages so that each comes after those that it reads from.
 
+    Of those that can be next, the one with the first path is.
+
     Args:
         stages: The stages, in any order.
 
     Raises:
         UsageError: Stages read from each other in a circle.
     """
-    by_name = {stage.name: stage for stage in stages}
-    ordered: dict[str, Stage] = {}
-    for stage in sorted(by_name.values(), key=lambda each: (str(each.recipe.path), each.name)):
-        _visit(stage, by_name, ordered, ())
-    return list(ordered.values())
+    left = {stage.name: stage for stage in sorted(stages, key=_place)}
+    ordered: list[Stage] = []
+    while left:
+        ready = next((each for each in left.values() if not each.sources & left.keys()), None)
+        if ready is None:
+            raise _circle(_walk_back(left), left)
+        ordered.append(left.pop(ready.name))
+    return ordered
 
 
 def needed_for(ends: Sequence[str], stages: Sequence[Stage]) -> set[str]:
@@ -52,21 +57,18 @@ def following(changed: Iterable[str], stages: Sequence[Stage]) -> set[str]:
     return found
 
 
-def _visit(
-    stage: Stage, by_name: Mapping[str, Stage], ordered: dict[str, Stage], path: tuple[str, ...]
-) -> None:
-    if stage.name in ordered:
-        return
-    if stage.name in path:
-        raise _circle(path[path.index(stage.name) :], by_name)
-    for source in _in_recipe_order(stage.sources, by_name):
-        _visit(source, by_name, ordered, (*path, stage.name))
-    ordered[stage.name] = stage
+def _place(stage: Stage) -> tuple[str, str]:
+    return str(stage.recipe.path), stage.name
 
 
-def _in_recipe_order(names: Iterable[str], by_name: Mapping[str, Stage]) -> Iterator[Stage]:
-    found = (by_name[name] for name in names)
-    yield from sorted(found, key=lambda each: (str(each.recipe.path), each.name))
+def _walk_back(left: Mapping[str, Stage]) -> Sequence[str]:
+    """Follow what stages read until one comes again; each of them waits for another."""
+    path = [next(iter(left))]
+    while True:
+        source = min((left[name] for name in left[path[-1]].sources & left.keys()), key=_place)
+        if source.name in path:
+            return path[path.index(source.name) :]
+        path.append(source.name)
 
 
 def _circle(path: Sequence[str], by_name: Mapping[str, Stage]) -> UsageError:

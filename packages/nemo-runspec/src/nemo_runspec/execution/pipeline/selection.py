@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 
 from nemo_runspec.config import list_configs
 from nemo_runspec.config.files import SUFFIXES
 from nemo_runspec.errors import ConfigError, UsageError
 from nemo_runspec.execution.pipeline.addressing import find_stage
+from nemo_runspec.execution.pipeline.conversions import Conversion, conversion_names
 from nemo_runspec.execution.pipeline.model import ChainRequest, LeftOut
 from nemo_runspec.runspec import Runspec
 from nemo_runspec.suggest import did_you_mean
@@ -23,11 +24,13 @@ class Selection:
         recipes: Stage to recipe.
         configs: Stage to the name or path of its configuration.
         left_out: The others of the family.
+        given: Stage to what it is told by the chain, before the user's overrides.
     """
 
     recipes: Mapping[str, Runspec]
     configs: Mapping[str, str]
     left_out: tuple[LeftOut, ...]
+    given: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def select_recipes(request: ChainRequest) -> Selection:
@@ -42,7 +45,8 @@ def select_recipes(request: ChainRequest) -> Selection:
     """
     stages = request.stages()
     _refuse_path(request.config)
-    own = {find_stage(name, list(stages)): config for name, config in request.stage_configs.items()}
+    names = stage_names(request)
+    own = {find_stage(name, names): config for name, config in request.stage_configs.items()}
     configs = {
         name: own.get(name) or request.config or recipe.config.default
         for name, recipe in stages.items()
@@ -57,6 +61,42 @@ def select_recipes(request: ChainRequest) -> Selection:
     if not chosen:
         raise _nowhere(request, stages)
     return Selection(chosen, {name: configs[name] for name in chosen}, left_out)
+
+
+def stage_names(request: ChainRequest) -> list[str]:
+    """Name every stage that a chain of the family may have, conversions too."""
+    return [*request.stages(), *conversion_names(request)]
+
+
+def with_conversions(
+    selection: Selection, conversions: Mapping[str, Conversion], request: ChainRequest
+) -> Selection:
+    """Add the conversions that the stages need.
+
+    A conversion has the configuration that is asked for, or its own where it lacks that one.
+
+    Args:
+        selection: The recipes that take part.
+        conversions: The conversions by name.
+        request: What the user asks for.
+    """
+    names = stage_names(request)
+    own = {find_stage(name, names): config for name, config in request.stage_configs.items()}
+    configs = {
+        name: own.get(name) or _config_of(each.recipe, request.config)
+        for name, each in conversions.items()
+    }
+    return replace(
+        selection,
+        recipes={**selection.recipes, **{name: each.recipe for name, each in conversions.items()}},
+        configs={**selection.configs, **configs},
+        given={name: (each.override,) for name, each in conversions.items()},
+    )
+
+
+def _config_of(recipe: Runspec, wanted: str | None) -> str:
+    known = wanted is not None and wanted in list_configs(recipe.config.dir)
+    return wanted if wanted is not None and known else recipe.config.default
 
 
 def _refuse_path(config: str | None) -> None:

@@ -93,7 +93,7 @@ def _stage_completer(target: PipeTarget) -> Completer:
     def complete(
         _ctx: click.Context, _param: click.Parameter, incomplete: str
     ) -> list[CompletionItem[str]]:
-        names = ("/".join(recipe.words[1:]) for recipe in target.recipes)
+        names = ("/".join(recipe.words[1:]) for recipe in target.stages)
         return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
     return complete

@@ -28,6 +28,11 @@ class PipeTarget:
         return (self.family, PIPE)
 
     @property
+    def stages(self) -> tuple[Runspec, ...]:
+        """The recipes that are stages; those that convert models come in where they are needed."""
+        return tuple(recipe for recipe in self.recipes if not recipe.artifacts.converts)
+
+    @property
     def docs(self) -> str:
         """One sentence for help pages."""
         return f"Run the recipes of {self.family} as one chain; each reads what those before made."

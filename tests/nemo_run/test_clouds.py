@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,9 @@ from nemo_runspec.execution.nemo_run.ask import Asked
 from nemo_runspec.execution.nemo_run.scrubbing import scrub
 from nemo_runspec.execution.profiles import read_profile
 from nemo_runspec.execution.submission import prepare_submission, submit
+from nemo_runspec.run_result import RunResult
+from nemotron.cli.job_end import end_of_job
+from nemotron.cli.job_panels import completion_panel
 from nemotron.cli.main import main
 
 SECRET = dgxcloud.CLIENT["clientSecret"]
@@ -214,7 +217,7 @@ def test_a_job_is_given_what_it_needs_told_of_as_it_ends_and_leaves_no_secret(
 
 
 @pytest.mark.parametrize("place", ["kubeflow"], indirect=True)
-def test_the_command_shows_what_a_pod_prints_and_where_its_result_lies(
+def test_the_command_shows_what_a_pod_prints_and_ends_as_it_does(
     place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     make_plan(place.folder)
@@ -227,6 +230,25 @@ def test_the_command_shows_what_a_pod_prints_and_where_its_result_lies(
     assert "\nsteps 3\n" in said.out
     assert "It failed (exit code 7 of demo-train-" in said.out
     assert KEY not in said.out + said.err
+
+
+@pytest.mark.parametrize(
+    ("root", "told"),
+    [
+        ("s3://team/store", "nemotron artifacts show demo-model --root s3://team/store"),
+        (None, "not recorded: artifacts.manifest.root is not set"),
+    ],
+)
+def test_a_result_that_this_machine_does_not_see_is_said_to_be_elsewhere(
+    tmp_path: Path, root: str | None, told: str
+) -> None:
+    record = replace(record_of(tmp_path, "kubeflow://team/w"), manifest_root=root)
+    end = end_of_job(record, JobStatus("succeeded", 0), RunResult(), (), tmp_path)
+    assert completion_panel(end).rows == [
+        ("Result:", "/data/jobs/demo on kubeflow, not seen from here"),
+        ("Artifact:", told),
+    ]
+    assert end.as_dict()["manifest_missing"] == "not seen from here: it is on kubeflow"
 
 
 @pytest.mark.parametrize("place", ["kubeflow"], indirect=True)

@@ -16,6 +16,9 @@ from nemo_runspec.execution.jobs import JobRecord, JobStatus
 from nemo_runspec.run_result import RunResult
 from nemotron.cli.errors import error_document
 
+# Executors whose jobs leave their results on this machine, or on one that commands are run on.
+_REACHED = ("local", "slurm")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobEnd:
@@ -34,6 +37,7 @@ class JobEnd:
         reason: Why it ended badly, in a sentence; None where its own output has just said it.
         state: ``completed``, ``failed``, ``cancelled``, ``timed out`` or ``lost``.
         job: Its record, where it was submitted.
+        unseen: The machine that has what it recorded, where nobody can read that from here.
     """
 
     output: str
@@ -48,6 +52,7 @@ class JobEnd:
     reason: str | None = None
     state: str = "failed"
     job: JobRecord | None = None
+    unseen: str | None = None
 
     @property
     def succeeded(self) -> bool:
@@ -150,11 +155,13 @@ def end_of_job(
     succeeded = status.state == "succeeded"
     host = None if record.ssh is None else record.ssh["host"]
     local = host is None
+    unseen = _unseen(record)
+    missing = why_no_manifest(result, root=record.manifest_root, succeeded=succeeded)
     return JobEnd(
         output=record.output,
         exit_code=status.command_code,
         result=result,
-        manifest_missing=why_no_manifest(result, root=record.manifest_root, succeeded=succeeded),
+        manifest_missing=missing if unseen is None else f"not seen from here: it is on {unseen}",
         run=record.job_dir if local else f"{host}:{record.job_dir}",
         folder=cwd if record.executor == "local" else None,
         wandb=record.wandb,
@@ -164,7 +171,14 @@ def end_of_job(
         reason=status.reason,
         state="completed" if succeeded else status.state.replace("_", " "),
         job=record,
+        unseen=unseen,
     )
+
+
+def _unseen(record: JobRecord) -> str | None:
+    """The machine that has a job's run directory, where that is neither this one nor reached."""
+    reached = record.executor in _REACHED or Path(record.job_dir).is_dir()
+    return None if reached else record.executor
 
 
 def _sync_command(run_dir: Path, cwd: Path | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 
 from nemo_runspec.execution import ArtifactInput, RecipePlan
@@ -96,9 +97,24 @@ def _told_rows(end: JobEnd) -> Iterator[Row]:
 def _closing_rows(end: JobEnd) -> list[Row]:
     paths = [item.get("manifest_path") for item in end.result.artifacts]
     rows: list[Row] = [("Manifest:", str(path)) for path in paths if path]
-    if not rows:
+    if not rows and end.unseen is not None:
+        rows += _unseen_rows(end, end.unseen)
+    elif not rows:
         rows.append(("Manifest:", f"none: {end.manifest_missing}"))
     return rows + list(_service_rows(end))
+
+
+def _unseen_rows(end: JobEnd, place: str) -> Iterator[Row]:
+    """Where what a job recorded lies, and what shows it."""
+    yield "Result:", f"{end.run} on {place}, not seen from here"
+    root = None if end.job is None else end.job.manifest_root
+    if root is not None:
+        shown = ["nemotron", "artifacts", "show", end.output, "--root", root]
+        yield "Artifact:", shlex.join(shown)
+    if end.wandb:
+        yield "W&B:", f"the run of the job has {end.output}"
+    elif root is None:
+        yield "Artifact:", "not recorded: artifacts.manifest.root is not set"
 
 
 def _service_rows(end: JobEnd) -> Iterator[Row]:

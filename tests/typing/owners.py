@@ -35,6 +35,7 @@ from nemotron_data_prep import (
     prepare_sft,
 )
 from nemotron_data_prep.transforms import Record, TransformError, reads
+from nemotron_kit_evaluator import EvalConfig, Evaluation, evaluate, record_results
 from nemotron_kit_megatron import (
     checkpoint_callbacks,
     load_recipe,
@@ -128,3 +129,10 @@ def reinforcement(folder: Path) -> None:
     assert_type(config, DictConfig)
     assert_type(resolve_config(config), dict[str, Any])
     run_driver(folder / "run_grpo.py", folder / "resolved.yaml")
+
+
+def scores(config: EvalConfig) -> None:
+    evaluation = evaluate(config)
+    assert_type(evaluation, Evaluation)
+    record_results(evaluation, config, model="nano3-rl-model-hf")
+    evaluation.require_success()

@@ -6,11 +6,13 @@ import json
 import os
 import re
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from slurm_cluster import SlurmCluster
-from slurm_commands import PROFILES, Workplace, make_workplace
+from slurm_cluster.daemons import wait_until
+from slurm_commands import PROFILES, Workplace, make_workplace, write
 
 TRAIN = ("demo", "train")
 
@@ -193,6 +195,33 @@ def test_without_accounting_the_end_is_known_too(
     done = workplace.run(*TRAIN, f"code={code}", "~run.env.account")
 
     assert done.code == code, done.out + done.err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_command_that_is_killed_leaves_nothing_for_long(place: Workplace, number: int) -> None:
+    temporary, programs = place.folder / "tmp", place.folder / "bin"
+    temporary.mkdir()
+    # It lets nobody in, and goes with the command that started it.
+    write(programs / "ssh", "#!/bin/sh\nexec cat >/dev/null\n")
+    (programs / "ssh").chmod(0o755)
+    path = f"{programs}:{place.environment['PATH']}"
+    waiting = replace(
+        place, environment={**place.environment, "TMPDIR": str(temporary), "PATH": path}
+    )
+    runs = place.folder / ".nemotron/runs/demo-train"
+
+    command = waiting.start(*TRAIN, "--batch", "far")
+    assert wait_until(lambda: list(temporary.glob("nemotron-scratch-ssh-*")) != [], 60)
+    assert [*runs.glob("*/.submission/owner.json")]
+    command.send_signal(number)
+
+    assert command.wait(30) == (143 if number == signal.SIGTERM else -signal.SIGKILL)
+    if number == signal.SIGKILL:
+        for folder in temporary.iterdir():
+            os.utime(folder, (0, 0))
+        assert waiting.nemotron(*TRAIN, "--batch", "far", "--dry-run").code == 0
+    assert not list(runs.iterdir())
+    assert not list(temporary.iterdir())
 
 
 @pytest.mark.parametrize(

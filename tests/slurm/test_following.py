@@ -94,6 +94,27 @@ def test_a_lost_connection_is_told_and_nothing_of_the_output_is_lost(place: Work
     assert "Step Complete" in place.said
 
 
+def test_a_controller_that_is_away_is_told_and_waited_for(place: Workplace) -> None:
+    gate = place.folder / "gate"
+    job = place.submit(*TRAIN, f"wait_for={gate}")
+    away = re.compile(
+        r"^\[\S+\] The job's state is not known since \S+\. Slurm does not answer: its controller "
+        r"was silent for 10 s\. Asking until it is\.$",
+        re.MULTILINE,
+    )
+    with following(place, "jobs", "logs", "-f", job["id"]) as command:
+        assert wait_until(lambda: "task None" in place.said, 90), place.said
+        with place.cluster.without_controller():
+            assert wait_until(lambda: away.search(place.said) is not None, 90), place.said
+            (listed,) = place.nemotron("jobs", "ls", "--json").document
+            assert (listed["job"]["id"], listed["status"]["state"]) == (job["id"], "unknown")
+            gate.touch()
+        assert command.wait(120) == 0, place.said
+    assert len(away.findall(place.said)) == 1
+    assert len(re.findall(r"The job's state is known again after \d+ s\.", place.said)) == 1
+    assert "Step Complete" in place.said
+
+
 def test_a_job_that_waits_says_why_and_one_that_never_starts_how_it_ended(
     place: Workplace,
 ) -> None:

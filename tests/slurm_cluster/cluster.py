@@ -60,12 +60,14 @@ class SlurmCluster:
         accounting: Whether `sacct` knows of jobs.
         ssh: The login node.
         environment: What a process has to have in its environment to be a user of the cluster.
+        daemons: What it consists of.
     """
 
     places: Places
     accounting: bool
     ssh: ssh_server.SshServer
     environment: Mapping[str, str]
+    daemons: Daemons
 
     @property
     def home(self) -> Path:
@@ -124,6 +126,15 @@ class SlurmCluster:
         """
         self.run("scontrol", "update", f"JobId={job}", "EndTime=now")
 
+    @contextmanager
+    def without_controller(self) -> Iterator[None]:
+        """Let no controller run for a while; the jobs, and accounting, do not mind."""
+        self.daemons.stop("slurmctld")
+        try:
+            yield
+        finally:
+            start_controller(self)
+
     def cancel_all(self) -> None:
         """Leave no job behind, and wait until the nodes are free."""
         self.run("scancel", "--full", f"--user={self.ssh.user}")
@@ -171,7 +182,7 @@ def running(folder: Path, *, accounting: bool = True) -> Iterator[SlurmCluster]:
         environment = _environment(places, ssh)
         daemons = Daemons(folder / "log", environment, stack)
         _start_munge(daemons, places)
-        cluster = SlurmCluster(places, accounting, ssh, environment)
+        cluster = SlurmCluster(places, accounting, ssh, environment, daemons)
         if accounting:
             _start_accounting(daemons, cluster)
         _start_slurm(daemons, cluster)
@@ -307,15 +318,20 @@ def daemon_user() -> str:
 
 
 def _start_slurm(daemons: Daemons, cluster: SlurmCluster) -> None:
-    daemons.start("slurmctld", "slurmctld", "-D", "-c")
-    environment = cluster.environment
-    daemons.wait_until("slurmctld", lambda: _succeeds("scontrol", "ping", **environment))
+    start_controller(cluster)
     hosts = cluster.places.folder / "etc" / "hosts"
     for node in NODES:
         command = (*_IN_OWN_MACHINE, "sh", "-c", _NODE, node, str(hosts))
         # What runs on a node ends as where the power fails.
         daemons.start(f"slurmd-{node}", *command, ends_by=signal.SIGKILL)
     daemons.wait_until("the nodes", lambda: _idle_nodes(cluster) == len(NODES))
+
+
+def start_controller(cluster: SlurmCluster) -> None:
+    """Start what knows the jobs; it reads what it wrote down before."""
+    environment = cluster.environment
+    cluster.daemons.start("slurmctld", "slurmctld", "-D")
+    cluster.daemons.wait_until("slurmctld", lambda: _succeeds("scontrol", "ping", **environment))
 
 
 _IN_OWN_MACHINE = (

@@ -23,6 +23,7 @@ class Daemons:
         self._environment = {**os.environ, **environment}
         self._environment["PATH"] = f"{SBIN}:{self._environment['PATH']}"
         self._stack = stack
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(
         self,
@@ -32,7 +33,7 @@ class Daemons:
         ends_by: signal.Signals = signal.SIGTERM,
     ) -> None:
         """Start one; what it says goes to the file NAME.output in the folder of the logs."""
-        self._stack.enter_context(
+        self._running[name] = self._stack.enter_context(
             _running(
                 ["setpriv", "--pdeathsig", ends_by.name.removeprefix("SIG"), "--", *command],
                 self._logs / f"{name}.output",
@@ -40,6 +41,12 @@ class Daemons:
                 ends_by,
             )
         )
+
+    def stop(self, name: str) -> None:
+        """End one that may be started again."""
+        process = self._running.pop(name)
+        process.terminate()
+        process.wait(_END_LIMIT_S)
 
     def wait_until(self, what: str, happened: Callable[[], bool], limit_s: float = 60) -> None:
         """Wait for a daemon to be of use, and show the logs where it never is."""
@@ -70,13 +77,13 @@ def wait_until(happened: Callable[[], bool], limit_s: float) -> bool:
 @contextmanager
 def _running(
     command: list[str], output: Path, environment: Mapping[str, str], ends_by: signal.Signals
-) -> Iterator[None]:
-    with output.open("wb") as log:
+) -> Iterator[subprocess.Popen[bytes]]:
+    with output.open("ab") as log:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=dict(environment)
         )
     try:
-        yield
+        yield process
     finally:
         process.send_signal(ends_by)
         try:

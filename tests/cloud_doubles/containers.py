@@ -95,10 +95,16 @@ def _place_inside(volume: Path) -> None:
             file.write_text(file.read_text().replace(_INSIDE, str(volume)))
 
 
-def write_tools(folder: Path) -> Path:
-    """Programs whose effect would leave the test: links at the root, downloads, a kubectl."""
+def write_tools(folder: Path, tools: Mapping[str, str] | None = None) -> Path:
+    """Write programs that win over those of this machine.
+
+    Args:
+        folder: Where to.
+        tools: Their names and scripts; by default those whose effect would leave the test: links
+            at the root, downloads, a kubectl.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    for name, script in _TOOLS.items():
+    for name, script in (tools or _TOOLS).items():
         file = folder / name
         file.write_text(script)
         file.chmod(0o755)

@@ -88,6 +88,7 @@ class Place:
     folder: Path
     executor: str
     cloud: Any
+    logins: dict[str, str]
 
     @property
     def container(self) -> Container:
@@ -149,16 +150,18 @@ def handle_of(place: Place) -> str:
 
 @pytest.fixture
 def place(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    logins: dict[str, str],
 ) -> Iterator[Place]:
-    """A folder with a profile of the executor that the test is for."""
+    """The folder of somebody with logins, and a profile of the executor that the test is for."""
     executor = request.param
     tools = write_tools(tmp_path / "tools")
     monkeypatch.chdir(tmp_path)
     for name, value in {
         "DEMO_API_KEY": KEY,
         "DGX_CLIENT_SECRET": SECRET,
-        "HOME": str(tmp_path),
         "LOGNAME": "me",
         "PATH": f"{tools}:{os.environ['PATH']}",
     }.items():
@@ -177,7 +180,7 @@ def place(
         head = f'[lab]\nexecutor = "{executor}"\ncontainer_image = "nemo:25"\n'
         variables = VARIABLES.format(nasty=json.dumps(NASTY))
         (tmp_path / "env.toml").write_text(head + lines + variables)
-        yield Place(tmp_path, executor, cloud)
+        yield Place(tmp_path, executor, cloud, logins)
 
 
 @pytest.mark.parametrize("place", EXECUTORS, indirect=True)
@@ -191,7 +194,8 @@ def test_a_job_is_given_what_it_needs_told_of_as_it_ends_and_leaves_no_secret(
     printed = place.container.printed.decode()
     [seen] = (place.folder / "volume").rglob("seen-0.json")
     found = json.loads(seen.read_text())["environment"]
-    wanted = {"lower_case": "as it is", "NASTY": NASTY, "DEMO_API_KEY": KEY}
+    said = {"lower_case": "as it is", "NASTY": NASTY, "DEMO_API_KEY": KEY}
+    wanted = {**said, **place.logins}
     assert {name: found.get(name) for name in wanted} == wanted, printed
 
     ended = status_of(asked)
@@ -207,6 +211,7 @@ def test_a_job_is_given_what_it_needs_told_of_as_it_ends_and_leaves_no_secret(
 
     seen.unlink()  # what the job itself wrote down
     secrets = [KEY, SECRET, dgxcloud.TOKEN, lepton.TOKEN]
+    secrets += [place.logins["WANDB_API_KEY"], place.logins["HF_TOKEN"]]
     assert scrub(place.folder / ".nemotron", secrets) == ()
     assert scrub(place.folder / "volume", secrets) == ()
 

@@ -1,4 +1,4 @@
-"""A training job of Megatron-Bridge with the adapter's hooks, as the server gets to know it."""
+"""Training jobs with the adapters' hooks, as the server gets to know them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 import wandb
+from hook_lab.mechanisms import MECHANISMS, frameworks, steps
 from wandb_server import picture
 
 from nemo_runspec.artifacts import Artifact, log_artifact, setup_artifact_tracking
@@ -66,17 +67,12 @@ def framework_config(folder):
     )
 
 
-def train(pretrain, folder, *, middle=lambda: None):
+def train(pretrain, folder):
     """A job that reads the data; the framework starts its run, as it does: late and by itself."""
     with setup_artifact_tracking(config_of(folder, data="data:latest", output="model")) as tracking:
         hooks = training_hooks(pretrain, tracking)
         run = wandb.init(project="nemotron", entity="team")
-
-        def step(state):
-            if state.train_state.step == 3:
-                middle()
-
-        pretrain(framework_config(folder), step, **hooks)
+        pretrain(framework_config(folder), lambda _state: None, **hooks)
         wandb.finish()
         for callback in hooks["callbacks"]:
             callback.undo()
@@ -102,6 +98,34 @@ def test_inputs_and_checkpoints_are_the_edges_of_the_frameworks_run(server, own_
     assert tracking.manifest_tracker.versions("model") == [1, 2]
 
 
+@pytest.fixture
+def job(mechanism, own_world):
+    """A job whose hook is put on while W&B is up, as ``MECHANISMS`` of ``hook_lab`` start it."""
+    with frameworks(), setup_artifact_tracking(config_of(own_world, output="model")) as tracking:
+        patch_wandb_init_for_lineage([])
+        wandb.init(project="nemotron", entity="team")
+        started = MECHANISMS[mechanism](own_world / "checkpoints")
+        yield started, tracking
+        started.undo()
+
+
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+def test_w_and_b_that_falls_costs_no_checkpoint_by_any_mechanism(
+    server, own_world, job, mechanism, caplog
+):
+    started, tracking = job
+    started.save(20)
+    server.down()
+    started.save(40)
+    wandb.finish()
+    assert steps(tracking) == [20, 40]
+    server.up()
+    assert {item.problem for item in BACKEND.deliver(own_world / "run")} <= {None}
+    artifacts = picture.take(server.state).artifacts
+    assert {"team/nemotron/model:v0", "team/nemotron/model:v1"} <= set(artifacts)
+    assert "failed; training goes on" not in caplog.text
+
+
 def test_w_and_b_that_is_down_costs_no_checkpoint(server, own_world, pretrain):
     prepare(own_world)
     server.down()
@@ -112,15 +136,5 @@ def test_w_and_b_that_is_down_costs_no_checkpoint(server, own_world, pretrain):
     server.up()
     delivered = BACKEND.deliver(own_world / "run")
     assert {item.problem for item in delivered} == {None}
-    artifacts = picture.take(server.state).artifacts
-    assert {"team/nemotron/model:v0", "team/nemotron/model:v1"} <= set(artifacts)
-
-
-def test_w_and_b_that_falls_in_the_middle_costs_no_checkpoint(server, own_world, pretrain):
-    prepare(own_world)
-    _, tracking = train(pretrain, own_world, middle=server.down)
-    assert tracking.manifest_tracker.versions("model") == [1, 2]
-    server.up()
-    assert {item.problem for item in BACKEND.deliver(own_world / "run")} <= {None}
     artifacts = picture.take(server.state).artifacts
     assert {"team/nemotron/model:v0", "team/nemotron/model:v1"} <= set(artifacts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,6 +14,8 @@ from nemo_runspec.artifacts.paths import local_path
 from nemo_runspec.artifacts.tracker import ResolvedArtifact
 from nemo_runspec.errors import ArtifactError
 from nemo_runspec.model_formats import format_on_disk
+from nemo_runspec.runspec.converters import conversion_command, find_converter
+from nemo_runspec.runspec.model import Runspec
 
 FORMATS_KEY = "formats"
 
@@ -30,6 +32,20 @@ class FormatNeed:
 
     format: str
     convert: str | None = None
+
+
+def needs_of(recipe: Runspec, recipes: Iterable[Runspec]) -> dict[str, FormatNeed]:
+    """Say in which format a recipe reads its models, and what converts others.
+
+    Args:
+        recipe: The recipe.
+        recipes: Every recipe that is known.
+    """
+    known = tuple(recipes)
+    return {
+        key: FormatNeed(needed, conversion_command(find_converter(recipe.words[0], needed, known)))
+        for key, needed in recipe.artifacts.read_formats.items()
+    }
 
 
 def with_format_needs(

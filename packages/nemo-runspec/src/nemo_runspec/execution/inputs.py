@@ -9,18 +9,18 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from nemo_runspec.artifacts.base import Artifact
-from nemo_runspec.artifacts.formats import check_format
+from nemo_runspec.artifacts.formats import check_format, needs_of
 from nemo_runspec.artifacts.opening import open_tracking
 from nemo_runspec.artifacts.reference import ArtifactReference, is_reference
 from nemo_runspec.artifacts.registry import find_artifact_class
 from nemo_runspec.artifacts.settings import read_settings
 from nemo_runspec.config import list_configs
 from nemo_runspec.errors import ArtifactError, ArtifactNotFoundError
-from nemo_runspec.execution.formats import conversion_command, needs_of
 from nemo_runspec.naming import output_artifact_name, source_name
 from nemo_runspec.resolvers import RunReference, resolve_run_references
 from nemo_runspec.resolvers.references import references_of
 from nemo_runspec.runspec import Runspec
+from nemo_runspec.runspec.converters import conversion_command
 
 _UNTYPED = Artifact.__name__
 _USUAL_CONFIG = "default"

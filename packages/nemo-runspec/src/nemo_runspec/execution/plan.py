@@ -9,13 +9,12 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from nemo_runspec.artifacts.backends import Preflight
-from nemo_runspec.artifacts.formats import with_format_needs
+from nemo_runspec.artifacts.formats import needs_of, with_format_needs
 from nemo_runspec.artifacts.settings import EMBEDDED_ROOT
 from nemo_runspec.config import build_job_config, extract_train_config
 from nemo_runspec.execution.backend_check import check_backends
 from nemo_runspec.execution.command import build_command
 from nemo_runspec.execution.elsewhere import remarks, runs_elsewhere, seen_from_here
-from nemo_runspec.execution.formats import needs_of
 from nemo_runspec.execution.inputs import ArtifactInput, read_inputs
 from nemo_runspec.execution.outputs import place_output
 from nemo_runspec.resolvers.pinning import with_references

@@ -12,10 +12,10 @@ from nemo_runspec.artifacts.reference import (
     looks_like_path,
 )
 from nemo_runspec.errors import UsageError
-from nemo_runspec.execution.formats import converted_key, find_converter
 from nemo_runspec.execution.pipeline.model import ChainRequest, Stage, StageInput
 from nemo_runspec.naming import derived_name, source_name
 from nemo_runspec.runspec import Runspec
+from nemo_runspec.runspec.converters import converted_key, find_converter
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,8 +34,9 @@ def run_package(app: App, values: Mapping[str, Any]) -> None:
     """
     given, overrides = words_of_recipe(values["recipe"], values["overrides"])
     recipe, script = _find(app, given)
+    config = _config(app, recipe, values["config"], overrides)
     job = SelfContainedPackager(values["packages"]).package(
-        script, app.cwd / values["output"], config=_config(recipe, values["config"], overrides)
+        script, app.cwd / values["output"], config=config
     )
     _report(app, recipe, script, job, values)
 
@@ -81,10 +82,11 @@ def _runspec(script: Path) -> Runspec | None:
 
 
 def _config(
-    recipe: Runspec | None, config: str | None, overrides: Sequence[str]
+    app: App, recipe: Runspec | None, config: str | None, overrides: Sequence[str]
 ) -> DictConfig | None:
     if recipe is not None:
-        return compose_for_package(recipe, config=config, overrides=overrides)
+        recipes = tuple(app.recipes.root.recipes())
+        return compose_for_package(recipe, config=config, overrides=overrides, recipes=recipes)
     if config is None:
         if overrides:
             raise UsageError("Overrides need a configuration.", hint="Add --config PATH.")

@@ -1,4 +1,4 @@
-"""The exporter's stand-in: a checkpoint's weights are the numbers in its ``weights.json``.
+"""The exporter's stand-in: the numbers in a checkpoint's ``weights.json`` are its weights.
 
 As in the source, a bridge from a reference writes the files that the reference has, and refuses
 (``strict``) or leaves out what it does not; one from the checkpoint writes what is there.
@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+
+USUAL = {"embedding": 1, "layer": 2}
 
 
 class AutoBridge:
@@ -30,7 +32,8 @@ class AutoBridge:
 
     def load_megatron_model(self, path, *, mp_overrides=None, **kwargs):
         folders = sorted(Path(path).glob("iter_*"))
-        return json.loads(((folders or [Path(path)])[-1] / "weights.json").read_text("utf-8"))
+        weights = (folders or [Path(path)])[-1] / "weights.json"
+        return json.loads(weights.read_text("utf-8")) if weights.is_file() else USUAL
 
     def export_ckpt(
         self, megatron_path, hf_path, show_progress=True, strict=False, source_path=None

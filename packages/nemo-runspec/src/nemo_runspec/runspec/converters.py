@@ -4,23 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from nemo_runspec.artifacts.formats import FormatNeed
 from nemo_runspec.naming import NAME_PATTERN
-from nemo_runspec.runspec import Runspec
-
-
-def needs_of(recipe: Runspec, recipes: Iterable[Runspec]) -> dict[str, FormatNeed]:
-    """Say in which format a recipe reads its models, and what converts others.
-
-    Args:
-        recipe: The recipe.
-        recipes: Every recipe that is known.
-    """
-    known = tuple(recipes)
-    return {
-        key: FormatNeed(needed, conversion_command(find_converter(recipe.words[0], needed, known)))
-        for key, needed in recipe.artifacts.read_formats.items()
-    }
+from nemo_runspec.runspec.model import Runspec
 
 
 def find_converter(family: str, wanted: str, recipes: Iterable[Runspec]) -> Runspec | None:

@@ -43,6 +43,23 @@ with open(sys.argv[1], "w") as file:
     json.dump({"seen": seen, "driver": dict(os.environ), "nodes": len(ray.nodes())}, file)
 sys.exit(int(sys.argv[2]))
 """
+# As NeMo-RL's drivers connect: to any cluster that runs, with the driver's whole environment for
+# its workers; where none runs, or one that another driver started, they start one of their own.
+AS_NEMO_RL = DRIVER.replace(
+    "ray.init()",
+    """
+handed = dict(os.environ)
+handed.pop("RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES", None)
+ray.init(
+    address="auto",
+    log_to_driver=True,
+    include_dashboard=False,
+    runtime_env={"env_vars": handed},
+    _temp_dir=None,
+)
+assert not any(name.startswith("nrl_tag_") for name in ray.cluster_resources())
+""",
+)
 WAITING = """
 import pathlib, sys, time
 import ray
@@ -154,6 +171,40 @@ def test_a_step_of_two_machines_is_one_cluster(step: Step, tmp_path: Path) -> No
     texts = [file.read_text() for file in kept if file.is_file()]
     assert texts
     assert not [text for text in texts if any(secret in text for secret in SECRETS.values())]
+
+
+def test_a_driver_that_connects_like_those_of_nemo_rl_gets_the_whole_cluster(
+    step: Step, cluster: Cluster, tmp_path: Path
+) -> None:
+    own, joined = tmp_path / "own.json", tmp_path / "joined.json"
+    # Ray fills in references in what a driver hands on by itself.
+    plain = {"lower": "a b", "EMPTY": ""}
+    request = replace(request_for(tmp_path, str(own), "0", driver=AS_NEMO_RL), variables=plain)
+    step.start(request, options={0: "", 1: ""})
+    running = replace(
+        request,
+        words=("driver.py", str(joined), "0"),
+        executor="local",
+        nodes=1,
+        ray_address=cluster.address,
+    )
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", render_launch_script(running)],
+        env={"PATH": path, "HOME": str(tmp_path), **QUIET, "HF_TOKEN": "hf_x"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    ended = step.wait()
+    assert [code for code, _ in ended] == [0, 0], ended
+
+    assert json.loads(own.read_text())["nodes"] == 2
+    for file in (own, joined):
+        for _, environ in json.loads(file.read_text())["seen"]:
+            assert {name: environ[name] for name in plain} == plain
+            assert environ["HF_TOKEN"].startswith("hf_")
 
 
 def test_a_machine_that_cannot_start_ray_fails_the_step(step: Step, tmp_path: Path) -> None:

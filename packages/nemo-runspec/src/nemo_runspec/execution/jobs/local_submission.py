@@ -12,7 +12,7 @@ from nemo_runspec.config.saving import TRAIN_FILE
 from nemo_runspec.execution.environment import collect_environment
 from nemo_runspec.execution.jobs.detaching import start_detached
 from nemo_runspec.execution.jobs.record import JobRecord
-from nemo_runspec.execution.launching import join_cluster
+from nemo_runspec.execution.launching.joining import checked_address, join_cluster
 from nemo_runspec.execution.local import PreparedRun
 from nemo_runspec.execution.plan import RecipePlan
 from nemo_runspec.execution.profiles import Profile
@@ -69,10 +69,18 @@ def local_script(plan: RecipePlan, profile: Profile, run_dir: Path) -> str:
         *(f"export {name}={shlex.quote(value)}" for name, value in environment.public.items()),
         f"cd {shlex.quote(str(plan.cwd))}",
         f"export {RUN_DIR_VARIABLE}={shlex.quote(str(run_dir))}",
+        *_cluster(plan, profile),
         *profile.startup_commands,
         f"exec {shlex.join(plan.command(run_dir / TRAIN_FILE))}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _cluster(plan: RecipePlan, profile: Profile) -> list[str]:
+    """Say which Ray cluster a driver joins."""
+    if plan.recipe.run.launch == "torchrun" or profile.ray_address is None:
+        return []
+    return [f"export RAY_ADDRESS={shlex.quote(checked_address(profile.ray_address))}"]
 
 
 def local_commands(plan: RecipePlan, profile: Profile, run_dir: Path) -> str:
@@ -106,6 +114,6 @@ def local_environment(
     taken_away = {name for name, _ in asked.withheld}
     kept = {name: value for name, value in variables.items() if name not in taken_away}
     own = {item.name: item.value for item in asked.variables}
-    if plan.recipe.run.launch != "ray" or profile.ray_address is None:
+    if plan.recipe.run.launch == "torchrun" or profile.ray_address is None:
         return {**kept, **own}
     return {**kept, **own, **join_cluster(profile.ray_address, own, kept)}

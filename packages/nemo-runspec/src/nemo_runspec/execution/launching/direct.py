@@ -6,6 +6,7 @@ import shlex
 
 from nemo_runspec.errors import ExecutionError
 from nemo_runspec.execution.launching.places import alone, on_cloud, on_slurm
+from nemo_runspec.execution.launching.ray import join_running
 from nemo_runspec.execution.launching.request import LaunchRequest
 
 _HEAD = r"""
@@ -17,10 +18,13 @@ def start_direct(request: LaunchRequest) -> str:
     """Bash that tells the process its rank, and becomes the script.
 
     Raises:
-        ExecutionError: The executor starts one process on a machine, and more are wanted.
+        ExecutionError: The executor starts one process on a machine, and more are wanted; or the
+            address of a Ray cluster is none that a driver connects to.
     """
     script = f'exec "$nemotron_python" {shlex.join(request.words)}'
-    return "\n".join((_ranks(request), _HEAD, script))
+    # A script that nothing but Python starts may still be a driver: data preparation can be one.
+    cluster = () if request.ray_address is None else join_running(request, request.ray_address)
+    return "\n".join((_ranks(request), _HEAD, *cluster, script))
 
 
 def _ranks(request: LaunchRequest) -> str:

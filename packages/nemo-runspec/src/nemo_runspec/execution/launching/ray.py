@@ -30,8 +30,7 @@ def start_ray(request: LaunchRequest) -> str:
     """
     driver = f'exec "$nemotron_python" {shlex.join(request.words)}'
     if request.ray_address is not None:
-        address = shlex.quote(checked_address(request.ray_address))
-        return "\n".join((f"export RAY_ADDRESS={address}", *_handed_on(request), driver))
+        return "\n".join((*join_running(request, request.ray_address), driver))
     if request.executor == "kuberay":
         # What submits the driver there gives it a cluster, whose workers are other containers.
         return "\n".join((*_handed_on(request), driver))
@@ -47,6 +46,20 @@ def start_ray(request: LaunchRequest) -> str:
         hint="Choose a profile of Slurm, KubeRay, Lepton, DGX Cloud or Kubeflow, or name a cluster "
         "that runs: run.env.ray_address=HOST:PORT.",
     )
+
+
+def join_running(request: LaunchRequest, address: str) -> list[str]:
+    """Bash that tells a driver of a cluster that runs already, and gives its workers the variables.
+
+    Args:
+        request: The job.
+        address: The cluster.
+
+    Raises:
+        ExecutionError: The address is none that a driver connects to.
+    """
+    quoted = shlex.quote(checked_address(address))
+    return [f"export RAY_ADDRESS={quoted}", *_handed_on(request)]
 
 
 def _own_cluster(request: LaunchRequest, rank: str) -> str:

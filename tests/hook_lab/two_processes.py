@@ -32,8 +32,8 @@ def work(rank: int, barrier: Any, folder: Path) -> None:
         }
         with frameworks(), setup_artifact_tracking(config):
             job = start(own / "checkpoints", barrier=lambda: barrier.wait(60))
-            barrier.wait(60)  # ranks that train have met before the first save
             for step in STEPS:
+                barrier.wait(60)  # between two saves there are steps, in which all ranks meet
                 (job.save_later if name in IN_BACKGROUND else job.save)(step)
                 job.wait()
             job.undo()

@@ -388,10 +388,11 @@ def test_what_an_executor_cannot_start_is_refused(
         render_launch_script(request_for(tmp_path, **changes))
 
 
-def test_workers_of_a_ray_cluster_that_runs_get_the_variables(tmp_path: Path) -> None:
+@pytest.mark.parametrize("launch", ["ray", "direct"])
+def test_workers_of_a_ray_cluster_that_runs_get_the_variables(tmp_path: Path, launch: str) -> None:
     request = request_for(
         tmp_path,
-        launch="ray",
+        launch=launch,
         ray_address="head:6379",
         variables={"plain": "a b", "dollar": "$HOME"},
         secret_names=("HF_TOKEN",),

@@ -19,6 +19,7 @@ class ServerConfig:
         model: The folder that it serves: looked for before the command is started.
         command: Starts it, without a shell: it answers as OpenAI's API does.
         port: Where it listens, as ``command`` tells it.
+        tensor_parallel_size: Over how many GPUs it spreads the model, as ``command`` tells it.
         health: The path that answers 200 once requests can come.
         startup_timeout_s: How long that may take.
         env: Variables of its own.
@@ -27,6 +28,7 @@ class ServerConfig:
     model: str
     command: list[str]
     port: int = 8000
+    tensor_parallel_size: int = 1
     health: str = "/health"
     startup_timeout_s: float = 1800
     env: dict[str, str] = field(default_factory=dict)

@@ -30,7 +30,9 @@ def work(rank: int, barrier: Any, arguments: list[str]) -> None:
         finetune = importlib.import_module("megatron.bridge.training.finetune").finetune_of_0_3
     config = {"run": {"output": "model"}, "artifacts": {"manifest": {"root": store}}}
     with setup_artifact_tracking(config) as tracking:
-        finetune(settings(save_dir, barrier), lambda _: None, **training_hooks(finetune, tracking))
+        hooks = training_hooks(finetune, tracking)
+        # In a step all ranks meet, so none is a whole save ahead of another.
+        finetune(settings(save_dir, barrier), lambda _: barrier.wait(60), **hooks)
 
 
 def settings(save_dir: str, barrier: Any) -> SimpleNamespace:

@@ -27,10 +27,10 @@ from slurm_recipes import KEY, NASTY, make_plan
 from nemo_runspec.errors import TransferError
 from nemo_runspec.execution.jobs import JobRecord, JobStatus
 from nemo_runspec.execution.jobs.engine import EngineBackend
+from nemo_runspec.execution.jobs.engines.answering import Asked
 from nemo_runspec.execution.jobs.following import Follower, Listener, Pace
 from nemo_runspec.execution.jobs.output import read_local_files
 from nemo_runspec.execution.jobs.status import OutputPosition
-from nemo_runspec.execution.nemo_run.ask import Asked
 from nemo_runspec.execution.nemo_run.scrubbing import scrub
 from nemo_runspec.execution.profiles import read_profile
 from nemo_runspec.execution.submission import prepare_submission, submit

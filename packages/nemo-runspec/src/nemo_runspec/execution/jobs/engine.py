@@ -13,11 +13,11 @@ from typing import Any, Self
 from nemo_runspec.atomic import write_atomically
 from nemo_runspec.env_toml import find_env_toml, load_env_profile
 from nemo_runspec.errors import ProfileError
+from nemo_runspec.execution.jobs.engines.conversation import Conversation
 from nemo_runspec.execution.jobs.output import joined, read_local_files
 from nemo_runspec.execution.jobs.reasons import described_exit
 from nemo_runspec.execution.jobs.record import JobRecord
 from nemo_runspec.execution.jobs.status import JobState, JobStatus, OutputChunk, OutputPosition
-from nemo_runspec.execution.nemo_run.conversation import Conversation
 from nemo_runspec.execution.profiles.clouds import DgxCloudProfile
 from nemo_runspec.execution.profiles.reading import profile_of
 from nemo_runspec.run_result import RunResult, read_result

@@ -18,7 +18,7 @@ from nemo_runspec.url_secrets import REDACTED
 
 RENDER = "nemo_runspec.execution.nemo_run.render"
 START = "nemo_runspec.execution.nemo_run.start"
-ASK = "nemo_runspec.execution.nemo_run.ask"
+ASK = "nemo_runspec.execution.jobs.engines.answering"
 HOME_VARIABLE = "NEMORUN_HOME"
 _TIME_LIMIT_S = 300.0
 # Of this process's variables those go on that say where things are, and none with a secret.

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from nemo_runspec.errors import ExecutionError
-from nemo_runspec.execution.nemo_run.asking import kubeflow, kuberay, lepton
 from nemo_runspec.execution.nemo_run.complaints import told
 from nemo_runspec.execution.nemo_run.executors import build_executor
+from nemo_runspec.execution.nemo_run.handles import KUBEFLOW, KUBERAY, LEPTON
 from nemo_runspec.execution.nemo_run.library import nemo_run
 from nemo_runspec.execution.nemo_run.render import open_experiment
 from nemo_runspec.execution.nemo_run.request import RenderRequest, read_request
@@ -50,10 +50,10 @@ def start(
         ExecutionError: A program is missing that NeMo-Run sends the job's files with.
     """
     kind = request.profile.executor
-    if kind in {kubeflow.SCHEME, kuberay.SCHEME}:
+    if kind in {KUBEFLOW, KUBERAY}:
         _require_kubectl(kind)
     executor = build_executor(request.profile, env_vars={}, mode=request.mode)
-    if kind == kuberay.SCHEME:
+    if kind == KUBERAY:
         return _start_ray_job(request, home, executor, secrets), contextlib.nullcontext()
     run = nemo_run(wanted=_WANTED)
     with open_experiment(run, request, home) as experiment:
@@ -97,11 +97,11 @@ def give_secrets(kind: str, executor: Any, secrets: Mapping[str, str]) -> None:
 
 def _launch_kubeflow(job: Any, _login: str) -> str:
     name = _launch(job, _prepared(job).cmd)
-    return f"{kubeflow.SCHEME}://{job.executor.namespace}/{name}"
+    return f"{KUBEFLOW}://{job.executor.namespace}/{name}"
 
 
 def _launch_lepton(job: Any, _login: str) -> str:
-    return f"{lepton.SCHEME}://{_launch(job, _prepared(job).cmd)}"
+    return f"{LEPTON}://{_launch(job, _prepared(job).cmd)}"
 
 
 def _launch_dgxcloud(job: Any, login: str) -> str:
@@ -148,13 +148,13 @@ def _move_to_volume(executor: Any) -> None:
 def _start_ray_job(
     request: RenderRequest, home: Path, executor: Any, secrets: Mapping[str, str]
 ) -> str:
-    give_secrets(kuberay.SCHEME, executor, secrets)
+    give_secrets(KUBERAY, executor, secrets)
     jobs = require("nemo_run.run.ray.job", wanted=_WANTED)
     job = jobs.RayJob(name=request.id.lower().replace("_", "-"), executor=executor)
     workdir = home / "experiments" / request.title / request.id
     job.start(command=f"bash {request.launch}", workdir=str(workdir))
     _end_mover(job.backend)
-    return f"{kuberay.SCHEME}://{executor.namespace}/{job.backend.job_name}"
+    return f"{KUBERAY}://{executor.namespace}/{job.backend.job_name}"
 
 
 def _end_mover(job: Any) -> None:

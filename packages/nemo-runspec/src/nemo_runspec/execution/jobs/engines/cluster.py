@@ -7,13 +7,13 @@ from functools import partial
 from typing import Any
 
 from nemo_runspec.errors import TransferError
-from nemo_runspec.execution.jobs.reasons import signal_name
-from nemo_runspec.execution.nemo_run.asking.engine import (
+from nemo_runspec.execution.jobs.engines.engine import (
     TIME_LIMIT_S,
     Opener,
     refused,
     unanswered,
 )
+from nemo_runspec.execution.jobs.reasons import signal_name
 from nemo_runspec.exports import require
 
 _WANTED = "asking about a job"

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nemo_runspec.execution.jobs.engines.cluster import Cluster, exit_of, waits_for
+from nemo_runspec.execution.jobs.engines.engine import Opener
 from nemo_runspec.execution.jobs.status import JobState, JobStatus
-from nemo_runspec.execution.nemo_run.asking.cluster import Cluster, exit_of, waits_for
-from nemo_runspec.execution.nemo_run.asking.engine import Opener
-
-SCHEME = "kubeflow"
 
 _KIND = {"group": "trainer.kubeflow.org", "version": "v1alpha1", "plural": "trainjobs"}
 _CONTAINER = "node"

@@ -6,12 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from nemo_runspec.execution.jobs.engines.cluster import Cluster, waits_for
+from nemo_runspec.execution.jobs.engines.engine import Opener
 from nemo_runspec.execution.jobs.reasons import described_exit
 from nemo_runspec.execution.jobs.status import JobState, JobStatus
-from nemo_runspec.execution.nemo_run.asking.cluster import Cluster, waits_for
-from nemo_runspec.execution.nemo_run.asking.engine import Opener
-
-SCHEME = "kuberay"
 
 _KIND = {"group": "ray.io", "version": "v1", "plural": "rayjobs"}
 _STATES: Mapping[str, JobState] = {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from nemo_runspec.execution.jobs.engines.engine import Opener
 from nemo_runspec.execution.jobs.status import JobState, JobStatus
-from nemo_runspec.execution.nemo_run.asking.engine import Opener
-from nemo_runspec.exports import require
+from nemo_runspec.execution.nemo_run.schedulers import open_runner
 
 _STATES: Mapping[str, JobState] = {
     "UNSUBMITTED": "pending",
@@ -29,8 +29,7 @@ class TorchxJob:
     broken: tuple[type[Exception], ...] = ()
 
     def __init__(self, handle: str) -> None:
-        runners = require("nemo_run.run.torchx_backend.runner", wanted="asking about a job")
-        self._runner = runners.get_runner(component_defaults=None)
+        self._runner = open_runner()
         self._handle = handle
 
     def status(self) -> JobStatus:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-from nemo_runspec.execution.nemo_run.asking.engine import Opener
+from nemo_runspec.execution.jobs.engines.engine import Opener
 
 _LARGEST_BYTES = 1 << 20
 # How long a reader waits where nothing is new, and where the engine has not answered yet.

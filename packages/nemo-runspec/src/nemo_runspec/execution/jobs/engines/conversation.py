@@ -37,7 +37,7 @@ class Conversation:
         """Ask one question.
 
         Args:
-            question: What :mod:`nemo_runspec.execution.nemo_run.ask` reads.
+            question: What :mod:`nemo_runspec.execution.jobs.engines.answering` reads.
             login: What the engine wants to know of who asks; no file and no message has it.
 
         Raises:

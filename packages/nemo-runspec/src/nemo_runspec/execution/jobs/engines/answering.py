@@ -14,16 +14,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import IO, Any
 
-from nemo_runspec.execution.nemo_run.asking import dgxcloud, kubeflow, kuberay, lepton
-from nemo_runspec.execution.nemo_run.asking.cluster import Cluster
-from nemo_runspec.execution.nemo_run.asking.engine import AskedJob
-from nemo_runspec.execution.nemo_run.asking.streams import Streams
-from nemo_runspec.execution.nemo_run.asking.torchx import TorchxJob
+from nemo_runspec.execution.jobs.engines.cluster import Cluster
+from nemo_runspec.execution.jobs.engines.dgxcloud import DgxCloudJob
+from nemo_runspec.execution.jobs.engines.engine import AskedJob
+from nemo_runspec.execution.jobs.engines.kubeflow import KubeflowJob
+from nemo_runspec.execution.jobs.engines.kuberay import KubeRayJob
+from nemo_runspec.execution.jobs.engines.lepton import LeptonJob
+from nemo_runspec.execution.jobs.engines.streams import Streams
+from nemo_runspec.execution.jobs.engines.torchx import TorchxJob
 from nemo_runspec.execution.nemo_run.complaints import told
+from nemo_runspec.execution.nemo_run.handles import DGXCLOUD, KUBEFLOW, KUBERAY, LEPTON
 
 _IN_CLUSTERS: Mapping[str, Callable[[Cluster, str, str], AskedJob]] = {
-    kubeflow.SCHEME: kubeflow.KubeflowJob,
-    kuberay.SCHEME: kuberay.KubeRayJob,
+    KUBEFLOW: KubeflowJob,
+    KUBERAY: KubeRayJob,
 }
 
 
@@ -70,11 +74,11 @@ def open_job(handle: str, login: Mapping[str, str]) -> tuple[AskedJob, tuple[typ
         cluster = Cluster()
         namespace, _, name = rest.partition("/")
         return _IN_CLUSTERS[scheme](cluster, namespace, name), cluster.broken
-    if scheme == lepton.SCHEME:
-        job = lepton.LeptonJob(rest)
+    if scheme == LEPTON:
+        job = LeptonJob(rest)
         return job, job.broken
-    if scheme in dgxcloud.SCHEMES:
-        return dgxcloud.DgxCloudJob(handle, login), ()
+    if scheme in DGXCLOUD:
+        return DgxCloudJob(handle, login), ()
     return TorchxJob(handle), ()
 
 

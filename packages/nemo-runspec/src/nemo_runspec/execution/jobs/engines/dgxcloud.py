@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nemo_runspec.execution.jobs.status import JobState, JobStatus
-from nemo_runspec.execution.nemo_run.asking.engine import (
+from nemo_runspec.execution.jobs.engines.engine import (
     TIME_LIMIT_S,
     Opener,
     refused,
     unanswered,
 )
+from nemo_runspec.execution.jobs.status import JobState, JobStatus
 from nemo_runspec.exports import require
-
-SCHEMES = ("http", "https")
 
 _STATES: Mapping[str, JobState] = {
     "Creating": "pending",

@@ -1,0 +1,12 @@
+"""What jobs on engines are called from their start on: a scheme, and what the engine calls them.
+
+A workload of DGX Cloud is called by its address. What has none of these schemes NeMo-Run's own
+schedulers know.
+"""
+
+from __future__ import annotations
+
+KUBEFLOW = "kubeflow"
+KUBERAY = "kuberay"
+LEPTON = "lepton"
+DGXCLOUD = ("http", "https")

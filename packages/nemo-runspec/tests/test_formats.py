@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from nemo_runspec.artifacts import ModelArtifact, log_artifact, setup_artifact_tracking
 from nemo_runspec.errors import ArtifactError, ArtifactNotFoundError
 from nemo_runspec.execution import RecipePlan, RecipeRequest, plan_recipe
+from nemo_runspec.execution.pipeline import ChainRequest, start_pipe
 from nemo_runspec.model_formats import ModelFormat, format_on_disk
 from nemo_runspec.naming import derived_name, source_name
 from nemo_runspec.runspec import Runspec, parse
@@ -88,6 +89,9 @@ def test_another_format_is_refused_before_anything_is_submitted(
         plan(recipes, root, profile="far")
     with pytest.raises(ArtifactError, match="No recipe of this family makes hf of it"):
         plan(recipes[:1])
+    chain = ChainRequest(family="demo", recipes=recipes, cwd=tmp_path)
+    with pytest.raises(ArtifactError, match=r"Stage rl cannot read what it names\. .* is megatron"):
+        start_pipe(chain)
 
 
 def test_a_store_that_only_the_job_sees_is_checked_when_the_job_starts(

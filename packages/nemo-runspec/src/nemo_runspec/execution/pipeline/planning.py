@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from nemo_runspec.artifacts.reference import ArtifactReference
 from nemo_runspec.config.grammar import render_value
-from nemo_runspec.errors import ArtifactNotFoundError
+from nemo_runspec.errors import ArtifactError, ArtifactNotFoundError
 from nemo_runspec.execution.pipeline.addressing import without_secrets
 from nemo_runspec.execution.pipeline.model import Chain, ChainRequest, Stage, StageInput
 from nemo_runspec.execution.pipeline.record import (
@@ -179,6 +179,9 @@ def _plan(
             where=error.where,
             hint=error.hint,
         ) from error
+    except ArtifactError as error:
+        what = f"Stage {stage.name} cannot read what it names. {error.what}"
+        raise type(error)(what, where=error.where, hint=error.hint) from error
 
 
 def _reference(item: StageInput, alias: str, before: StageRecord | None) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from nemo_runspec.errors import ConfigError
 
-EndpointType = Literal["chat", "completions"]
+EndpointType = Literal["chat", "completions", "completions_logprob"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,7 +27,11 @@ _RUN_CONFIG = "nemotron_run_config.yml"
 _BETWEEN_LOOKS_S = 0.25
 _HARNESS = re.compile(r"^([^\s*:]+):\s*$")
 _TASK = re.compile(r"^\s+\*\s+(\S+)\s*$")
-_ROUTES = {"chat": "chat/completions", "completions": "completions"}
+_ROUTES = {
+    "chat": "chat/completions",
+    "completions": "completions",
+    "completions_logprob": "completions",
+}
 
 
 @dataclass(frozen=True, slots=True)

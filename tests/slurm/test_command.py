@@ -6,6 +6,8 @@ import json
 import os
 import re
 import signal
+import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -143,12 +145,34 @@ def test_a_job_that_starts_again_reads_the_inputs_of_its_first_start(
     ]
 
 
-def test_the_tasks_of_an_array_end_as_the_worst_of_them(place: Workplace) -> None:
-    done = place.run(*TRAIN, "run.env.array=0-1", "code=${oc.decode:${oc.env:NOTHING,3}}")
-
-    assert done.code == 3, done.out + done.err
-    assert "task 0" in done.out
-    assert "task 1" in done.out
+def test_each_task_of_an_array_runs_its_own_variant_and_is_told_by_itself(
+    place: Workplace,
+) -> None:
+    variants = "variants:\n  '0': {code: 0, wait_for: null}\n  '1': {code: 5, wait_for: GATE}\n"
+    chosen = "${variants.${oc.env:SLURM_ARRAY_TASK_ID,'0'}.KEY}"
+    lines = "".join(f"{key}: {chosen.replace('KEY', key)}\n" for key in ("code", "wait_for"))
+    gate = place.folder / "gate"
+    config = place.folder / "recipes/demo/config/train/variants.yaml"
+    write(config, f"{variants.replace('GATE', str(gate))}data: none\n{lines}")
+    command = place.start(*TRAIN, "-c", "variants", "run.env.array=0-1", "--run", place.profile)
+    with command:
+        place.wait_until_said(command, "Task 0 succeeded.")
+        gate.touch()
+        assert command.wait(90) == 5, place.said
+    pieces = re.split(r"^==> log-task_(\d)_0\.out <==\n", place.said, flags=re.MULTILINE)
+    printed = {task: pieces[1::2].count(task) for task in "01"}
+    assert min(printed.values()) > 0
+    for task, text in zip(pieces[1::2], pieces[2::2], strict=True):
+        assert set(re.findall(r"^task (\d)$", text, re.MULTILINE)) <= {task}
+    assert "Task 1: It ended with exit code 5." in place.said
+    shown = place.nemotron("jobs", "status", "--json").document
+    ended = {name: (task["state"], task["exit_code"]) for name, task in
+             shown["status"]["tasks"].items()}  # fmt: skip
+    assert ended == {"0": ("succeeded", 0), "1": ("failed", 5)}
+    assert (shown["status"]["state"], shown["status"]["exit_code"]) == ("failed", 5)
+    # Each has a run directory of its own, where it finds what it pinned when it starts again.
+    folders = sorted(Path(shown["job"]["job_dir"]).glob("task_*"))
+    assert [folder.name for folder in folders] == ["task_0", "task_1"]
 
 
 def test_a_job_in_a_container_gets_what_pyxis_needs(workplace: Workplace) -> None:
@@ -197,25 +221,33 @@ def test_without_accounting_the_end_is_known_too(
     assert done.code == code, done.out + done.err
 
 
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """A folder for temporary files whose name is short enough for a socket in it."""
+    with tempfile.TemporaryDirectory(prefix="tmp-") as folder:
+        yield Path(folder)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_a_command_that_is_killed_leaves_nothing_for_long(place: Workplace, number: int) -> None:
-    temporary, programs = place.folder / "tmp", place.folder / "bin"
-    temporary.mkdir()
+def test_a_command_that_is_killed_leaves_nothing_for_long(
+    place: Workplace, temporary: Path, number: int
+) -> None:
     # It lets nobody in, and goes with the command that started it.
-    write(programs / "ssh", "#!/bin/sh\nexec cat >/dev/null\n")
-    (programs / "ssh").chmod(0o755)
-    path = f"{programs}:{place.environment['PATH']}"
-    waiting = replace(
-        place, environment={**place.environment, "TMPDIR": str(temporary), "PATH": path}
-    )
+    write(place.folder / "bin/ssh", "#!/bin/sh\nexec cat\n")
+    (place.folder / "bin/ssh").chmod(0o755)
+    path = f"{place.folder}/bin:{place.environment['PATH']}"
+    environment = {**place.environment, "TMPDIR": str(temporary), "PATH": path}
+    waiting = replace(place, environment=environment)
     runs = place.folder / ".nemotron/runs/demo-train"
 
-    command = waiting.start(*TRAIN, "--batch", "far")
-    assert wait_until(lambda: list(temporary.glob("nemotron-scratch-ssh-*")) != [], 60)
-    assert [*runs.glob("*/.submission/owner.json")]
-    command.send_signal(number)
+    with waiting.start(*TRAIN, "--batch", "far") as command:
+        came = wait_until(lambda: list(temporary.glob("nemotron-scratch-ssh-*")) != [], 30)
+        prepared = list(runs.glob("*/.submission/owner.json"))
+        command.send_signal(number)
 
-    assert command.wait(30) == (143 if number == signal.SIGTERM else -signal.SIGKILL)
+    assert came, place.said
+    assert len(prepared) == 1
+    assert command.returncode == (143 if number == signal.SIGTERM else -signal.SIGKILL)
     if number == signal.SIGKILL:
         for folder in temporary.iterdir():
             os.utime(folder, (0, 0))

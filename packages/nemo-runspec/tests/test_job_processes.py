@@ -13,8 +13,9 @@ import pytest
 from nemo_runspec.errors import ExecutionError
 from nemo_runspec.execution import RecipeRequest, plan_recipe
 from nemo_runspec.execution.jobs import JobRecord, JobStatus
-from nemo_runspec.execution.jobs.detaching import read_mark, start_detached
+from nemo_runspec.execution.jobs.detaching import PROCESS_FILE, start_detached
 from nemo_runspec.execution.jobs.following import Follower, Listener, Pace
+from nemo_runspec.execution.jobs.marks import read_mark
 from nemo_runspec.execution.jobs.process import ProcessBackend
 from nemo_runspec.execution.jobs.status import OutputPosition
 from nemo_runspec.execution.local import prepare_run
@@ -197,8 +198,8 @@ def test_a_mark_that_is_damaged_names_its_file(start: Start) -> None:
     file = record.run_dir / "process.json"
     mark = file.read_text()
     file.write_text("{")
-    with pytest.raises(ExecutionError, match=r"process\.json: The job's process cannot be told"):
-        read_mark(record.run_dir)
+    with pytest.raises(ExecutionError, match=r"process\.json: Its process cannot be told"):
+        read_mark(record.run_dir / PROCESS_FILE)
     file.write_text(mark)
 
 

@@ -122,6 +122,18 @@ def test_a_secret_that_is_written_out_is_not_shown(workplace: Path, nemotron: Ca
         assert "spelled-out" not in done.out
 
 
+def test_a_key_that_is_not_there_is_told_before_ssh_takes_another(
+    workplace: Path, nemotron: Callable
+) -> None:
+    lines = f'host = "nowhere.invalid"\nremote_job_dir = "/far"\nidentity = "{workplace}/key"\n'
+    (workplace / "env.toml").write_text(f'[far]\nexecutor = "slurm"\n{lines}')
+    done = nemotron("profiles", "check", "far", "--json")
+    assert done.code == 1
+    checks = {item["name"]: item for item in json.loads(done.out)["checks"]}
+    assert checks["keys"]["says"] == f"The key {workplace}/key is not there."
+    assert not {"host", "key"} & set(checks)
+
+
 @pytest.mark.parametrize("command", ["show", "check"])
 def test_a_profile_that_is_not_there_is_named(env: Path, nemotron: Callable, command: str) -> None:
     done = nemotron("profiles", command, "farr")

@@ -18,6 +18,7 @@ from nemo_runspec.execution.process import ChildStreams, run_child
 from nemo_runspec.execution.requirements import require_dependencies
 from nemo_runspec.redaction import redact_text
 from nemo_runspec.run_result import RUN_DIR_VARIABLE, read_result
+from nemo_runspec.scratch import scratch_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +57,10 @@ def preview_recipe(
         return None
     require_dependencies(plan.recipe)
     with (
-        tempfile.TemporaryDirectory(prefix="nemotron-preview-") as folder,
+        scratch_folder("preview") as folder,
         tempfile.TemporaryFile() as log,
     ):
-        _, config = save_configs(plan.job, plan.train, Path(folder))
+        _, config = save_configs(plan.job, plan.train, folder)
         command = build_preview_command(plan.recipe, config) or []
         variables = os.environ if environment is None else environment
         code = run_child(
@@ -68,7 +69,7 @@ def preview_recipe(
                 **variables,
                 **hidden_variables(plan.job),
                 **plan.checked.environment,
-                RUN_DIR_VARIABLE: folder,
+                RUN_DIR_VARIABLE: str(folder),
             },
             cwd=plan.cwd,
             streams=ChildStreams(log, log),

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 
 import click
 
@@ -14,6 +18,8 @@ from nemotron.cli.completion import COMPLETION_VARIABLE
 from nemotron.cli.root import RootGroup
 
 _INTERRUPTED = 130
+_SIGNAL_BASE = 128
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
 _BROKEN_PIPE = 1
 
 
@@ -29,13 +35,38 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     app = App(sys.argv[1:] if argv is None else argv)
     try:
-        code = _run(app)
+        with _ended_in_order():
+            code = _run(app)
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader has gone; what is still buffered must not raise again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE
     return code
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Let a signal that ends this command leave nothing of it behind; a second one ends it at once.
+
+    Who ignores such a signal, as nohup does, goes on ignoring it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    taken = [number for number in _ENDING if signal.getsignal(number) is signal.SIG_DFL]
+    for number in taken:
+        signal.signal(number, _end)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_DFL)
+    raise SystemExit(_SIGNAL_BASE + number)
 
 
 def _run(app: App) -> int:

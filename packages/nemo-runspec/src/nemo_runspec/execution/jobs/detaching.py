@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
-import socket
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from nemo_runspec.atomic import write_atomically
-from nemo_runspec.distributed.folders import start_time
 from nemo_runspec.errors import ExecutionError
+from nemo_runspec.execution.jobs.marks import ProcessMark
 from nemo_runspec.execution.jobs.record import JobRecord, job_id, write_record
 from nemo_runspec.execution.local import PreparedRun
 from nemo_runspec.run_result import RUN_DIR_VARIABLE
@@ -21,9 +16,6 @@ from nemo_runspec.run_result import RUN_DIR_VARIABLE
 LOG_FILE = "log.txt"
 EXIT_FILE = "exit_code"
 PROCESS_FILE = "process.json"
-
-_BOOT = Path("/proc/sys/kernel/random/boot_id")
-_ZOMBIE = "Z"
 
 # The first shell ends at once, so that nobody has to wait for the job. The second one outlives a
 # signal to the group, so that it can tell how the job ended.
@@ -41,47 +33,6 @@ echo $!
 _PREPARED = """{commands}
 exec "$@"
 """
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessMark:
-    """What tells a process from every other one.
-
-    Attributes:
-        host: The machine.
-        boot: Which of its boots, where it says.
-        pid: The process id.
-        started: When it began, in clock ticks since the boot; empty where unknown.
-    """
-
-    host: str
-    boot: str
-    pid: int
-    started: str
-
-    @classmethod
-    def of(cls, pid: int) -> ProcessMark:
-        """Describe a process of this machine."""
-        return cls(socket.gethostname(), _boot_id(), pid, start_time(pid))
-
-    @property
-    def elsewhere(self) -> bool:
-        """Whether it belongs to another machine."""
-        return self.host != socket.gethostname()
-
-    @property
-    def alive(self) -> bool:
-        """Whether this very process still runs on this machine."""
-        if self.boot != _boot_id():
-            return False
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            # The number is another user's process now.
-            return False
-        return start_time(self.pid) == self.started and not _is_zombie(self.pid)
 
 
 def start_detached(
@@ -111,7 +62,7 @@ def start_detached(
     variables = {**environment, RUN_DIR_VARIABLE: str(run_dir)}
     pid = _start(command, variables, run.plan.cwd)
     mark = ProcessMark.of(pid)
-    write_atomically(run_dir / PROCESS_FILE, json.dumps(asdict(mark)).encode())
+    mark.write(run_dir / PROCESS_FILE)
     record = JobRecord(
         id=job_id(run_dir),
         recipe=run.plan.recipe.name,
@@ -129,23 +80,6 @@ def start_detached(
     )
     write_record(record)
     return record
-
-
-def read_mark(run_dir: Path) -> ProcessMark | None:
-    """Read which process a job is; None where it left no mark.
-
-    Raises:
-        ExecutionError: The mark is damaged.
-    """
-    file = run_dir / PROCESS_FILE
-    try:
-        return ProcessMark(**json.loads(file.read_bytes()))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, TypeError) as error:
-        raise ExecutionError(
-            f"The job's process cannot be told: {error}.", where=str(file)
-        ) from error
 
 
 def _command(run: PreparedRun, startup_commands: Sequence[str]) -> list[str]:
@@ -169,19 +103,3 @@ def _start(command: Sequence[str], environment: Mapping[str, str], cwd: Path) ->
     except (OSError, subprocess.CalledProcessError) as error:
         raise ExecutionError(f"The job could not be started: {error}.", where=command[2]) from error
     return int(done.stdout)
-
-
-def _boot_id() -> str:
-    try:
-        return _BOOT.read_text().strip()
-    except OSError:
-        return ""
-
-
-def _is_zombie(pid: int) -> bool:
-    """Whether it has ended, and only waits for a parent that never asks."""
-    try:
-        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return False
-    return status.rpartition(")")[2].split()[:1] == [_ZOMBIE]

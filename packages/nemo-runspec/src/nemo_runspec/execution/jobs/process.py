@@ -13,7 +13,8 @@ from pathlib import Path
 
 from nemo_runspec.atomic import publish_once
 from nemo_runspec.errors import ExecutionError
-from nemo_runspec.execution.jobs.detaching import EXIT_FILE, ProcessMark, read_mark
+from nemo_runspec.execution.jobs.detaching import EXIT_FILE, PROCESS_FILE
+from nemo_runspec.execution.jobs.marks import ProcessMark, read_mark
 from nemo_runspec.execution.jobs.output import read_local_files
 from nemo_runspec.execution.jobs.reasons import described_exit
 from nemo_runspec.execution.jobs.record import JobRecord
@@ -33,7 +34,7 @@ class ProcessBackend:
         ended = self._ended(record)
         if ended is not None:
             return ended
-        mark = read_mark(record.run_dir)
+        mark = read_mark(record.run_dir / PROCESS_FILE)
         if mark is None:
             return JobStatus("lost", reason="It was never started.")
         if mark.elsewhere:
@@ -57,7 +58,7 @@ class ProcessBackend:
         Raises:
             ExecutionError: It is a process of another machine.
         """
-        mark = read_mark(record.run_dir)
+        mark = read_mark(record.run_dir / PROCESS_FILE)
         if mark is None or self.status(record).finished:
             return
         if mark.elsewhere:
@@ -88,7 +89,7 @@ class ProcessBackend:
     def _ended(self, record: JobRecord) -> JobStatus | None:
         code = _exit_code(record.run_dir / EXIT_FILE)
         canceller = _canceller(record.run_dir)
-        mark = read_mark(record.run_dir)
+        mark = read_mark(record.run_dir / PROCESS_FILE)
         gone = code is not None or (mark is not None and not mark.elsewhere and not mark.alive)
         if canceller is not None and gone and code != 0:
             return JobStatus("cancelled", code, f"It was cancelled by {canceller}.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -28,6 +27,7 @@ from nemo_runspec.execution.pipeline.record import (
 )
 from nemo_runspec.execution.plan import RecipePlan
 from nemo_runspec.execution.profiles import Profile, SlurmProfile, read_profile
+from nemo_runspec.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from nemo_runspec.execution.shells import ClusterShell
@@ -37,7 +37,7 @@ _AFTER_SUCCESS = "afterok"
 _HERE = "local"
 _PIPE = "pipe"
 _AT_ONCE = 4
-_DRY_RUN = "nemotron-dry-run-"
+_DRY_RUN = "dry-run"
 
 
 _Waiting: TypeAlias = "list[tuple[PlannedStage, PreparedSubmission]]"
@@ -207,7 +207,7 @@ def scripts_of(pipe: PlannedPipe) -> dict[str, str]:
     """
     names = [each.stage.name for each in pipe.stages]
     if pipe.record.mode == "batch":
-        with tempfile.TemporaryDirectory(prefix=_DRY_RUN) as folder:
+        with scratch_folder(_DRY_RUN) as folder:
             prepared = _prepare_all(pipe, Path(folder), [Path(folder, name) for name in names])
         return {name: job.script for name, job in zip(names, prepared, strict=True)}
     with ThreadPoolExecutor(min(_AT_ONCE, os.cpu_count() or 1)) as pool:
@@ -220,7 +220,7 @@ def _script(planned: PlannedStage) -> str:
         return local_script(plan, profile, Path("RUN_DIR"))
     from nemo_runspec.execution.submission import prepare_submission
 
-    with tempfile.TemporaryDirectory(prefix=_DRY_RUN) as folder:
+    with scratch_folder(_DRY_RUN) as folder:
         return prepare_submission(
             plan, profile, mode="run", folder=Path(folder, "run"), run_dir=_run_dir(plan)
         ).script

@@ -126,7 +126,7 @@ class SlurmProfile(Profile):
         """Name the login node and the folder there; None where ``sbatch`` is called here.
 
         Raises:
-            ProfileError: The login node or the folder is not named.
+            ProfileError: The login node or the folder is not named, or the key is not there.
         """
         if not self.over_ssh:
             return None
@@ -137,14 +137,25 @@ class SlurmProfile(Profile):
                 where=self.name,
                 hint=f"Write {missing} = … under [{self.name}].",
             )
-        identity = None if self.identity is None else Path(self.identity).expanduser()
         return SshTarget(
             host=self.host,
             root=self.remote_job_dir,
             user=self.user,
             port=self.port,
-            identity=identity,
+            identity=self._key(),
         )
+
+    def _key(self) -> Path | None:
+        file = None if self.identity is None else Path(self.identity).expanduser()
+        if file is not None and not file.is_file():
+            # ssh would only mutter, and go on with another key that it happens to have.
+            raise ProfileError(
+                f"The key {file} is not there.",
+                where=f"profile {self.name}",
+                hint="Let 'identity' name the file of a private key, or leave it out: then ssh "
+                "chooses.",
+            )
+        return file
 
 
 def require_folder_of_jobs(folder: str) -> None:

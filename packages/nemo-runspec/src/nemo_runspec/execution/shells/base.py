@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from types import TracebackType
@@ -14,6 +13,7 @@ from nemo_runspec.errors import ExecutionError
 from nemo_runspec.execution.shells.archive import write_contents
 from nemo_runspec.explaining import last_line
 from nemo_runspec.packaging.code.ssh.process import Finished
+from nemo_runspec.scratch import scratch_folder
 
 SEND_TIMEOUT_S = 3600.0
 RUN_TIMEOUT_S = 60.0
@@ -101,7 +101,7 @@ def send_contents(shell: ClusterShell, folder: Path, destination: str) -> Finish
         f"rmdir {name} 2>/dev/null\n"
         f'mv -T "$part" {name}\n'
     )
-    with tempfile.TemporaryDirectory(prefix="nemotron-send-") as temporary:
+    with scratch_folder("send") as temporary:
         archive = Path(temporary) / "contents.tar.gz"
         write_contents(folder, archive)
         return shell.run(script, given=archive, timeout_s=SEND_TIMEOUT_S, check=False)

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -25,13 +26,14 @@ from nemo_runspec.execution.shells.script import as_command, as_input
 from nemo_runspec.packaging.code.ssh.failures import explain, too_slow
 from nemo_runspec.packaging.code.ssh.process import Finished, TooSlowError, run_bounded
 from nemo_runspec.packaging.code.ssh.target import SshTarget
+from nemo_runspec.scratch import scratch_folder
 
 _SSH_FAILED = 255
 _AUTHENTICATION_S = 20
 _END_S = 1
 _BLOCK = 4096
 # A socket's name has at most some hundred characters, and ssh adds a few for a moment.
-_LONGEST_PARENT = 50
+_LONGEST_PARENT = 42
 # The far end of the connection lives as long as its standard input is open.
 _READY = b"nemotron: ready\n"
 _HOLD = "exec /bin/sh -c 'echo \"nemotron: ready\"; exec cat >/dev/null'"
@@ -129,9 +131,10 @@ class _Connection:
     """A connection that others share through a socket in a private folder."""
 
     def __init__(self, target: SshTarget) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="nemotron-ssh-", dir=_socket_parent())
-        self.socket = str(Path(self._folder.name) / "s")
-        self._complaints = (Path(self._folder.name) / "complaints").open("w+b")
+        self._kept = ExitStack()
+        folder = self._kept.enter_context(scratch_folder("ssh", parent=_socket_parent()))
+        self.socket = str(folder / "s")
+        self._complaints = self._kept.enter_context((folder / "complaints").open("w+b"))
         self.words = [*target.ssh, "-o", "ControlMaster=no", "-S", self.socket]
         try:
             self._process = _start(target, self.socket, self._complaints)
@@ -160,8 +163,7 @@ class _Connection:
         self._clean()
 
     def _clean(self) -> None:
-        self._complaints.close()
-        self._folder.cleanup()
+        self._kept.close()
 
     def _wait(self, target: SshTarget) -> None:
         limit_s = target.connect_timeout_s + _AUTHENTICATION_S

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from nemo_runspec.execution.submission.launch import (
     launch_request,
     processes_per_node,
 )
+from nemo_runspec.execution.submission.leftovers import claim
 from nemo_runspec.execution.submission.model import (
     CODE_FOLDER,
     EXIT_FILE,
@@ -33,6 +33,7 @@ from nemo_runspec.execution.submission.model import (
     launch_mode,
 )
 from nemo_runspec.execution.submission.packaging import PlacedCode, place_code
+from nemo_runspec.scratch import scratch_folder
 
 _JOBS = "job"
 _REQUEST = "request.json"
@@ -124,6 +125,7 @@ def write_experiment(
     Raises:
         NemotronError: A profile lacks something, or a recipe cannot be packaged.
     """
+    claim(experiment.folder / STAGING)
     drafts = [_write(task, experiment) for task in tasks]
     _render(drafts, experiment, mode)
     return tuple(_prepared(draft, experiment, mode) for draft in drafts)
@@ -154,7 +156,7 @@ def _render(drafts: Sequence[_Draft], experiment: Experiment, mode: Mode) -> Non
     requests = [_request(draft, mode) for draft in drafts]
     written = experiment.written
     # It hands paths to a shell unquoted: the user's folders may be called as they like.
-    with tempfile.TemporaryDirectory(prefix="nemotron-") as home:
+    with scratch_folder("nemo-run") as home:
         file = Path(home, _REQUEST)
         file.write_text(as_json(requests), encoding="utf-8")
         run_with_nemo_run(RENDER, file, Path(home))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tarfile
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from nemo_runspec.packaging.archives.reading import archive_members
 from nemo_runspec.packaging.code.archive import Member, write_archive
 from nemo_runspec.packaging.code.git import find_top, run_git
 from nemo_runspec.packaging.code.secret_files import warn_of_secrets
+from nemo_runspec.scratch import scratch_folder
 
 _LISTED = 5
 
@@ -59,7 +59,7 @@ class GitArchivePackager:
         output = Path(job_dir) / f"{name}.tar.gz"
         top = _top_of(Path(self.basepath) if self.basepath else path)
         self._check(top)
-        with tempfile.TemporaryDirectory(prefix="nemotron-git-") as folder:
+        with scratch_folder("git") as folder:
             members = list(self._members(top, Path(folder)))
             warn_of_secrets(member.name for member in members)
             write_archive(output, members)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tarfile
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from nemo_runspec.packaging.archives.base import Packager
 from nemo_runspec.packaging.archives.reading import archive_members
 from nemo_runspec.packaging.code.archive import Member, write_archive
+from nemo_runspec.scratch import scratch_folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class HybridPackager:
             PackagingError: One of the packagers fails, or the archive cannot be written.
         """
         output = Path(job_dir) / f"{name}.tar.gz"
-        with tempfile.TemporaryDirectory(prefix="nemotron-hybrid-") as folder:
+        with scratch_folder("hybrid") as folder:
             write_archive(output, list(self._members(path, Path(folder))))
         return str(output)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from nemo_runspec.packaging.code.archive import Member, write_archive
 from nemo_runspec.packaging.self_contained import package_script
+from nemo_runspec.scratch import scratch_folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class SelfContainedArchive:
                 cannot be written.
         """
         output = Path(job_dir) / f"{name}.tar.gz"
-        with tempfile.TemporaryDirectory(prefix="nemotron-job-") as folder:
+        with scratch_folder("job") as folder:
             job = Path(folder) / "job"
             made = package_script(self.script, job, config=self.config, packages=self.packages)
             files = [made.main, *made.files, *([made.config] if made.config else [])]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from nemo_runspec.packaging.code.git import find_top, run_git
+from nemo_runspec.scratch import scratch_folder
 
 _logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ def list_tree(top: Path) -> list[str]:
     if find_top(top) is not None:
         found = set(_of_repository(top, PurePosixPath()))
     else:
-        with tempfile.TemporaryDirectory(prefix="nemotron-git-") as empty:
+        with scratch_folder("git") as empty:
             run_git(Path(empty), "init", "--quiet", "--template=")
             borrowed = (f"--git-dir={empty}/.git", f"--work-tree={top}")
             found = set(_of_repository(top, PurePosixPath(), *borrowed))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -15,6 +14,7 @@ from nemo_runspec.execution.jobs.backends import open_backend, pace_of
 from nemo_runspec.execution.jobs.ended import keep_end
 from nemo_runspec.execution.jobs.following import Follower, Listener
 from nemo_runspec.run_result import RunResult
+from nemo_runspec.scratch import scratch_folder
 from nemotron.cli.app import App
 from nemotron.cli.job_end import JobEnd, end_of_job
 from nemotron.cli.jobs.reports import JobReporter
@@ -100,7 +100,7 @@ def _deliveries(app: App, record: JobRecord, backend: JobBackend) -> Sequence[De
     service = find_backend("wandb")
     if record.ssh is None:
         return service.pending(Path(record.job_dir))
-    with tempfile.TemporaryDirectory(prefix="nemotron-outbox-") as folder:
+    with scratch_folder("outbox") as folder:
         try:
             backend.copy_folder(record, _OUTBOX, Path(folder))
         except NemotronError as error:

@@ -9,6 +9,7 @@ from nemo_runspec.errors import NemotronError
 from nemo_runspec.execution.jobs import JobRecord, JobStatus, list_records
 from nemo_runspec.execution.jobs.asking import Answer, ask_all
 from nemo_runspec.execution.jobs.backends import Backends
+from nemo_runspec.execution.submission.leftovers import remove_leftovers
 from nemotron.cli.app import App, output_mode
 from nemotron.cli.jobs.panels import state_word
 from nemotron.cli.panels import Panel
@@ -19,6 +20,7 @@ _HEADS = ("JOB", "STATE", "PROFILE", "ID", "SUBMITTED", "")
 
 def run(app: App, values: Mapping[str, Any]) -> int:
     """List jobs, the newest first."""
+    remove_leftovers(app.cwd)
     records = list_records(app.cwd)[: -values["last"] - 1 : -1]
     mode = output_mode(values)
     if mode == "quiet":

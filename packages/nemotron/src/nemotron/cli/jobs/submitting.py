@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,8 @@ from nemo_runspec.execution.jobs.local_submission import (
 )
 from nemo_runspec.execution.local import prepare_run
 from nemo_runspec.execution.profiles import Profile, read_profile
+from nemo_runspec.execution.submission.leftovers import remove_leftovers
+from nemo_runspec.scratch import scratch_folder
 from nemotron.cli.app import App, output_mode
 from nemotron.cli.jobs.attaching import DETACHED, attach
 from nemotron.cli.jobs.launch import Launch
@@ -39,6 +40,7 @@ def launch_recipe(app: App, plan: RecipePlan, launch: Launch, values: Mapping[st
     Returns:
         The job's exit code where the command waits for it; else 0.
     """
+    remove_leftovers(app.cwd)
     profile = read_profile(plan.job, plan.recipe, name=launch.profile)
     for sentence in profile.told:
         app.warn(sentence)
@@ -104,7 +106,7 @@ def _scripts(plan: RecipePlan, launch: Launch, profile: Profile) -> dict[str, st
         return {"script": local_script(plan, profile, Path("RUN_DIR"))}
     from nemo_runspec.execution.submission import prepare_submission
 
-    with tempfile.TemporaryDirectory(prefix="nemotron-dry-run-") as folder:
+    with scratch_folder("dry-run") as folder:
         prepared = prepare_submission(
             plan,
             profile,

@@ -29,6 +29,7 @@ from nemo_runspec.execution.pipeline.addressing import split_address
 from nemo_runspec.execution.pipeline.driver import StageRunner
 from nemo_runspec.execution.pipeline.record import PipeMode
 from nemo_runspec.execution.pipeline.submitting import profile_of
+from nemo_runspec.execution.submission.leftovers import remove_leftovers
 from nemotron.cli.app import App, output_mode
 from nemotron.cli.errors import traceback_text
 from nemotron.cli.pipeline.reports import PipeReporter, reporter_for
@@ -50,6 +51,7 @@ def run_pipe_command(app: App, target: PipeTarget, values: Mapping[str, Any]) ->
     Returns:
         0 where every stage succeeded, else the exit code of the one that did not.
     """
+    remove_leftovers(app.cwd)
     reporter = reporter_for(app, output_mode(values))
     request, resumed, mode = _request(app, target, values)
     if resumed is None:

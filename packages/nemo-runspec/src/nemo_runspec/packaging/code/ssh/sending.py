@@ -7,7 +7,6 @@ import os
 import re
 import secrets
 import shutil
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from nemo_runspec.packaging.code.ssh.failures import explain, is_disk_full, too_
 from nemo_runspec.packaging.code.ssh.process import Finished, TooSlowError, run_bounded
 from nemo_runspec.packaging.code.ssh.target import SshTarget
 from nemo_runspec.packaging.code.tree import CodeTree
+from nemo_runspec.scratch import scratch_folder
 
 _logger = logging.getLogger(__name__)
 
@@ -147,7 +147,7 @@ class Transfer:
         return self._run(command, names, cwd=tree.top)
 
     def _archive(self, tree: CodeTree, part: str) -> Finished:
-        with tempfile.TemporaryDirectory(prefix="nemotron-code-") as folder:
+        with scratch_folder("code") as folder:
             archive = Path(folder) / "tree.tar.gz"
             write_archive(archive, tree_members(tree))
             return self._run(

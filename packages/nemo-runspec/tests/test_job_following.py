@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -171,6 +172,15 @@ def test_a_state_that_is_not_known_is_no_end(record: JobRecord) -> None:
     assert shown == [runs, silent, back, silent, back, waits]
 
 
+def test_the_end_of_each_task_of_an_array_is_told_once(record: JobRecord) -> None:
+    failed = JobStatus("failed", 3, "It ended with exit code 3.")
+    running = replace(RUNNING, tasks={"0": RUNNING, "1": RUNNING})
+    first_ended = replace(RUNNING, tasks={"0": failed, "1": RUNNING})
+    ended = replace(failed, tasks={"0": failed, "1": DONE})
+    _, _, told = follow(record, Scheduler([running, first_ended, first_ended, ended]))
+    assert told == ["The job runs. On n1.", "Task 0 failed. It ended with exit code 3."]
+
+
 def test_a_job_that_nobody_knows_is_given_time_to_turn_up(record: JobRecord) -> None:
     lost = JobStatus("lost", reason="Nobody knows it.")
     patient = Pace(output_s=0, status_s=0, waiting_s=0, patience_s=600)
@@ -289,3 +299,5 @@ def test_a_large_file_comes_in_parts(tmp_path: Path) -> None:
 def test_files_come_in_the_order_of_their_numbers() -> None:
     parts = [("log_10.out", 0, b"ten "), ("log_9.out", 0, b"nine ")]
     assert joined(parts, OutputPosition()).data == b"nine \n==> log_10.out <==\nten "
+    of_task = [("log-task_1_0.out", 0, b"one\n"), ("log-task_0_0.out", 0, b"")]
+    assert joined(of_task, OutputPosition()).data == b"==> log-task_1_0.out <==\none\n"

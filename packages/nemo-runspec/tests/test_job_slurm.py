@@ -19,7 +19,9 @@ from nemo_runspec.execution.jobs.following import SCHEDULER_PACE, Pace
 from nemo_runspec.execution.jobs.process import ProcessBackend
 from nemo_runspec.execution.jobs.slurm import SlurmBackend
 from nemo_runspec.execution.jobs.status import OutputPosition
+from nemo_runspec.execution.jobs.tasks import run_folders
 from nemo_runspec.execution.shells import LocalShell
+from nemo_runspec.run_result import RunResult
 
 SHOWN = (
     "JobId=7 JobName=research-research.demo UserId=root(0) GroupId=root(0) MCS_label=N/A "
@@ -276,6 +278,58 @@ def test_a_job_array_is_what_its_worst_task_is(slurm: Slurm, record: JobRecord) 
     assert (status(record).state, status(record).exit_code) == ("failed", 4)
     slurm.say("scontrol", shown("COMPLETED") + shown("COMPLETED"))
     assert status(record).state == "succeeded"
+
+
+def test_each_task_of_an_array_is_told_by_itself(slurm: Slurm, record: JobRecord) -> None:
+    def of_task(task: str, state: str, **known: object) -> str:
+        return shown(state, **known).replace(
+            "JobId=7 ", f"JobId=8 ArrayJobId=7 ArrayTaskId={task} "
+        )
+
+    slurm.say("scontrol", of_task("2-5", "PENDING", nodes="") + of_task("1", "RUNNING"))
+    found = status(record)
+    assert {name: task.state for name, task in found.tasks.items()} == {
+        "1": "running",
+        "2-5": "pending",
+    }
+    assert (found.state, found.reason) == ("running", "Task 1: On n1.")
+    # The controller forgets a task some minutes after its end, whatever the others do.
+    slurm.say("scontrol", of_task("10", "COMPLETED") + of_task("1", "FAILED", exit="3:0"))
+    slurm.say("sacct", "7_1|RUNNING|0:0|None|n1|x\n7_2|FAILED|6:0|None|n1|x\n")
+    (Path(record.job_dir) / "exit_code_0").write_text("5\n")
+    (Path(record.job_dir) / "exit_code_10").write_text("9\n")
+    found = status(record)
+    ended = {name: (task.state, task.exit_code) for name, task in found.tasks.items()}
+    assert list(ended.items()) == [
+        ("0", ("failed", 5)),
+        ("1", ("failed", 3)),
+        ("2", ("failed", 6)),
+        ("10", ("succeeded", 0)),
+    ]
+    assert (found.exit_code, found.reason) == (6, "Task 2: It ended with exit code 6.")
+    assert JobStatus.from_dict(json.loads(json.dumps(found.as_dict()))) == found
+
+
+def test_what_the_tasks_of_an_array_left_is_put_together(
+    slurm: Slurm, record: JobRecord, tmp_path: Path
+) -> None:
+    assert slurm.folder.is_dir()
+    backend, job_dir = SlurmBackend(LocalShell()), Path(record.job_dir)
+    assert backend.result(record) == RunResult()
+    for task in ("10", "2"):
+        folder = job_dir / f"task_{task}"
+        (folder / "wandb-outbox").mkdir(parents=True)
+        error = {"what": f"{task} is bad.", "where": None, "hint": None}
+        left = {"artifacts": [{"ref": f"a:v{task}"}], "summary": {"Rows": task}, "error": error}
+        (folder / "result.json").write_text(json.dumps(left, indent=2))
+    found = backend.result(record)
+    assert [item["ref"] for item in found.artifacts] == ["a:v2", "a:v10"]
+    assert found.summary == {"Rows (task 2)": "2", "Rows (task 10)": "10"}
+    assert found.error is not None
+    assert found.error["what"] == "Task 2: 2 is bad."
+    backend.copy_folder(record, "wandb-outbox", tmp_path / "copy")
+    copied = [folder.name for folder in run_folders(tmp_path / "copy")]
+    assert copied == ["copy", "task_10", "task_2"]
 
 
 def test_a_job_array_without_accounting_ended_as_its_worst_task(

@@ -12,6 +12,10 @@ eval 'source /opt/venv/bin/activate'
 trap - ERR
 set +e
 export NEMOTRON_RUN_DIR=/nemo_run
+if [ -n "${SLURM_ARRAY_TASK_ID:-}" ]; then
+  NEMOTRON_RUN_DIR="$NEMOTRON_RUN_DIR/task_$SLURM_ARRAY_TASK_ID"
+  mkdir -p "$NEMOTRON_RUN_DIR" || exit
+fi
 cd /nemo_run/code || exit
 nemotron_python=python; command -v python >/dev/null || nemotron_python=python3
 if [ "${SLURM_NTASKS:-2}" != 2 ]; then

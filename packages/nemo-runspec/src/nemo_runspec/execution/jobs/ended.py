@@ -51,10 +51,10 @@ def kept_end(record: JobRecord) -> JobStatus | None:
     """
     file = _file(record)
     try:
-        return JobStatus(**json.loads(file.read_bytes()))
+        return JobStatus.from_dict(json.loads(file.read_bytes()))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise ExecutionError(
             f"How the job ended cannot be read: {error}.", where=str(file), hint="Delete that file."
         ) from error

@@ -209,10 +209,22 @@ def changes(before: JobStatus | None, now: JobStatus) -> list[str]:
     told: list[str] = []
     if before is not None and now.restarts > before.restarts:
         told.append(f"The job was put back into the queue (restart {now.restarts}).")
-    if before is not None and replace(before, restarts=now.restarts) == now and not told:
-        return []
+    told += _of_tasks(before, now)
+    if before is not None and replace(before, tasks=now.tasks) == now:
+        return told
     sentence = _sentence(now)
     return told if sentence is None else [*told, sentence]
+
+
+def _of_tasks(before: JobStatus | None, now: JobStatus) -> list[str]:
+    """Which tasks of an array have ended since, and how."""
+    if before is None or now.finished:
+        return []
+    return [
+        f"Task {name} {task.state.replace('_', ' ')}.{f' {task.reason}' if task.reason else ''}"
+        for name, task in now.tasks.items()
+        if task.finished and before.tasks.get(name) != task
+    ]
 
 
 def _sentence(status: JobStatus) -> str | None:

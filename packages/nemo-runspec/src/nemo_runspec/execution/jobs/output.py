@@ -10,6 +10,7 @@ from pathlib import Path
 from nemo_runspec.execution.jobs.status import OutputChunk, OutputPosition
 
 _LARGEST_BYTES = 1 << 20
+_OF_TASK = re.compile(r"-task_\d+_")
 _DIGITS = re.compile(r"(\d+)")
 
 
@@ -45,6 +46,8 @@ def _start_of(position: OutputPosition, name: str, size: int) -> int:
 def joined(parts: Iterable[tuple[str, int, bytes]], position: OutputPosition) -> OutputChunk:
     """Put the news of several files together, with a line between them that names the next one.
 
+    What tasks of an array print is named from the first one on.
+
     Args:
         parts: Name, where the news begins, and the news of each file.
         position: How far they were read before.
@@ -56,8 +59,8 @@ def joined(parts: Iterable[tuple[str, int, bytes]], position: OutputPosition) ->
         files[name] = start + len(news)
         if not news:
             continue
-        if last not in {None, name}:
-            data.append(f"\n==> {name} <==\n".encode())
+        if last != name and (last is not None or _OF_TASK.search(name)):
+            data.append(f"{'' if last is None else chr(10)}==> {name} <==\n".encode())
         last = name
         data.append(news)
     return OutputChunk(b"".join(data), OutputPosition(files, last))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import tarfile
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from nemo_runspec.execution.jobs.output import joined
 from nemo_runspec.execution.jobs.record import JobRecord, scheduler_id_of
 from nemo_runspec.execution.jobs.slurm_asking import NEVER_HEARD_OF, script_about, statuses_in
 from nemo_runspec.execution.jobs.status import JobStatus, OutputChunk, OutputPosition
+from nemo_runspec.execution.jobs.tasks import TASK_FOLDERS, of_all_tasks
 from nemo_runspec.execution.shells.base import ClusterShell
 from nemo_runspec.run_result import RESULT_FILE, RunResult
 
@@ -40,6 +42,17 @@ for file in {pattern}; do
 done
 exit 0
 """
+
+
+_RESULTS = """
+cd {job_dir} 2>/dev/null || exit 0
+for folder in . {task_folders}; do
+    [ -f "$folder/{file}" ] || continue
+    printf '\\n::result %s\\n' "${{folder#task_}}"; cat "$folder/{file}"
+done
+exit 0
+"""
+_RESULT_MARK = re.compile(r"^::result (.*)$", re.MULTILINE)
 
 
 class SlurmBackend:
@@ -96,25 +109,32 @@ class SlurmBackend:
             )
 
     def result(self, record: JobRecord) -> RunResult:
-        """Read what the job left in its run directory."""
-        file = f"{record.job_dir}/{RESULT_FILE}"
-        quoted = shlex.quote(file)
-        text = self._shell.run(f"[ ! -f {quoted} ] || cat {quoted}").stdout
-        if not text.strip():
-            return RunResult()
-        try:
-            return RunResult(**json.loads(text))
-        except (ValueError, TypeError) as error:
-            raise ExecutionError(
-                f"The job's result cannot be read: {error}.",
-                where=f"{self._shell.where}:{file}",
-                hint="Look at the job's log for how it ended.",
-            ) from error
+        """Read what the job, or each task of an array, left in its run directory."""
+        script = _RESULTS.format(
+            job_dir=shlex.quote(record.job_dir), task_folders=TASK_FOLDERS, file=RESULT_FILE
+        )
+        _, *pieces = _RESULT_MARK.split(self._shell.run(script).stdout)
+        found: dict[str, RunResult] = {}
+        for task, text in zip(pieces[::2], pieces[1::2], strict=True):
+            try:
+                found[task.strip(".")] = RunResult(**json.loads(text))
+            except (ValueError, TypeError) as error:
+                raise ExecutionError(
+                    f"The job's result cannot be read: {error}.",
+                    where=f"{self._shell.where}:{record.job_dir}/{RESULT_FILE}",
+                    hint="Look at the job's log for how it ended.",
+                ) from error
+        return of_all_tasks(found)
 
     def copy_folder(self, record: JobRecord, name: str, destination: Path) -> None:
         """Copy a folder of the job's run directory, where it has one."""
         job_dir, quoted = shlex.quote(record.job_dir), shlex.quote(name)
-        script = f"cd {job_dir} || exit\n[ ! -d {quoted} ] || tar -cf - {quoted}"
+        script = (
+            f"cd {job_dir} || exit\n"
+            f"for folder in {quoted} {TASK_FOLDERS}/{quoted}; do\n"
+            '    [ -d "$folder" ] && set -- "$@" "$folder"\n'
+            'done\n[ $# -eq 0 ] || tar -cf - "$@"'
+        )
         packed = os.fsencode(self._shell.run(script).stdout)
         if packed:
             with tarfile.open(fileobj=BytesIO(packed)) as archive:

@@ -21,6 +21,8 @@ from nemo_runspec.execution.jobs.status import JobStatus
 from nemo_runspec.explaining import last_line
 
 NEVER_HEARD_OF = "Invalid job id"
+# In the run directory, once the job has ended.
+EXIT_FILE = "exit_code"
 _TOO_LATE = "124"
 # An attempt that is told to end, as one that is put back into the queue is, leaves this code.
 _ENDED_BY_SLURM = 143
@@ -50,7 +52,7 @@ for uid in $(printf '%s\\n' "$told" | sed -n 's/.*CANCELLED by \\([0-9]*\\).*/\\
 done
 left() (
     cd "$2" 2>/dev/null || exit 0
-    for file in exit_code*; do
+    for file in {exit_file}*; do
         [ -f "$file" ] && echo "::exit $1 $file $(cat "$file")"
     done
 )
@@ -72,6 +74,7 @@ def script_about(records: Sequence[JobRecord], limit_s: float) -> str:
         limit_s=limit_s,
         ids=" ".join(ids),
         never=NEVER_HEARD_OF,
+        exit_file=EXIT_FILE,
         living="|".join(f"*\\ JobState={state}\\ *" for state in sorted(WAITING | ACTIVE)),
         folders="\n".join(f"left {id_} {folder}" for id_, folder in zip(ids, folders, strict=True)),
     )
@@ -116,7 +119,8 @@ class _Answers:
             number, _, user = words[0].partition("=")
             self.users[number] = user
         elif len(words) == 3 and words[2].isdigit():  # noqa: PLR2004 - job, file and code
-            self.exits.setdefault(words[0], {})[words[1]] = int(words[2])
+            task = words[1].removeprefix(EXIT_FILE).removeprefix("_")
+            self.exits.setdefault(words[0], {})[task] = int(words[2])
 
     def about(self, job: str) -> JobStatus:
         said = self.controller.get(job, "")
@@ -124,13 +128,8 @@ class _Answers:
         told = accounting_rows(_of_job(self.accounting, job), self.users)
         if not shown and NEVER_HEARD_OF not in said:
             return self._without_controller(job, told)
-        status = status_of(_agreed(shown, told))
-        if status is not None:
-            return status
-        codes = self.exits.get(job)
-        if codes:
-            return replace(described_exit(max(codes.values())), scheduler_state=None)
-        return JobStatus(
+        status = status_of(_agreed(shown, told), self.exits.get(job, {}))
+        return status or JobStatus(
             "lost",
             reason="Slurm does not know the job any more, keeps no accounts of it, and it left "
             "no exit code.",
@@ -138,12 +137,13 @@ class _Answers:
 
     def _without_controller(self, job: str, told: list[SlurmRow]) -> JobStatus:
         """What is known all the same: accounting hears of an end, and of nothing since."""
-        status = status_of(told)
+        status = status_of(told, {})
         if status is not None and status.finished:
             return status
-        code = _own_end(self.exits.get(job, {}))
-        if code is not None:
-            return replace(described_exit(code), scheduler_state=None)
+        # Of an array other tasks may still run.
+        code = self.exits.get(job, {}).get("", _ENDED_BY_SLURM)
+        if code != _ENDED_BY_SLURM:
+            return described_exit(code)
         said = last_line(self.controller.get(job, ""))
         if self.codes.get(job) == _TOO_LATE and not said:
             said = f"its controller was silent for {self.limit_s:g} s"
@@ -154,22 +154,26 @@ class _Answers:
         )
 
 
-def _own_end(codes: Mapping[str, int]) -> int | None:
-    """The exit code of a job that ended by itself; of an array others may still run."""
-    code = codes.get("exit_code")
-    return None if code == _ENDED_BY_SLURM else code
-
-
 def _of_job(accounting: str, job: str) -> str:
     own = re.compile(rf"{re.escape(job)}(?!\d)")
     return "\n".join(line for line in accounting.splitlines() if own.match(line))
 
 
 def _agreed(controller: list[SlurmRow], accounting: list[SlurmRow]) -> list[SlurmRow]:
-    """What both say; the controller is the first to know, accounting knows who cancelled."""
+    """What both say; the controller is the first to know, accounting knows who cancelled.
+
+    It also knows those tasks of an array that the controller has forgotten.
+    """
     if not controller:
         return accounting
-    by = next((row.canceller for row in accounting if row.canceller), None)
-    if by is None:
-        return controller
-    return [replace(row, canceller=by) if row.state == "CANCELLED" else row for row in controller]
+    known = {row.task for row in controller}
+    forgotten = [row for row in accounting if row.task not in known]
+    cancellers = {row.task: row.canceller for row in accounting if row.canceller}
+    return [*(_with_canceller(row, cancellers) for row in controller), *forgotten]
+
+
+def _with_canceller(row: SlurmRow, cancellers: Mapping[str, str]) -> SlurmRow:
+    if row.state != "CANCELLED" or not cancellers:
+        return row
+    # A task that never started is not told apart from the others that wait.
+    return replace(row, canceller=cancellers.get(row.task, next(iter(cancellers.values()))))

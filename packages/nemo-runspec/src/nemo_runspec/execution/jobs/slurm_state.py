@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nemo_runspec.execution.jobs.reasons import described_exit
 from nemo_runspec.execution.jobs.status import JobState, JobStatus
 
 _SIGNAL_BASE = 128
 _PAIR = re.compile(
-    r"(?:^|\s)(JobState|Reason|ExitCode|NodeList|Restarts|TimeLimit|StartTime)=(\S*)"
+    r"(?:^|\s)(JobState|Reason|ExitCode|NodeList|Restarts|TimeLimit|ArrayTaskId)=(\S*)"
 )
 _NOTHING = frozenset({"", "None", "(null)", "None assigned", "Unknown", "N/A"})
 _USUAL_REASONS = frozenset({*_NOTHING, "NonZeroExitCode", "TimeLimit", "OutOfMemory"})
@@ -60,6 +60,7 @@ class SlurmRow:
         restarts: How often it was started again; None where this line does not say.
         time_limit: Its time limit.
         canceller: Who cancelled it, by name where that is known.
+        task: Which task, or which that wait, of a job array; empty for a job that is none.
     """
 
     state: str
@@ -69,6 +70,7 @@ class SlurmRow:
     restarts: int | None = None
     time_limit: str = ""
     canceller: str | None = None
+    task: str = ""
 
 
 def controller_rows(printed: str) -> list[SlurmRow]:
@@ -87,6 +89,7 @@ def controller_rows(printed: str) -> list[SlurmRow]:
                 nodes=_known(found.get("NodeList", "")),
                 restarts=int(found.get("Restarts") or 0),
                 time_limit=found.get("TimeLimit", ""),
+                task=found.get("ArrayTaskId", ""),
             )
         )
     return rows
@@ -113,20 +116,42 @@ def accounting_rows(printed: str, users: Mapping[str, str]) -> list[SlurmRow]:
                 nodes=_known(cells[4]),
                 time_limit=cells[5],
                 canceller=users.get(by, f"user {by}") if by else None,
+                task=cells[0].partition("_")[2].strip("[]"),
             )
         )
     return rows
 
 
-def status_of(rows: Sequence[SlurmRow]) -> JobStatus | None:
-    """The status of a job: of a job array the task that is farthest from having succeeded.
+def status_of(rows: Sequence[SlurmRow], left: Mapping[str, int]) -> JobStatus | None:
+    """The status of a job; of a job array that of the task that is farthest from having succeeded.
 
     Args:
         rows: What Slurm says; nothing where it does not know the job.
+        left: The exit codes that tasks left, by their numbers, of a job that is no array by an
+            empty text: they count where Slurm knows nothing of the task any more.
     """
-    if not rows:
+    known = [(row.task, _status(row)) for row in rows]
+    if all(status.finished for _, status in known):
+        named = {task for task, _ in known}
+        known += [(task, described_exit(code)) for task, code in left.items() if task not in named]
+    if not known:
         return None
-    return min(map(_status, rows), key=lambda status: _RANKS.index(status.state))
+    worst_task, worst = min(known, key=_badness)
+    tasks = {task: status for task, status in sorted(known, key=_in_order) if task}
+    if not tasks:
+        return worst
+    reason = f"Task {worst_task}: {worst.reason}" if worst_task and worst.reason else worst.reason
+    return replace(worst, reason=reason, tasks=tasks)
+
+
+def _badness(known: tuple[str, JobStatus]) -> tuple[int, int]:
+    status = known[1]
+    return _RANKS.index(status.state), -(status.exit_code or 0)
+
+
+def _in_order(known: tuple[str, JobStatus]) -> tuple[int, str]:
+    first = re.match(r"\d*", known[0])
+    return int((first and first[0]) or 0), known[0]
 
 
 _RANKS: tuple[JobState, ...] = (

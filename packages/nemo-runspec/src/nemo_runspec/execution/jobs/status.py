@@ -34,6 +34,7 @@ class JobStatus:
         reason: Why it waits, or why it ended so, in one sentence.
         scheduler_state: The scheduler's own word, such as ``OUT_OF_MEMORY``.
         restarts: How often it was started again.
+        tasks: Of a job array where each of its tasks stands, by their numbers.
     """
 
     state: JobState
@@ -41,6 +42,7 @@ class JobStatus:
     reason: str | None = None
     scheduler_state: str | None = None
     restarts: int = 0
+    tasks: Mapping[str, JobStatus] = field(default_factory=dict)
 
     @property
     def finished(self) -> bool:
@@ -50,6 +52,12 @@ class JobStatus:
     def as_dict(self) -> dict[str, Any]:
         """Give the status as JSON data."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> JobStatus:
+        """Read a status from what :meth:`as_dict` gave."""
+        tasks = {name: cls.from_dict(task) for name, task in content.get("tasks", {}).items()}
+        return cls(**{**content, "tasks": tasks})
 
     @property
     def command_code(self) -> int:

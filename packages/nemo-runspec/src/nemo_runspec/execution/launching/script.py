@@ -12,6 +12,13 @@ from nemo_runspec.execution.launching.request import LaunchRequest
 from nemo_runspec.execution.launching.torchrun import start_torchrun
 
 _ONE_MACHINE = ("local", "docker")
+# What one task of an array leaves, or pins, is none of the others' business.
+_OWN_FOLDER = (
+    'if [ -n "${SLURM_ARRAY_TASK_ID:-}" ]; then',
+    '  NEMOTRON_RUN_DIR="$NEMOTRON_RUN_DIR/task_$SLURM_ARRAY_TASK_ID"',
+    '  mkdir -p "$NEMOTRON_RUN_DIR" || exit',
+    "fi",
+)
 _LAUNCHES = {"direct": start_direct, "torchrun": start_torchrun, "ray": start_ray}
 
 
@@ -90,6 +97,7 @@ def _startup(request: LaunchRequest) -> list[str]:
 def _place(request: LaunchRequest) -> list[str]:
     return [
         f"export NEMOTRON_RUN_DIR={shlex.quote(request.run_dir)}",
+        *(_OWN_FOLDER if request.executor == "slurm" else ()),
         f"cd {shlex.quote(request.workdir)} || exit",
         "nemotron_python=python; command -v python >/dev/null || nemotron_python=python3",
     ]

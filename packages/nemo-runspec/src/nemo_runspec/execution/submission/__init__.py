@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from nemo_runspec.exports import lazy_exports
 
 if TYPE_CHECKING:
+    from nemo_runspec.execution.jobs.slurm_asking import EXIT_FILE as EXIT_FILE
     from nemo_runspec.execution.submission.experiments import Experiment as Experiment
     from nemo_runspec.execution.submission.experiments import Task as Task
     from nemo_runspec.execution.submission.interactive import StagedJob as StagedJob
     from nemo_runspec.execution.submission.interactive import stage as stage
-    from nemo_runspec.execution.submission.model import EXIT_FILE as EXIT_FILE
     from nemo_runspec.execution.submission.model import Mode as Mode
     from nemo_runspec.execution.submission.model import PreparedSubmission as PreparedSubmission
     from nemo_runspec.execution.submission.preparing import (
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 EXPORTS = {
     "Experiment": "nemo_runspec.execution.submission.experiments:Experiment",
-    "EXIT_FILE": "nemo_runspec.execution.submission.model:EXIT_FILE",
+    "EXIT_FILE": "nemo_runspec.execution.jobs.slurm_asking:EXIT_FILE",
     "Mode": "nemo_runspec.execution.submission.model:Mode",
     "PreparedSubmission": "nemo_runspec.execution.submission.model:PreparedSubmission",
     "StagedJob": "nemo_runspec.execution.submission.interactive:StagedJob",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nemo_runspec.config import save_configs
 from nemo_runspec.execution.environment import JobEnvironment, collect_environment
+from nemo_runspec.execution.jobs.slurm_asking import EXIT_FILE
 from nemo_runspec.execution.launching import render_launch_script
 from nemo_runspec.execution.nemo_run.child import RENDER, run_with_nemo_run
 from nemo_runspec.execution.nemo_run.request import RenderRequest, as_json
@@ -22,7 +23,6 @@ from nemo_runspec.execution.submission.launch import (
 from nemo_runspec.execution.submission.leftovers import claim
 from nemo_runspec.execution.submission.model import (
     CODE_FOLDER,
-    EXIT_FILE,
     INSIDE,
     LAUNCH_FILE,
     STAGING,
@@ -109,6 +109,7 @@ class _Draft:
             env_vars={},
             startup_commands=(),
             ntasks_per_node=tasks,
+            srun_args=(*_own_log(profile, self.place), *profile.srun_args),
         )
 
 
@@ -199,6 +200,14 @@ def _prepared(draft: _Draft, experiment: Experiment, mode: Mode) -> PreparedSubm
         mounts=task.profile.mounts,
         tree=draft.code.tree,
     )
+
+
+def _own_log(profile: SlurmProfile, place: JobPlace) -> tuple[str, ...]:
+    """Name the log of an array's task by its number, which the number of its job does not tell."""
+    if profile.array is None:
+        return ()
+    folder = replace(place, base=_STAND_IN).job_dir
+    return (f"--output={folder}/log-task_%a_${{SLURM_RESTART_COUNT:-0}}.out",)
 
 
 def _with_mark(launch_script: str, place: JobPlace) -> str:

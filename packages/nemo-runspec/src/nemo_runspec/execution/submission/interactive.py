@@ -15,6 +15,7 @@ _FLAG = re.compile(r"^#SBATCH (--.+)$", re.MULTILINE)
 _SRUN = re.compile(r"^srun --output (\S+) (.*)$", re.MULTILINE)
 # Of a batch job only: names of log files, what happens when it is queued again.
 _BATCH_ONLY = ("output", "error", "open-mode", "requeue", "no-requeue", "array", "signal")
+_OF_ITS_STEP = ("--wait=", "--kill-on-bad", "--output=")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,4 +100,4 @@ def _step_options(prepared: PreparedSubmission) -> str:
     step = _SRUN.search(prepared.script)
     words = shlex.split(step[2]) if step is not None else []
     own = words[: words.index("bash")] if "bash" in words else words
-    return shlex.join(word for word in own if not word.startswith(("--wait=", "--kill-on-bad")))
+    return shlex.join(word for word in own if not word.startswith(_OF_ITS_STEP))

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from nemo_runspec.artifacts.backends import Delivery, find_backend
+from nemo_runspec.artifacts.backends import Delivery, TrackingBackend, find_backend
 from nemo_runspec.errors import NemotronError, TransferError
 from nemo_runspec.execution.jobs import JobBackend, JobRecord, JobStatus
 from nemo_runspec.execution.jobs.backends import open_backend, pace_of
 from nemo_runspec.execution.jobs.ended import keep_end
 from nemo_runspec.execution.jobs.following import Follower, Listener
+from nemo_runspec.execution.jobs.tasks import run_folders
 from nemo_runspec.run_result import RunResult
 from nemo_runspec.scratch import scratch_folder
 from nemotron.cli.app import App
@@ -99,13 +100,17 @@ def _deliveries(app: App, record: JobRecord, backend: JobBackend) -> Sequence[De
         return ()
     service = find_backend("wandb")
     if record.ssh is None:
-        return service.pending(Path(record.job_dir))
+        return _pending(service, Path(record.job_dir))
     with scratch_folder("outbox") as folder:
         try:
             backend.copy_folder(record, _OUTBOX, Path(folder))
         except NemotronError as error:
             app.warn(f"Whether records of the job wait for W&B is not known: {error.what}")
-        return list(service.pending(Path(folder)))
+        return _pending(service, Path(folder))
+
+
+def _pending(service: TrackingBackend, job_dir: Path) -> list[Delivery]:
+    return [item for folder in run_folders(job_dir) for item in service.pending(folder)]
 
 
 def _follow(

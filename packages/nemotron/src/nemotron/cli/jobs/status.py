@@ -40,6 +40,7 @@ def _panel(record: JobRecord, status: JobStatus) -> Panel:
     rows: list[Row] = [("State:", state_word(status))]
     if status.reason is not None and not status.finished:
         rows.append(("", status.reason))
+    rows += [(f"Task {name}:", _task(task)) for name, task in status.tasks.items()]
     if status.restarts:
         rows.append(("Restarts:", str(status.restarts)))
     rows += [
@@ -51,3 +52,7 @@ def _panel(record: JobRecord, status: JobStatus) -> Panel:
         del known["follow"]
     rows += [(f"{label.capitalize()}:", text) for label, text in known.items()]
     return Panel(record.recipe, rows, gap=1, fill=False)
+
+
+def _task(status: JobStatus) -> str:
+    return f"{state_word(status)}{f': {status.reason}' if status.reason else ''}"

@@ -169,14 +169,15 @@ def test_a_recipe_trains_on_what_it_reads_and_records_what_stays(
     assert tracker.latest_version(name) == 3
 
 
-def test_the_recipes_differ_in_their_headers_only() -> None:
-    bodies = {script.read_text("utf-8").partition("from __future__")[2] for script in SCRIPTS}
-    assert len(bodies) == 1
-    assert max(len(script.read_text("utf-8").splitlines()) for script in SCRIPTS) < 60
+@pytest.mark.parametrize("name", ["train.py", "data_prep.py"])
+def test_the_scripts_differ_in_their_headers_only(name: str) -> None:
+    texts = [script.with_name(name).read_text("utf-8") for script in SCRIPTS]
+    assert len({text.partition("from __future__")[2] for text in texts}) == 1
+    assert max(len(text.splitlines()) for text in texts) < 60
 
 
 def test_without_the_framework_one_sentence_names_the_container(workplace: Path) -> None:
-    for script in SCRIPTS:
+    for script in (SCRIPTS[0], SCRIPTS[5]):
         done = subprocess.run(
             [sys.executable, str(script)], capture_output=True, text=True, check=False
         )

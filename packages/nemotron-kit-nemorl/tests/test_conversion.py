@@ -59,3 +59,8 @@ def test_a_step_is_converted_with_the_model_and_tokenizer_that_it_names(
     (step / "policy" / "weights" / ".metadata").rename(step / "policy" / "weights" / "part")
     with pytest.raises(ExecutionError, match=r"parts of safetensors.*model_save_format=torch_save"):
         convert(hf_model="org/other")
+
+
+def test_without_the_framework_the_cure_is_said(step, tracking, tmp_path):
+    with pytest.raises(ExecutionError, match=r"NeMo-RL is not installed here.*run\.env\.container"):
+        convert_model(find_model(tracking, "nano3-rl-model"), tmp_path / "hf", DcpExporter())

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from nemo_runspec.config import load_omegaconf_yaml
 from nemo_runspec.errors import ExecutionError
+from nemotron_kit_nemorl.versions import is_installed
 
 _METADATA = ".metadata"
 
@@ -52,6 +53,12 @@ class DcpExporter:
             ExecutionError: The step names no model, or its weights lie in a form that NeMo-RL
                 does not convert.
         """
+        if not is_installed():
+            raise ExecutionError(
+                "NeMo-RL is not installed here, and only its converter reads this checkpoint.",
+                where=str(checkpoint),
+                hint="Name a container that brings it: run.env.container=IMAGE.",
+            )
         weights = checkpoint / "policy" / "weights"
         if not any((place / _METADATA).is_file() for place in (weights, weights / "model")):
             raise ExecutionError(

@@ -86,10 +86,10 @@ def test_fine_tuning_reads_imported_data(foreign: Path) -> None:
     document = imported("sft", foreign / "sft", "--pack-size", "1024")
     assert document["fields"]["num_packs"] == 98
     config = trained_on("sft", document)
-    assert config["model"]["seq_length"] == 1024
-    packing = config["dataset"]["offline_packing_specs"]
-    assert packing["packed_train_data_path"] == f"{foreign}/sft/splits/train"
-    assert packing["packed_val_data_path"] == f"{foreign}/sft/splits/valid"
+    packed = config["data"]["packed"]
+    assert packed["pack_size"] == 1024
+    assert packed["train"] == f"{foreign}/sft/splits/train"
+    assert packed["validation"] == f"{foreign}/sft/splits/valid"
 
 
 def test_reinforcement_learning_reads_imported_prompts(foreign: Path) -> None:
@@ -97,7 +97,7 @@ def test_reinforcement_learning_reads_imported_prompts(foreign: Path) -> None:
     assert document["ref"] == "prompts:v1"
     assert document["fields"]["num_records"] == 240
     config = trained_on("rl", document)
-    assert config["data"]["train"]["data_path"] == f"{foreign}/rl/train.jsonl"
+    assert config["data"]["train_jsonl_fpath"] == f"{foreign}/rl/train.jsonl"
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -58,10 +58,13 @@ def test_a_family_imports_what_its_recipes_make(tmp_path: Path) -> None:
         f="own/data/prep/eval",
         g="own/evaluate",
         h="mine/data/prep/rl",
+        i="super3/data/prep/rl/grpo",
+        j="super3/data/prep/sft/long",
     )
     assert words_of_imports(root) == {
         "nano3 data import sft",
         "nano3 model import sft",
+        "super3 data import rl",
         "super3 model import rl",
         "mine data import rl",
     }

@@ -159,3 +159,14 @@ def test_without_the_framework_the_container_is_named():
     )
     with pytest.raises(ExecutionError, match=r"in the container nvcr\.io/x:1\. .* --run PROFILE"):
         require_framework(config)
+
+
+def test_an_allocation_that_is_too_small_is_refused(run_dir, tracking, framework):
+    config = OmegaConf.create(
+        {"run": {"env": {"nodes": 2}}, "nemo_rl": framework, "cluster": {"num_nodes": 176}}
+    )
+    with pytest.raises(
+        ConfigError, match=r"^cluster\.num_nodes: 176 machines are wanted, .* has 2"
+    ):
+        start_training(config, tracking)
+    assert not (run_dir / "nemo_rl.yaml").exists()

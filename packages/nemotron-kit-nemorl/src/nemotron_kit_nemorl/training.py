@@ -44,12 +44,13 @@ def start_training(config: DictConfig, tracking: ArtifactTrackingResult) -> None
         tracking: What ``setup_artifact_tracking`` gave for it.
 
     Raises:
-        ConfigError: A value cannot be resolved, or the driver is not named.
+        ConfigError: A value cannot be resolved, the driver is not named, or more machines are
+            wanted than the job has.
         ExecutionError: There is no such driver or base, or the file for it cannot be written.
         PatchError: NeMo-RL finishes checkpoints in a way unknown here.
     """
     # Whatever cannot be resolved stops here, with the name of its key, and not in the driver.
-    resolve_config(config)
+    _check_size(resolve_config(config))
     driver, base = _named(config)
     settings = driver_settings(config)
     if tracking.wandb:
@@ -121,3 +122,17 @@ def _warn_of_typing_errors(settings: Mapping[str, Any], base: Path) -> None:
         raise ExecutionError(f"There is no configuration {base}.", hint=WORKS)
     for key, near in unknown_keys(settings, load_config(base)):
         logger.warning("%s has no '%s'; NeMo-RL may ignore it. %s", base.name, key, near)
+
+
+def _check_size(settings: Mapping[str, Any]) -> None:
+    """Refuse an allocation that is too small, which NeMo-RL would wait for without a word."""
+    config = OmegaConf.create(dict(settings))
+    wanted, given = (
+        OmegaConf.select(config, key) for key in ("cluster.num_nodes", "run.env.nodes")
+    )
+    if isinstance(wanted, int) and isinstance(given, int) and wanted > given:
+        raise ConfigError(
+            f"{wanted} machines are wanted, and the job has {given} (run.env.nodes).",
+            where="cluster.num_nodes",
+            hint="Set one of them; a profile's 'nodes' wins over the configuration's.",
+        )

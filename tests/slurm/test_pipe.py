@@ -197,6 +197,7 @@ def test_all_stages_are_submitted_at_once_and_nobody_elses_version_slips_in(
     cluster.run("scontrol", "release", toy.job("sft"))
     assert cluster.wait_for(toy.job("sft")) == "COMPLETED"
     assert toy.made == RESULT
+    assert nemotron("jobs", "logs", toy.stage("sft")["job"])[1] == f"made {RESULT}\n"
     manifest = ManifestTracker(toy.folder / "artifacts").find("toy-sft-model:v2")
     assert manifest.used_artifacts == ["toy-pretrain-model:v2"]
     # What became of it is asked for when the chain is gone on with.
@@ -274,6 +275,10 @@ def test_a_dry_run_shows_the_scripts_and_a_refused_stage_leaves_those_before_it(
     assert out.count("#SBATCH --account=research") == 2
     assert "#SBATCH --partition=nowhere" in out
     assert not (toy.folder / ".nemotron").exists()
+    elsewhere = ("pretrain:run.env.host=other", "pretrain:run.env.remote_job_dir=/jobs")
+    code, _, err = nemotron(*words, *elsewhere)
+    assert code == 2
+    assert "on other and would wait for data/prep/pretrain, which is submitted on this" in err
     code, _, err = nemotron(*words, "pretrain:run.env.remote_job_dir='/a b'")
     assert code == 2
     assert "'/a b' cannot be a folder of jobs" in err

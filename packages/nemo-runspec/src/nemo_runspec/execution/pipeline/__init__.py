@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nemo_runspec.execution.pipeline.driver import PipeEnd as PipeEnd
     from nemo_runspec.execution.pipeline.driver import StageEnd as StageEnd
     from nemo_runspec.execution.pipeline.driver import run_pipe as run_pipe
+    from nemo_runspec.execution.pipeline.experiment import require_queue as require_queue
     from nemo_runspec.execution.pipeline.local import LocalRunner as LocalRunner
     from nemo_runspec.execution.pipeline.local import require_all_here as require_all_here
     from nemo_runspec.execution.pipeline.model import Chain as Chain
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from nemo_runspec.execution.pipeline.starting import continue_pipe as continue_pipe
     from nemo_runspec.execution.pipeline.starting import start_pipe as start_pipe
     from nemo_runspec.execution.pipeline.submitting import SubmittedStage as SubmittedStage
-    from nemo_runspec.execution.pipeline.submitting import require_queue as require_queue
     from nemo_runspec.execution.pipeline.submitting import scripts_of as scripts_of
     from nemo_runspec.execution.pipeline.submitting import submit_pipe as submit_pipe
     from nemo_runspec.execution.pipeline.submitting import submit_stage as submit_stage
@@ -55,7 +55,7 @@ EXPORTS = {
     "find_pipe": "nemo_runspec.execution.pipeline.record:find_pipe",
     "only_driver": "nemo_runspec.execution.pipeline.alone:only_driver",
     "require_all_here": "nemo_runspec.execution.pipeline.local:require_all_here",
-    "require_queue": "nemo_runspec.execution.pipeline.submitting:require_queue",
+    "require_queue": "nemo_runspec.execution.pipeline.experiment:require_queue",
     "run_pipe": "nemo_runspec.execution.pipeline.driver:run_pipe",
     "scripts_of": "nemo_runspec.execution.pipeline.submitting:scripts_of",
     "start_pipe": "nemo_runspec.execution.pipeline.starting:start_pipe",

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -13,29 +12,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from nemo_runspec.distributed.folders import propose_run_directory
-from nemo_runspec.errors import UsageError
 from nemo_runspec.execution.jobs.local_submission import local_script, submit_locally
 from nemo_runspec.execution.jobs.record import JobRecord, read_record
 from nemo_runspec.execution.local import prepare_run
+from nemo_runspec.execution.pipeline.experiment import prepare_all, profile_of
 from nemo_runspec.execution.pipeline.planning import PlannedPipe, PlannedStage
-from nemo_runspec.execution.pipeline.record import (
-    LIVE,
-    PipeFile,
-    new_stamp,
-    pipe_folder,
-    utc_now,
-)
+from nemo_runspec.execution.pipeline.record import LIVE, PipeFile, utc_now
 from nemo_runspec.execution.plan import RecipePlan
-from nemo_runspec.execution.profiles import Profile, SlurmProfile, read_profile
+from nemo_runspec.execution.profiles import Profile, SlurmProfile
 from nemo_runspec.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from nemo_runspec.execution.shells import ClusterShell
     from nemo_runspec.execution.submission import PreparedSubmission
 
-_AFTER_SUCCESS = "afterok"
 _HERE = "local"
-_PIPE = "pipe"
 _AT_ONCE = 4
 _DRY_RUN = "dry-run"
 
@@ -56,18 +47,6 @@ class SubmittedStage:
     planned: PlannedStage
     profile: Profile
     job: JobRecord
-
-
-def profile_of(plan: RecipePlan) -> Profile:
-    """The profile that a stage's job runs with; jobs that depend on it need its success.
-
-    Raises:
-        ProfileError: It cannot be used.
-    """
-    profile = read_profile(plan.job, plan.recipe, name=str(plan.profile))
-    if isinstance(profile, SlurmProfile):
-        return replace(profile, dependency_type=_AFTER_SUCCESS)
-    return profile
 
 
 def submit_stage(
@@ -132,7 +111,7 @@ def submit_pipe(
         connections.callback(shutil.rmtree, file.folder / STAGING, ignore_errors=True)
         shells = _Shells(connections)
         run_dirs = [_run_dir(each.plan) for each in pipe.stages]
-        prepared = _prepare_all(pipe, file.folder, run_dirs)
+        prepared = prepare_all(pipe, file.folder, run_dirs)
         try:
             sent = send_experiment(prepared, shells.of)
         except BaseException:
@@ -168,30 +147,6 @@ def _submit_first(
     return SubmittedStage(each, job.profile, record)
 
 
-def require_queue(pipe: PlannedPipe) -> None:
-    """Refuse a profile whose jobs cannot wait for each other.
-
-    Args:
-        pipe: A chain that is to be submitted at once.
-
-    Raises:
-        UsageError: It has no queue.
-        ProfileError: It cannot be used.
-    """
-    for each in pipe.stages:
-        _queued(profile_of(each.plan))
-
-
-def _queued(profile: Profile) -> SlurmProfile:
-    if isinstance(profile, SlurmProfile):
-        return profile
-    raise UsageError(
-        f"Jobs of the profile {profile.name!r} ({profile.executor}) cannot wait for each other, as "
-        "the stages of a chain have to.",
-        hint=f"Let this command wait: --run {profile.name}",
-    )
-
-
 def scripts_of(pipe: PlannedPipe) -> dict[str, str]:
     """Spell what would be submitted for each stage, to the byte but for its stamp.
 
@@ -208,7 +163,7 @@ def scripts_of(pipe: PlannedPipe) -> dict[str, str]:
     names = [each.stage.name for each in pipe.stages]
     if pipe.record.mode == "batch":
         with scratch_folder(_DRY_RUN) as folder:
-            prepared = _prepare_all(pipe, Path(folder), [Path(folder, name) for name in names])
+            prepared = prepare_all(pipe, Path(folder), [Path(folder, name) for name in names])
         return {name: job.script for name, job in zip(names, prepared, strict=True)}
     with ThreadPoolExecutor(min(_AT_ONCE, os.cpu_count() or 1)) as pool:
         return dict(zip(names, pool.map(_script, pipe.stages), strict=True))
@@ -224,39 +179,6 @@ def _script(planned: PlannedStage) -> str:
         return prepare_submission(
             plan, profile, mode="run", folder=Path(folder, "run"), run_dir=_run_dir(plan)
         ).script
-
-
-def _prepare_all(
-    pipe: PlannedPipe, folder: Path, run_dirs: Sequence[Path]
-) -> tuple[PreparedSubmission, ...]:
-    """Prepare all stages or none, as one experiment that is written into a folder."""
-    from nemo_runspec.execution.submission import Experiment, Task, prepare_experiment
-
-    family, cwd = pipe.chain.family, pipe.request.cwd
-    names = {each.stage.name: _task_name(family, each.stage.name) for each in pipe.stages}
-    tasks = [
-        Task(
-            plan=each.plan,
-            profile=_queued(profile_of(each.plan)),
-            folder=run_dir.absolute(),
-            name=names[each.stage.name],
-            after=tuple(names[name] for name in sorted(each.stage.sources & names.keys())),
-        )
-        for each, run_dir in zip(pipe.stages, run_dirs, strict=True)
-    ]
-    if not tasks:
-        return ()
-    home = pipe_folder(cwd, family, pipe.record.id)
-    # What is submitted when a chain goes on is another experiment.
-    again = any(stage.run_dir is not None for stage in pipe.record.stages)
-    stamp = new_stamp(cwd, family) if again else pipe.record.id
-    experiment = Experiment(f"{family}-{_PIPE}", stamp, folder.absolute(), home)
-    return prepare_experiment(tasks, experiment, mode="batch")
-
-
-def _task_name(family: str, stage: str) -> str:
-    """What a stage's job is called; in a family's words, as a recipe that is submitted alone."""
-    return re.sub(r"[^A-Za-z0-9._-]", "-", f"{family}-{stage}")
 
 
 def _run_dir(plan: RecipePlan) -> Path:

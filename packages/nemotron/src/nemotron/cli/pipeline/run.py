@@ -27,8 +27,8 @@ from nemo_runspec.execution.pipeline import (
 )
 from nemo_runspec.execution.pipeline.addressing import split_address
 from nemo_runspec.execution.pipeline.driver import StageRunner
+from nemo_runspec.execution.pipeline.experiment import profile_of
 from nemo_runspec.execution.pipeline.record import PipeMode
-from nemo_runspec.execution.pipeline.submitting import profile_of
 from nemo_runspec.execution.submission.leftovers import remove_leftovers
 from nemotron.cli.app import App, output_mode
 from nemotron.cli.errors import traceback_text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -39,6 +39,8 @@ class Cloud:
     asked: list[Request] = field(default_factory=list)
     down: bool = False
     url: str = ""
+    # Called whenever somebody asks something.
+    meanwhile: Callable[[], None] | None = None
 
     def answer(self, request: Request) -> Reply:
         raise NotImplementedError
@@ -66,6 +68,8 @@ def handler_of(cloud: Cloud) -> type[BaseHTTPRequestHandler]:
             body = json.loads(content) if content else None
             request = Request(self.command, place.path, query, body, token)
             cloud.asked.append(request)
+            if cloud.meanwhile is not None:
+                cloud.meanwhile()
             self._send(cloud.answer(request))
 
         do_GET = do_POST = do_DELETE = handle_any  # noqa: N815 - what the server calls

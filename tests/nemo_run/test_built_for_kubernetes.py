@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from cloud_doubles.containers import write_tools
 from kubernetes.config import kube_config
 from rendering.golden import as_json, matches
 from rendering.variables import AWKWARD, environment_of
@@ -166,8 +167,14 @@ def states(name: str) -> dict[str, tuple[str, str]]:
 
 
 @pytest.mark.usefixtures("cluster")
-def test_a_cluster_that_can_be_used_is_ready() -> None:
+def test_a_cluster_that_can_be_used_is_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert states("kuberay")["kubectl"][0] == "failed"
+    write_tools(tmp_path)
     found = states("kuberay")
+    assert found["kubectl"] == ("ok", "It is installed.")
     assert found["cluster"] == ("ok", "Kubernetes v1.33.1 answers.")
     assert found["operator"] == ("ok", "The cluster has the KubeRay operator.")
     assert found["namespace"] == ("ok", "team is there.")

@@ -187,7 +187,14 @@ def place(
 def test_a_job_is_given_what_it_needs_told_of_as_it_ends_and_leaves_no_secret(
     place: Place,
 ) -> None:
+    secrets = [KEY, SECRET, dgxcloud.TOKEN, lepton.TOKEN]
+    secrets += [place.logins["WANDB_API_KEY"], place.logins["HF_TOKEN"]]
+    written: list[Path] = []
+    # While it is submitted there are files that are gone afterwards.
+    place.cloud.meanwhile = lambda: written.extend(scrub(place.folder / ".nemotron", secrets))
     record = place.submit("code=7")
+    place.cloud.meanwhile = None
+    assert place.cloud.asked
     asked = Asked(str(record.scheduler_id), LOGIN)
     place.container.wait()
 
@@ -210,8 +217,7 @@ def test_a_job_is_given_what_it_needs_told_of_as_it_ends_and_leaves_no_secret(
     assert "steps 3\n" in printed
 
     seen.unlink()  # what the job itself wrote down
-    secrets = [KEY, SECRET, dgxcloud.TOKEN, lepton.TOKEN]
-    secrets += [place.logins["WANDB_API_KEY"], place.logins["HF_TOKEN"]]
+    assert written == []
     assert scrub(place.folder / ".nemotron", secrets) == ()
     assert scrub(place.folder / "volume", secrets) == ()
 
@@ -235,6 +241,9 @@ def test_the_command_shows_what_a_pod_prints_and_ends_as_it_does(
     assert "\nsteps 3\n" in said.out
     assert "It failed (exit code 7 of demo-train-" in said.out
     assert KEY not in said.out + said.err
+
+    assert main(["jobs", "logs"]) == 0
+    assert capsys.readouterr().out == place.container.printed.decode()
 
 
 @pytest.mark.parametrize(

@@ -198,7 +198,7 @@ def test_the_command_shows_what_a_container_printed_and_ends_as_it_does(
     said = capsys.readouterr()
     assert code == 7, said.err
     assert "\nstep 1\n" in said.out
-    assert "It ended with exit code 7." in said.out
+    assert "│ Exit code: 7 " in said.out
     assert KEY not in said.out + said.err
 
 

@@ -248,7 +248,11 @@ def test_without_nemo_run_jobs_cannot_be_submitted(
     assert "NeMo-Run: It is not installed.\n" in done.out
 
 
-def test_what_clouds_lack_is_named(workplace: Path, nemotron: Callable) -> None:
+def test_what_clouds_lack_is_named(
+    workplace: Path, nemotron: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(workplace))
+    monkeypatch.delenv("LEPTON_WORKSPACE_ID", raising=False)
     (workplace / "env.toml").write_text(
         '[dgx]\nexecutor = "dgxcloud"\nbase_url = "http://127.0.0.1:1"\n'
         'pvc_nemo_run_dir = "/work/jobs"\npvcs = [{ name = "a", path = "/other" }]\n'
@@ -259,7 +263,11 @@ def test_what_clouds_lack_is_named(workplace: Path, nemotron: Callable) -> None:
     assert dgx["keys"][1].startswith("The profile has no kube_apiserver_url, client_id, client_se")
     assert dgx["volume"] == ("failed", "No volume of 'pvcs' holds /work/jobs.")
     assert dgx["API"] == ("failed", "http://127.0.0.1:1 does not answer: Connection refused.")
-    assert found(nemotron, "lepton")["keys"] == ("failed", "The profile has no nemo_run_dir.")
+    lepton = found(nemotron, "lepton")
+    assert lepton["keys"] == ("failed", "The profile has no nemo_run_dir.")
+    assert lepton["login"] == ("failed", "There is no login of Lepton's client.")
+    monkeypatch.setenv("LEPTON_WORKSPACE_ID", "team")
+    assert found(nemotron, "lepton")["login"][0] == "ok"
     assert found(nemotron, "sky")["SkyPilot"] == ("failed", "It is not installed.")
     assert found(nemotron, "pods")["client"][0] == "failed"
 

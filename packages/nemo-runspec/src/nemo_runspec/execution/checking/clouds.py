@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import importlib.util
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from nemo_runspec.execution.profiles.model import Profile
 
 _TIME_LIMIT_S = 10
 _LEPTON_LOGIN = ".cache/lepton/workspace_info.yaml"
+_LEPTON_WORKSPACE = "LEPTON_WORKSPACE_ID"
 _DGX_NEEDS = (
     *("base_url", "kube_apiserver_url", "client_id", "client_secret", "project_name"),
     "pvc_nemo_run_dir",
@@ -95,6 +97,8 @@ def _skypilot() -> Check:
 
 
 def _lepton_login() -> Check:
+    if os.environ.get(_LEPTON_WORKSPACE):
+        return passed("login", f"{_LEPTON_WORKSPACE} names the workspace.")
     if (Path.home() / _LEPTON_LOGIN).is_file():
         return passed("login", "There is a login of Lepton's client.")
     return failed("login", "There is no login of Lepton's client.", "Log in with: lep login")

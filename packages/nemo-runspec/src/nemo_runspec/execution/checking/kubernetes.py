@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,6 +29,7 @@ def check_kubernetes(profile: KubeflowProfile | KubeRayProfile) -> Iterator[Chec
             "Install it with: pip install 'nemo-run[kubeflow]'",
         )
         return
+    yield _kubectl()
     library: Any = importlib.import_module("kubernetes")
     settings = library.client.Configuration()
     # Of a cluster that does not answer it is enough to hear once.
@@ -60,6 +62,16 @@ def _cluster(library: Any, api: Any, profile: KubeflowProfile | KubeRayProfile) 
     except unreachable as error:
         reason = type(getattr(error, "reason", None) or error).__name__
         yield failed("cluster", f"It does not answer: {reason}.", "Check the network and the VPN.")
+
+
+def _kubectl() -> Check:
+    if shutil.which("kubectl") is None:
+        return failed(
+            "kubectl",
+            "It is not installed; NeMo-Run sends a job's files to the cluster with it.",
+            "Install kubectl.",
+        )
+    return passed("kubectl", "It is installed.")
 
 
 def _operator(name: str, *, found: bool) -> Check:

@@ -139,8 +139,20 @@ def _reason(record: JobRecord, status: JobStatus) -> str | None:
 
 def _with_console(record: JobRecord, status: JobStatus) -> JobStatus:
     """Say where the output of a running job is, where nobody can read it here."""
-    seen = record.executor in _TELL_THEIR_OUTPUT or Path(record.log_pattern).parent.is_dir()
-    if status.state != "running" or seen:
+    where = _unread_output(record) if status.state == "running" else None
+    if where is None:
         return status
-    where = f"What it prints is in {record.executor}'s console, and in {record.log_pattern} there."
     return replace(status, reason=" ".join(filter(None, (status.reason, where))))
+
+
+def _unread_output(record: JobRecord) -> str | None:
+    if record.executor in _TELL_THEIR_OUTPUT:
+        return None
+    if record.executor == "skypilot":
+        scheme, _, name = str(record.scheduler_id).partition("://")
+        *_, cluster, _task, number = name.rpartition("/")[2].split("___")
+        command = "jobs logs" if scheme.startswith("skypilot_jobs") else f"logs {cluster}"
+        return f"What it prints is shown by: sky {command} {number}"
+    if Path(record.log_pattern).parent.is_dir():
+        return None
+    return f"What it prints is in {record.executor}'s console, and in {record.log_pattern} there."

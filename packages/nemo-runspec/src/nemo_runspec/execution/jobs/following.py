@@ -42,8 +42,8 @@ class Pace:
 # A scheduler is shared: many who ask it each second are a load.
 SCHEDULER_PACE = Pace(output_s=2.0, status_s=6.0, waiting_s=15.0, settling_s=2.0, patience_s=60.0)
 
-# Each question is a process with NeMo-Run in it.
-ENGINE_PACE = Pace(output_s=5.0, status_s=30.0, waiting_s=30.0, patience_s=120.0, retry_s=10.0)
+# Each question goes over the network.
+ENGINE_PACE = Pace(output_s=2.0, status_s=10.0, waiting_s=15.0, patience_s=120.0, retry_s=5.0)
 
 
 @dataclass(slots=True)

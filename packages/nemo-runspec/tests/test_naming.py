@@ -18,6 +18,7 @@ from nemo_runspec.naming import output_artifact_name
         ("nano3/sft", "default", "nano3-sft-model"),
         ("super3/rl", "tiny", "super3-rl-model-tiny"),
         ("nano3/rl/grpo", "default", "nano3-rl-grpo-model"),
+        ("nano3/eval", "tiny", "nano3-eval-results-tiny"),
         ("nano3/data/prep", "default", "nano3-data-prep-model"),
         ("solo", "default", "solo-model"),
         ("nano3/sft", "/configs/my run.yaml", "nano3-sft-model-my-run"),

@@ -71,6 +71,8 @@ def test_what_succeeds_is_an_artifact_made_from_the_model(evaluation_of, has_end
     assert artifact.failed_tasks == ["broken"]
     assert artifact.limit_samples == {"arithmetic": 3}
     assert artifact.evaluator_version == "0.0.0"
+    files = [name for _, name in artifact.get_wandb_files()]
+    assert files == ["metadata.json", "arithmetic/results.yml", "standin.spelling/results.yml"]
     assert manifest.used_artifacts == ["family-rl-model-hf:v1"]
     with pytest.raises(
         ExecutionError, match=r"(?s)1 of 3 tasks failed: broken\. .*the grader is miss"

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 TYPES = [
-    *("Artifact", "DataBlendsArtifact", "InputDatasetInfo", "ModelArtifact"),
+    *("Artifact", "DataBlendsArtifact", "EvalResultsArtifact", "InputDatasetInfo", "ModelArtifact"),
     *("PretrainBlendsArtifact", "SFTDataArtifact", "SplitJsonlDataArtifact"),
 ]
 WANDB = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -157,7 +158,8 @@ class ModelArtifact(Artifact):
 class EvalResultsArtifact(Artifact):
     """The scores of a model.
 
-    Each score of a whole task is also free-form metadata, ``TASK/METRIC``.
+    ``path`` has a folder for each task, with its ``results.yml``. Each score of a whole task is
+    also free-form metadata, ``TASK/METRIC``.
 
     Attributes:
         model: The reference of the model that was scored, or what its server calls it.
@@ -172,6 +174,14 @@ class EvalResultsArtifact(Artifact):
     failed_tasks: list[str] = Field(default_factory=list)
     limit_samples: dict[str, int | float] = Field(default_factory=dict)
     evaluator_version: str | None = None
+
+    def get_wandb_files(self) -> list[tuple[str, str]]:
+        """The results of each task, beside what every artifact has."""
+        place = self.seen_at or self.path
+        results = sorted(place.glob("*/results.yml")) if isinstance(place, Path) else []
+        return super().get_wandb_files() + [
+            (str(file), f"{file.parent.name}/{file.name}") for file in results
+        ]
 
 
 ALIASES: dict[str, type[Artifact]] = {"DataBlendsArtifact": DataBlendsArtifact}

@@ -24,7 +24,7 @@ from leptonai.api.v1.types.job import LeptonJobState
 from nemo_run.core.execution.dgxcloud import DGXCloudState
 from slurm_recipes import KEY, NASTY, make_plan
 
-from nemo_runspec.errors import TransferError
+from nemo_runspec.errors import ProfileError, TransferError
 from nemo_runspec.execution.jobs import JobRecord, JobStatus
 from nemo_runspec.execution.jobs.engine import EngineBackend
 from nemo_runspec.execution.jobs.engines.answering import Asked
@@ -289,6 +289,35 @@ def test_an_outage_is_told_and_survived(place: Place) -> None:
         r"without response\. The job goes on; trying again until it answers\.",
         told[0],
     )
+
+
+@pytest.mark.parametrize("place", ["dgxcloud"], indirect=True)
+def test_the_login_of_dgx_cloud_is_read_when_it_is_needed(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.cloud.run("w", ["sleep", "60"])
+    # Nothing but the login is needed of the profile.
+    monkeypatch.delenv("DEMO_API_KEY")
+    run_dir = place.folder / ".nemotron/runs/demo/1"
+    run_dir.mkdir(parents=True)
+    record = replace(record_of(run_dir, handle_of(place)), executor="dgxcloud")
+    with EngineBackend() as backend:
+        running = backend.status(record)
+        assert running.state == "running"
+        assert running.reason is not None
+        assert "/data/jobs/demo/log_*.out there" in running.reason
+        backend.cancel(record)
+        assert place.cloud.workloads == {}
+        assert backend.status(record).state == "cancelled"
+
+        monkeypatch.delenv("DGX_CLIENT_SECRET")
+        with pytest.raises(ProfileError, match="DGX_CLIENT_SECRET"):
+            backend.status(record)
+        file = place.folder / "env.toml"
+        file.write_text(re.sub("client_secret = .*", "", file.read_text()))
+        with pytest.raises(ProfileError, match="has no 'client_secret' any more"):
+            backend.status(record)
+    assert scrub(run_dir, [SECRET]) == ()
 
 
 @pytest.mark.parametrize("place", EXECUTORS, indirect=True)

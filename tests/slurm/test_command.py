@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from slurm_cluster import SlurmCluster
 from slurm_cluster.daemons import wait_until
+from slurm_cluster.fixtures import WITHOUT_ACCOUNTING
 from slurm_commands import PROFILES, Workplace, make_workplace, write
 
 TRAIN = ("demo", "train")
@@ -56,7 +57,7 @@ def test_a_failed_job_is_a_command_that_fails_with_its_code(workplace: Workplace
     assert done.code == 7, done.out + done.err
     assert "ends with 7" in done.out
     assert "Step Failed" in done.out
-    assert "It ended with exit code 7." in done.out
+    assert "│ Exit code: 7 " in done.out
 
 
 def test_a_detached_job_is_followed_later(workplace: Workplace) -> None:
@@ -92,17 +93,17 @@ def test_a_cancelled_job_was_cancelled(workplace: Workplace) -> None:
     assert workplace.cluster.wait_for(job["scheduler_id"]) == "CANCELLED"
 
 
-def test_a_script_that_is_interrupted_leaves_its_job_alone(workplace: Workplace) -> None:
-    gate = workplace.folder / "gate"
-    command = workplace.start(*TRAIN, f"wait_for={gate}", "--run", workplace.profile)
+def test_a_script_that_is_interrupted_leaves_its_job_alone(place: Workplace) -> None:
+    gate = place.folder / "gate"
+    command = place.start(*TRAIN, f"wait_for={gate}", "--run", place.profile)
     with command:
-        workplace.wait_until_said(command, "task None")
+        place.wait_until_said(command, "task None")
         os.killpg(command.pid, signal.SIGINT)
-        assert command.wait(60) == 130, workplace.said
-    listed = workplace.nemotron("jobs", "status", "--json").document
+        assert command.wait(60) == 130, place.said
+    listed = place.nemotron("jobs", "status", "--json").document
     assert listed["status"]["state"] == "running"
     gate.touch()
-    assert workplace.nemotron("jobs", "logs", "-f").code == 0
+    assert place.nemotron("jobs", "logs", "-f").code == 0
 
 
 def test_a_job_that_is_out_of_time_says_so(place: Workplace) -> None:
@@ -192,25 +193,26 @@ def test_a_job_in_a_container_gets_what_pyxis_needs(workplace: Workplace) -> Non
     assert f"{data}:/data" in str(container["mounts"]).split(",")
 
 
-def test_an_image_that_is_missing_is_a_failed_job(workplace: Workplace) -> None:
-    done = workplace.run(*TRAIN, "run.env.container_image=nvcr.io/nvidia/nothing:1")
+def test_an_image_that_is_missing_is_a_failed_job(place: Workplace) -> None:
+    done = place.run(*TRAIN, "run.env.container_image=nvcr.io/nvidia/nothing:1")
 
     assert done.code != 0, done.out + done.err
     assert "pyxis: failed to import docker image: nvcr.io/nvidia/nothing:1" in done.out + done.err
 
 
-def test_a_dry_run_shows_the_script_that_slurm_gets(workplace: Workplace) -> None:
+def test_a_dry_run_shows_the_script_that_slurm_gets(place: Workplace) -> None:
     options = ("--dry-run", "--json")
-    shown = workplace.nemotron(*TRAIN, "--batch", workplace.profile, *options).document
-    job = workplace.submit(*TRAIN)
+    shown = place.nemotron(*TRAIN, "--batch", place.profile, *options).document
+    job = place.submit(*TRAIN)
 
-    held = workplace.cluster.run("scontrol", "write", "batch_script", job["scheduler_id"], "-")
+    held = place.cluster.run("scontrol", "write", "batch_script", job["scheduler_id"], "-")
     stamp = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
     given, planned = (stamp.sub("STAMP", text).strip() for text in (held, shown["script"]))
     assert "#SBATCH --account=research" in given
     assert planned.startswith(given.rstrip("\0"))
 
 
+@WITHOUT_ACCOUNTING
 @pytest.mark.parametrize("code", [0, 5])
 def test_without_accounting_the_end_is_known_too(
     cluster_without_accounting: SlurmCluster, tmp_path: Path, code: int
@@ -257,11 +259,12 @@ def test_a_command_that_is_killed_leaves_nothing_for_long(
 
 
 @pytest.mark.parametrize(
-    ("override", "message"),
+    ("workplace", "override", "message"),
     [
-        ("run.env.run_partition=nowhere", "nowhere"),
-        ("run.env.account=nobody", "nobody"),
+        ("here", "run.env.run_partition=nowhere", "nowhere"),
+        ("far", "run.env.account=nobody", "nobody"),
     ],
+    indirect=["workplace"],
 )
 def test_what_slurm_refuses_is_an_error_that_names_it(
     workplace: Workplace, override: str, message: str

@@ -12,11 +12,19 @@ from slurm_recipes import KEY, over_ssh, prepare, write_profile
 from nemo_runspec.execution.submission import submit
 
 
-@pytest.mark.parametrize("tunnel", ["local", "ssh"])
-def test_a_folder_may_be_called_nemo_run(
-    cluster: SlurmCluster, tunnel: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("name", "tunnel"),
+    [("nemo_runs", "local"), ("my proj'ü", "ssh")],
+    ids=["that of NeMo-Run", "as its user likes"],
+)
+def test_a_folder_may_be_called(
+    cluster: SlurmCluster,
+    name: str,
+    tunnel: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    folder = tmp_path / "nemo_runs"
+    folder = tmp_path / name
     folder.mkdir()
     write_profile(folder, *(over_ssh(tmp_path / "nemo_run") if tunnel == "ssh" else ()))
     monkeypatch.chdir(folder)
@@ -27,16 +35,3 @@ def test_a_folder_may_be_called_nemo_run(
     assert seen["main"] == f"{record.job_dir}/code/main.py"
     assert Path(record.job_dir, "exit_code").read_text() == "0\n"
     assert not Path("/nemotron-folder-of-jobs").exists()
-
-
-def test_a_project_may_be_called_as_its_user_likes(
-    cluster: SlurmCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "my proj'ü"
-    folder.mkdir()
-    write_profile(folder, f'remote_job_dir = "{tmp_path}/jobs"')
-    monkeypatch.chdir(folder)
-    monkeypatch.setenv("DEMO_API_KEY", KEY)
-    record = submit(prepare(folder))
-    assert cluster.wait_for(record.scheduler_id or "") == "COMPLETED"
-    assert Path(record.job_dir, "exit_code").read_text() == "0\n"

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from slurm_cluster import SlurmCluster
 from slurm_cluster.daemons import wait_until
+from slurm_cluster.fixtures import WITHOUT_ACCOUNTING
 from slurm_commands import Workplace, make_workplace, write
 
 TRAIN = ("demo", "train")
@@ -158,6 +159,7 @@ def test_a_machine_that_cannot_be_reached_does_not_hide_the_other_jobs(place: Wo
     assert states[far["id"]]["reason"].startswith("lab refuses the key: ")
 
 
+@WITHOUT_ACCOUNTING
 def test_a_job_that_slurm_forgot_left_its_exit_code(
     cluster_without_accounting: SlurmCluster, tmp_path: Path
 ) -> None:

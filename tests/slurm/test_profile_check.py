@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from slurm_cluster import SlurmCluster
+from slurm_cluster.fixtures import WITHOUT_ACCOUNTING
 
 from nemotron.cli.main import main
 
@@ -138,6 +139,7 @@ def test_more_than_the_cluster_has_is_refused_by_slurm_itself(
     assert "than permitted" in done.failure("request")[0]
 
 
+@WITHOUT_ACCOUNTING
 def test_no_accounting_is_a_loss_and_no_fault(
     cluster_without_accounting: SlurmCluster,
     tunnel: str,

@@ -109,31 +109,44 @@ def lose_the_reply() -> None:
     raise TransferError("The connection to lab was lost.")
 
 
+def asking_for(prepared: PreparedSubmission, **keys: Any) -> PreparedSubmission:
+    """The same job with other wishes."""
+    lines = "".join(f"#SBATCH --{name}={value}\n" for name, value in keys.items())
+    # Of two lines about one wish the later counts.
+    options, last, rest = prepared.script.rpartition("#SBATCH")
+    option, _, commands = rest.partition("\n")
+    script = f"{options}{last}{option}\n{lines}{commands}"
+    (prepared.contents / Path(prepared.place.script).name).write_text(script)
+    return replace(reached_by(prepared, **keys), script=script)
+
+
 @pytest.mark.parametrize(
-    ("override", "told"),
+    ("keys", "told"),
     [
-        ("run.env.partition=nights", "There is no partition 'nights' on this machine"),
-        ("run.env.account=nobody", "The account 'nobody' may not use the partition that is"),
-        ("run.env.nodes=4", "No machines of the partition that is the default on this machine"),
-        ("run.env.container_image=/no/such.sqsh", "The container image /no/such.sqsh is not on"),
+        ({"partition": "nights"}, "There is no partition 'nights' on this machine"),
+        ({"account": "nobody"}, "The account 'nobody' may not use the partition that is"),
+        ({"nodes": 4}, "No machines of the partition that is the default on this machine"),
     ],
 )
-def test_what_slurm_refuses(workplace: Path, override: str, told: str) -> None:
+def test_what_slurm_refuses(here: PreparedSubmission, keys: dict[str, Any], told: str) -> None:
     with pytest.raises(ExecutionError, match=told) as caught:
-        submit(prepare(workplace, override))
+        submit(asking_for(here, **keys))
 
     assert caught.value.where == "profile lab"
     assert caught.value.hint
 
 
-def test_a_refused_job_leaves_nothing_on_the_cluster(workplace: Path) -> None:
-    far = ask_far(workplace, 'partition = "nights"')
+def test_an_image_that_is_not_there(here: PreparedSubmission) -> None:
+    with pytest.raises(ExecutionError, match=r"container image /no/such.sqsh is not on this"):
+        submit(replace(here, image="/no/such.sqsh"))
 
+
+def test_a_refused_job_leaves_nothing_on_the_cluster(far: PreparedSubmission) -> None:
     with pytest.raises(ExecutionError, match="no partition 'nights' on lab") as caught:
-        submit(prepare(workplace))
+        submit(asking_for(far, partition="nights"))
 
     assert "[lab]" in str(caught.value)
-    assert list(far.iterdir()) == []
+    assert list(Path(far.place.base).iterdir()) == []
 
 
 def test_a_folder_to_mount_that_may_be_on_the_machines_alone(

@@ -14,10 +14,21 @@ from pathlib import Path
 import pytest
 from slurm_cluster import SlurmCluster
 from slurm_cluster.daemons import wait_until
-from slurm_recipes import KEY, LITERAL, NASTY, over_ssh, prepare, write_profile
+from slurm_recipes import KEY, LITERAL, NASTY, make_plan, over_ssh, prepare, write_profile
 
 from nemo_runspec.execution.jobs import JobRecord, read_record
-from nemo_runspec.execution.submission import prepare_submission, stage, submit
+from nemo_runspec.execution.profiles import SlurmProfile, read_profile
+from nemo_runspec.execution.shells import open_shell
+from nemo_runspec.execution.submission import (
+    Experiment,
+    Task,
+    prepare_experiment,
+    prepare_submission,
+    send_experiment,
+    stage,
+    submit,
+    submit_sent,
+)
 
 _PACKED = re.compile(rb"eJ[A-Za-z0-9_-]{20,}=*")
 
@@ -80,13 +91,30 @@ def test_code_and_job_go_over_one_connection(cluster: SlurmCluster, workplace: P
 
 
 @on_both_ways
-@pytest.mark.parametrize("packager", ["self_contained", "code", "none"])
-def test_a_job_runs_with_its_configuration_and_its_variables(
-    cluster: SlurmCluster, workplace: Path, packager: str
+def test_jobs_run_with_their_configuration_and_their_variables(
+    cluster: SlurmCluster, workplace: Path
 ) -> None:
-    record = submit(prepare(workplace, "steps=7", packager=packager))
+    """Whatever packs their code: three jobs of one experiment."""
+    tasks = []
+    for packager in ("self_contained", "code", "none"):
+        plan = make_plan(workplace, "steps=7", packager=packager)
+        profile = read_profile(plan.job, plan.recipe, name="lab")
+        assert isinstance(profile, SlurmProfile)
+        run_dir = workplace / ".nemotron/runs/demo-train" / packager
+        tasks.append(Task(plan=plan, profile=profile, folder=run_dir, name=f"by-{packager}"))
+    folder = workplace / ".nemotron/pipes/demo/one"
+    experiment = Experiment("demo", "one", folder, folder)
+    prepared = prepare_experiment(tasks, experiment, mode="batch")
+    with open_shell(prepared[0].profile) as shell:
+        sent = send_experiment(prepared, lambda _profile: shell)
+        records = [submit_sent(job, shell) for job in sent]
 
-    assert ended(cluster, record) == "COMPLETED"
+    for record in records:
+        assert ended(cluster, record) == "COMPLETED"
+        check_what_it_saw(record)
+
+
+def check_what_it_saw(record: JobRecord) -> None:
     seen = json.loads(Path(record.job_dir, "seen-0.json").read_text())
     environment = seen["environment"]
     assert seen["steps"] == 7

@@ -11,6 +11,9 @@ import pytest
 
 from .cluster import SlurmCluster, running
 
+# Tests of that cluster, for one process: each that has some starts one of its own.
+WITHOUT_ACCOUNTING = pytest.mark.xdist_group("without accounting")
+
 
 @pytest.fixture(scope="session")
 def shared_cluster() -> Iterator[SlurmCluster]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from nemo_runspec.errors import TransferError
@@ -206,13 +206,11 @@ def changes(before: JobStatus | None, now: JobStatus) -> list[str]:
         before: What was told last; None for nothing.
         now: What is known now.
     """
-    told: list[str] = []
-    if before is not None and now.restarts > before.restarts:
-        told.append(f"The job was put back into the queue (restart {now.restarts}).")
-    told += _of_tasks(before, now)
-    if before is not None and replace(before, tasks=now.tasks) == now:
-        return told
-    sentence = _sentence(now)
+    restarted = before is not None and now.restarts > before.restarts
+    again = f"The job was put back into the queue (restart {now.restarts})."
+    told = [*([again] if restarted else []), *_of_tasks(before, now)]
+    same = before is not None and (before.state, before.reason) == (now.state, now.reason)
+    sentence = None if same and not restarted else _sentence(now)
     return told if sentence is None else [*told, sentence]
 
 

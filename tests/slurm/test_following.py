@@ -168,9 +168,5 @@ def test_a_job_that_slurm_forgot_left_its_exit_code(
     place.cluster.wait_for(job["scheduler_id"])
     record = place.folder / ".nemotron/runs" / job["id"] / "job.json"
     record.write_text(record.read_text().replace(f'"{job["scheduler_id"]}"', '"999999"'))
-    assert place.status(job) | {"reason": None} == {
-        **place.status(job),
-        "state": "failed",
-        "exit_code": 6,
-        "reason": None,
-    }
+    status = place.status(job)
+    assert (status["state"], status["exit_code"]) == ("failed", 6)

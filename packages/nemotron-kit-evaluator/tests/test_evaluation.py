@@ -132,8 +132,9 @@ def test_what_could_not_work_is_refused_before_anything_starts(
 ):
     config = evaluation_of("arithmetic")
     absent = EvaluatorConfig(command=["no-such-evaluator"])
-    with pytest.raises(ExecutionError, match=r"'no-such-evaluator' is not installed.*--run PROF"):
-        evaluate(dataclasses.replace(config, evaluator=absent))
+    told = r"'no-such-evaluator' is not installed here\. It runs in the container vllm:1: .*--run P"
+    with pytest.raises(ExecutionError, match=told):
+        evaluate(dataclasses.replace(config, evaluator=absent), image="vllm:1")
     server = dataclasses.replace(config.server, command=["no-such-server"])
     with pytest.raises(ExecutionError, match=r"server\.command: 'no-such-server' is not install"):
         evaluate(dataclasses.replace(config, server=server))

@@ -53,7 +53,7 @@ def main() -> None:
     config = apply_hydra_overrides(load_omegaconf_yaml(path), overrides)
     with setup_artifact_tracking(config) as tracking, job_run(tracking, "eval"):
         settings = omegaconf_to_dataclass(config, EvalConfig)
-        evaluation = evaluate(settings)
+        evaluation = evaluate(settings, image=OmegaConf.select(config, "run.env.container"))
         model = OmegaConf.select(config, "run.model")
         record_results(evaluation, settings, tracking, model=model)
         evaluation.require_success()

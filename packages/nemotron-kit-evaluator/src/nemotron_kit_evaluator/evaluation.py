@@ -54,7 +54,7 @@ class Evaluation:
         )
 
 
-def evaluate(config: EvalConfig) -> Evaluation:
+def evaluate(config: EvalConfig, *, image: str | None = None) -> Evaluation:
     """Serve the model where that is asked for, and run every task.
 
     A task that fails keeps no other from running, unless the server is gone. Whatever ends this,
@@ -62,6 +62,7 @@ def evaluate(config: EvalConfig) -> Evaluation:
 
     Args:
         config: The evaluation.
+        image: The container image that has what it starts, for messages.
 
     Returns:
         The scores and the failures.
@@ -71,7 +72,7 @@ def evaluate(config: EvalConfig) -> Evaluation:
             model is gone, the server does not come up.
     """
     _require_one_process()
-    _require_server(config)
+    _require_programs(config, image)
     evaluation = Evaluation()
     with orderly_end():
         available = list_tasks(config.evaluator, log=config.results_dir / "tasks.log")
@@ -92,12 +93,13 @@ def _require_one_process() -> None:
         )
 
 
-def _require_server(config: EvalConfig) -> None:
-    if config.server is None:
-        return
-    hint = "The image in run.env.container has it: start this with --run PROFILE."
-    require_program(config.server.command, key="server.command", hint=hint)
-    require_model(config.server)
+def _require_programs(config: EvalConfig, image: str | None) -> None:
+    place = "a container that has it" if image is None else f"the container {image}"
+    hint = f"It runs in {place}: start this with --run PROFILE."
+    require_program(config.evaluator.command, key="evaluator.command", hint=hint)
+    if config.server is not None:
+        require_program(config.server.command, key="server.command", hint=hint)
+        require_model(config.server)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from nemo_runspec.atomic import write_atomically
 from nemo_runspec.errors import ConfigError, ExecutionError
 from nemo_runspec.suggest import did_you_mean
 from nemotron_kit_evaluator.config import EndpointConfig, EvalConfig, EvaluatorConfig, TaskConfig
-from nemotron_kit_evaluator.processes import Program, require_program, running
+from nemotron_kit_evaluator.processes import Program, running
 from nemotron_kit_evaluator.server import ended
 
 logger = logging.getLogger(__name__)
@@ -60,10 +60,8 @@ def list_tasks(config: EvaluatorConfig, *, log: Path) -> dict[str, list[str]]:
         Harness to the names of its tasks.
 
     Raises:
-        ExecutionError: The evaluator is not installed, or does not answer.
+        ExecutionError: It cannot be started, or has no harness.
     """
-    hint = "The image in run.env.container has it: start this with --run PROFILE."
-    require_program(config.command, key="evaluator.command", hint=hint)
     with running([*config.command, "ls"], log=log, environment=config.env) as program:
         code = program.wait()
     tasks = read_task_list(log.read_text(encoding="utf-8", errors="replace"))
@@ -71,7 +69,7 @@ def list_tasks(config: EvaluatorConfig, *, log: Path) -> dict[str, list[str]]:
         raise ExecutionError(
             f"NeMo Evaluator lists no task; it ended with exit code {code}.",
             where=str(log),
-            hint=f"{hint} Its last lines:{program.last_lines()}",
+            hint=f"Its last lines:{program.last_lines()}",
         )
     return tasks
 

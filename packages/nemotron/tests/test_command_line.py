@@ -138,6 +138,9 @@ def test_the_options_are_frozen(workplace: Path) -> None:
         ],
         "profiles": ["--help", "-h"],
         "profiles check": ["--debug", "--help", "--json", "--quiet", "-h"],
+        "profiles prune": [
+            *("--debug", "--help", "--json", "--quiet", "--unused-days", "-h"),
+        ],
         "profiles ls": ["--debug", "--help", "--json", "--quiet", "-h"],
         "profiles show": ["--debug", "--help", "--json", "--quiet", "-h"],
     }
@@ -154,7 +157,7 @@ def test_the_options_are_frozen(workplace: Path) -> None:
         (["demo", "sft", "--confg", "x"], "has no option '--confg'. Did you mean '--config'?"),
         (["demo", "sft", "--run", "dlw"], "There is no env.toml to find the profile 'dlw' in."),
         (["demo", "sft", "--batch=x", "--run=x"], "'--run' and '--batch' exclude each other."),
-        (["demo", "sft", "--stage"], "Option '--stage' requires an argument."),
+        (["demo", "sft", "--stage"], "--stage is followed by the name of a profile."),
         (["demo", "sft", "--art.dta", "x:v1"], "Did you mean 'data'?"),
         (["demo", "data", "prep", "sft", "--art.data", "x"], "It declares none"),
         (["demo", "sft", "-c"], "requires an argument."),

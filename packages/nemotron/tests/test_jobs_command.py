@@ -108,7 +108,7 @@ def test_a_failed_job_is_a_failed_command_that_says_why(
         assert "chat.jsonl:3: Line 3 holds no JSON." in done.err
     else:
         assert "─ Step Failed (demo-sft-data-sample) ─" in done.out
-        assert "│ Why:       It ended with exit code 1. " in done.out
+        assert "│ Exit code: 1 " in done.out
         assert "│ Error:     Line 3 holds no JSON. " in done.out
         assert "│ Where:     chat.jsonl:3 " in done.out
 
@@ -161,7 +161,7 @@ def test_following_a_job_that_failed_ends_as_it_did(place: Path, nemotron: Calla
     again = nemotron("jobs", "logs", "-f", "--tail", "1", name)
     assert (first.code, again.code) == (3, 3)
     assert again.out.startswith("ended\n")
-    assert "│ Why:       It ended with exit code 3. " in again.out
+    assert "│ Exit code: 3 " in again.out
 
 
 def test_a_job_is_cancelled_by_its_name(place: Path, nemotron: Callable) -> None:
@@ -199,6 +199,28 @@ def test_an_unknown_job_is_a_usage_error(place: Path, nemotron: Callable, comman
     done = nemotron("jobs", command, "nonsense")
     assert done.code == 2
     assert "No job was submitted from here." in done.err
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"), [("latset", "latest"), ("demo-slwo", "demo-slow"), ("?", None)]
+)
+def test_a_job_that_is_misspelled_is_guessed(
+    place: Path, nemotron: Callable, written: str, meant: str | None
+) -> None:
+    nemotron(*slow("--batch", "laptop"))
+    done = nemotron("jobs", "status", written)
+    assert done.code == 2
+    assert (f"Did you mean '{meant}'?" if meant else "See 'nemotron jobs ls'") in done.err
+
+
+@pytest.mark.parametrize("option", ["--run", "--batch", "--stage"])
+def test_a_profile_that_is_left_out_is_asked_for(
+    place: Path, nemotron: Callable, option: str
+) -> None:
+    for words in ([option], [option, "--dry-run"]):
+        done = nemotron(*SLOW, *words)
+        assert done.code == 2
+        assert f"{option} is followed by the name of a profile" in done.err
 
 
 def test_a_dry_run_shows_what_would_run_and_runs_nothing(place: Path, nemotron: Callable) -> None:
@@ -292,7 +314,7 @@ def test_a_variable_that_cannot_reach_a_process_leaves_nothing_behind(
         (("--run", "a", "--batch", "b"), "'--run' and '--batch' exclude each other", "--run waits"),
         (("--batch", "a", "--stage", "a"), "'--batch' and '--stage' exclude", "take one"),
         (("--run", "lapto"), "There is no profile 'lapto'", "Did you mean 'laptop'?"),
-        (("--run",), "requires an argument", "--help"),
+        (("--run",), "--run is followed by the name of a profile", "nemotron profiles ls"),
     ],
 )
 def test_a_wrong_request_starts_nothing(

@@ -300,7 +300,7 @@ def test_the_rest_of_a_chain_can_be_shown_first(toy: Path, nemotron: Callable) -
     assert "toy-pretrain-model:latest → what pretrain makes" in done.out
     assert "stage1_sft/train.py" in done.out
     assert "stage1_sft/data_prep.py" not in done.out
-    assert "before:    exit code 1. The stage is broken.\n" in done.out
+    assert "before:    exit code 1: The stage is broken.\n" in done.out
     assert before[0] == records(toy)
 
 

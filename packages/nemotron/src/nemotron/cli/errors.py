@@ -10,6 +10,9 @@ import click
 from nemo_runspec.errors import NemotronError, UsageError
 from nemotron.cli.panels import Screen, wrap
 
+# A profile's name belongs to each.
+_WITH_PROFILE = ("--run", "--batch", "--stage")
+
 
 def as_nemotron_error(error: click.ClickException) -> NemotronError:
     """Translate what click says about a command line."""
@@ -20,6 +23,11 @@ def as_nemotron_error(error: click.ClickException) -> NemotronError:
         return UsageError(
             f"'{command or 'nemotron'}' has no option {error.option_name!r}.",
             hint=f"{close}{help_hint}",
+        )
+    if isinstance(error, click.BadOptionUsage) and error.option_name in _WITH_PROFILE:
+        return UsageError(
+            f"{error.option_name} is followed by the name of a profile.",
+            hint="See 'nemotron profiles ls'.",
         )
     sentence = error.format_message().strip()
     return UsageError(sentence if sentence.endswith((".", "?")) else f"{sentence}.", hint=help_hint)

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 
 from nemo_runspec.execution import ArtifactInput, RecipePlan
+from nemo_runspec.execution.jobs.reasons import plain_exit
 from nemotron.cli.job_end import JobEnd
 from nemotron.cli.panels import UNICODE_BOX, Panel, Row, Screen, Tree
 from nemotron.cli.values import show_count, show_row
@@ -81,7 +82,8 @@ def failure_panel(end: JobEnd) -> Panel:
     """Show how a job failed, and where to look."""
     rows: list[Row] = [("Exit code:", str(end.exit_code))]
     if end.reason is not None:
-        rows += [("Why:", end.reason), *_told_rows(end)]
+        said = [] if end.reason == plain_exit(end.exit_code) else [("Why:", end.reason)]
+        rows += [*said, *_told_rows(end)]
     rows += _closing_rows(end)
     rows.append(("Run:", end.run))
     return Panel(f"Step {end.state.title()} ({end.output})", rows, gap=1, fill=False)

@@ -65,9 +65,15 @@ def chosen_launch(values: Mapping[str, Any]) -> Launch | None:
         values: The parameters of the click command.
 
     Raises:
-        UsageError: Two of them are given.
+        UsageError: Two of them are given, or one without a profile.
     """
     asked = [Launch(mode, values[mode]) for mode in MODES if values[mode] is not None]
+    for launch in asked:
+        if launch.profile.startswith("-"):
+            raise UsageError(
+                f"--{launch.mode} is followed by the name of a profile, not by {launch.profile}.",
+                hint="See 'nemotron profiles ls'.",
+            )
     if len(asked) > 1:
         first, second = asked[:2]
         raise UsageError(

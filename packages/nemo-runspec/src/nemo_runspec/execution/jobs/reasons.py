@@ -19,10 +19,15 @@ def described_exit(code: int, scheduler_state: str | None = None) -> JobStatus:
     if code == 0:
         return JobStatus("succeeded", 0, scheduler_state=scheduler_state)
     name = signal_name(code - _SIGNAL_BASE)
-    how = f"It ended with exit code {code}."
+    how = plain_exit(code)
     if name is not None:
         how = f"{name} ended it (exit code {code})."
     return JobStatus("failed", code, how, scheduler_state)
+
+
+def plain_exit(code: int) -> str:
+    """Say of a job that ended by itself what its exit code says, and no more."""
+    return f"It ended with exit code {code}."
 
 
 def signal_name(number: int) -> str | None:

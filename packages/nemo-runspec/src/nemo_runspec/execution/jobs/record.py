@@ -207,10 +207,11 @@ def _missing(cwd: Path, text: str, records: list[JobRecord]) -> UsageError:
             where=str(cwd.absolute() / RUNS_FOLDER),
             hint="Submit one with --run or --batch, or change to the folder that you did it in.",
         )
-    from nemo_runspec.suggest import did_you_mean
+    from nemo_runspec.suggest import nearest
 
+    names = {LATEST, *(name for record in records for name in (record.id, *record.id.split("/")))}
+    close = nearest(text, names)
+    listed = "See 'nemotron jobs ls' for those that were submitted from here."
     return UsageError(
-        f"There is no job {text!r}.",
-        hint=did_you_mean(text, [record.id for record in records])
-        or "See 'nemotron jobs ls' for those that were submitted from here.",
+        f"There is no job {text!r}.", hint=listed if close is None else f"Did you mean {close!r}?"
     )

@@ -14,23 +14,23 @@ _REFUSALS = (
     KnownFailure(
         re.compile(r"Invalid partition name|invalid partition specified"),
         "There is no partition {partition} on {where}.",
-        "Choose one that `sinfo` lists there, as 'partition' of [{name}].",
+        "Choose one that `sinfo` lists there: partition = … in [{name}], or run.env.partition=….",
     ),
     KnownFailure(
         re.compile(r"Invalid account or account/partition combination"),
         "The account {account} may not use the partition {partition} on {where}.",
-        "Choose one that `sacctmgr show associations user=$USER` lists there, as 'account' of "
-        "[{name}].",
+        "Choose one that `sacctmgr show associations user=$USER` lists there: account = … in "
+        "[{name}], or run.env.account=….",
     ),
     KnownFailure(
         re.compile(r"Invalid qos"),
         "There is no quality of service {qos} for the account {account} on {where}.",
-        "Choose another 'qos' for [{name}].",
+        "Choose another one: qos = … in [{name}], or run.env.qos=….",
     ),
     KnownFailure(
         re.compile(r"Requested time limit is invalid|Invalid time limit specification"),
         "The partition {partition} on {where} has no room for the time {time}.",
-        "Lower 'time', or choose another partition, for [{name}].",
+        "Ask for less, or choose another partition: time = … in [{name}], or run.env.time=….",
     ),
     KnownFailure(
         re.compile(

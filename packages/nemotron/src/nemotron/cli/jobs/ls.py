@@ -9,6 +9,7 @@ from nemo_runspec.errors import NemotronError
 from nemo_runspec.execution.jobs import JobRecord, JobStatus, list_records
 from nemo_runspec.execution.jobs.asking import Answer, ask_all
 from nemo_runspec.execution.jobs.backends import Backends
+from nemo_runspec.execution.jobs.reasons import plain_exit
 from nemo_runspec.execution.submission.leftovers import remove_leftovers
 from nemotron.cli.app import App, output_mode
 from nemotron.cli.jobs.panels import state_word
@@ -58,8 +59,8 @@ def _line(record: JobRecord, status: JobStatus) -> tuple[str, ...]:
         state_word(status),
         record.profile,
         record.scheduler_id or "",
-        submitted.strftime("%Y-%m-%d %H:%M"),
-        status.reason or "",
+        submitted.strftime("%m-%d %H:%M"),
+        "" if status.reason == plain_exit(status.exit_code or 0) else status.reason or "",
     )
 
 

@@ -45,7 +45,7 @@ def _panel(record: JobRecord, status: JobStatus) -> Panel:
         rows.append(("Restarts:", str(status.restarts)))
     rows += [
         ("Profile:", f"{record.profile} ({record.executor})"),
-        ("Submitted:", record.submitted_at),
+        ("Submitted:", record.submitted.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")),
     ]
     known = job_rows(record)
     if status.finished:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nemo_runspec.execution.jobs.reasons import plain_exit
 from nemo_runspec.execution.pipeline import PipeEnd, PipeFile, PipeRecord, PlannedPipe, Stage
 from nemo_runspec.execution.pipeline.local import why_not_here
 from nemo_runspec.execution.pipeline.record import LIVE, InputRecord, StageRecord
@@ -30,7 +31,7 @@ def _stage_tree(stage: Stage, record: StageRecord) -> Tree:
     if record.state in LIVE and record.job is not None:
         return {**tree, record.state: f"as {record.job}"}
     if record.exit_code is not None:
-        tree["before"] = f"exit code {record.exit_code}. {record.reason or ''}".rstrip()
+        tree["before"] = _with_reason(f"exit code {record.exit_code}", record)
     tree |= {f"run.{item.key}": _shown_input(item) for item in record.inputs}
     tree |= {f"run.{key}": "not set in this configuration" for key in stage.unset}
     kind = stage.recipe.artifacts.writes
@@ -92,6 +93,12 @@ def _outcome(stage: StageRecord) -> str:
         return "not run"
     if stage.state in LIVE:
         return stage.state if stage.job is None else f"{stage.state} as {stage.job}"
-    code = "" if stage.exit_code in {None, 0} else f" with exit code {stage.exit_code}"
-    reason = f": {stage.reason}" if stage.reason else ""
-    return f"{stage.state}{code}{reason}"
+    code = f" with exit code {stage.exit_code}" if stage.exit_code else ""
+    return _with_reason(f"{stage.state}{code}", stage)
+
+
+def _with_reason(ending: str, stage: StageRecord) -> str:
+    """Say why, where that is more than the exit code."""
+    if stage.reason is None or stage.reason == plain_exit(stage.exit_code or 0):
+        return ending
+    return f"{ending}: {stage.reason}"

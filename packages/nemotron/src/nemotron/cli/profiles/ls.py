@@ -67,6 +67,7 @@ def _rows(documents: list[dict[str, Any]]) -> list[Row]:
 def _line(document: Mapping[str, Any]) -> list[str]:
     if document["executor"] is None:
         return [document["name"], "(for others)", *[""] * 3, ", ".join(document["extends"])]
-    counts = [str(document["nodes"]), str(document["gpus_per_node"])]
+    gpus = document["gpus_per_node"]
+    counts = [str(document["nodes"]), "all" if gpus < 0 else str(gpus)]
     extends = ", ".join(document["extends"])
     return [document["name"], document["executor"], document["where"], *counts, extends]

@@ -18,7 +18,7 @@ _FAILURES = (
     KnownFailure(
         _FULL,
         "The disk of {host} is full: {part}.",
-        "Free some space there; code that no job uses goes with prune_trees.",
+        "Free some space there. `nemotron profiles prune PROFILE` removes code that no job uses.",
     ),
     KnownFailure(
         re.compile(r"is your shell clean|protocol version mismatch"),

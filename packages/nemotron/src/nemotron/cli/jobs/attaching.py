@@ -18,7 +18,7 @@ from nemo_runspec.run_result import RunResult
 from nemo_runspec.scratch import scratch_folder
 from nemotron.cli.app import App
 from nemotron.cli.job_end import JobEnd, end_of_job
-from nemotron.cli.jobs.reports import JobReporter
+from nemotron.cli.jobs.reporting import JobReporter
 
 DETACHED = 130
 

@@ -11,7 +11,7 @@ from nemo_runspec.execution.jobs.following import last_lines
 from nemo_runspec.execution.jobs.status import OutputPosition
 from nemotron.cli.app import App, output_mode
 from nemotron.cli.jobs.attaching import attach
-from nemotron.cli.jobs.reports import reporter_for
+from nemotron.cli.jobs.reporters import reporter_for
 
 
 def run(app: App, values: Mapping[str, Any]) -> int:

@@ -23,7 +23,8 @@ from nemo_runspec.scratch import scratch_folder
 from nemotron.cli.app import App, output_mode
 from nemotron.cli.jobs.attaching import DETACHED, attach
 from nemotron.cli.jobs.launch import Launch
-from nemotron.cli.jobs.reports import JobReporter, Planned, Submission, reporter_for
+from nemotron.cli.jobs.reporters import reporter_for
+from nemotron.cli.jobs.reporting import JobReporter, Planned, Submission
 
 _DEBUG_VARIABLE = "NEMOTRON_DEBUG"
 

@@ -19,7 +19,7 @@ from nemo_runspec.execution.pipeline.record import StageRecord
 from nemotron.cli.app import App
 from nemotron.cli.job_end import JobEnd
 from nemotron.cli.jobs.attaching import attach
-from nemotron.cli.jobs.reports import JobReporter, Planned, Submission
+from nemotron.cli.jobs.reporting import JobReporter, Planned, Submission
 
 
 class JobObserver(Protocol):

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from nemo_runspec.execution.jobs.reasons import plain_exit
 from nemo_runspec.execution.pipeline import PipeEnd, PipeFile, PipeRecord, PlannedPipe, Stage
 from nemo_runspec.execution.pipeline.local import why_not_here
 from nemo_runspec.execution.pipeline.record import LIVE, InputRecord, StageRecord
 from nemotron.cli.panels import Panel, Row, Tree
+
+# Of a run that has no run directory yet, in what a dry run shows.
+TRAIN_FILE = Path("RUN_DIR", "train.yaml")
 
 
 def stage_heading(record: PipeRecord, stage: StageRecord) -> str:

@@ -32,7 +32,8 @@ from nemo_runspec.execution.pipeline.record import PipeMode
 from nemo_runspec.execution.submission.leftovers import remove_leftovers
 from nemotron.cli.app import App, output_mode
 from nemotron.cli.errors import traceback_text
-from nemotron.cli.pipeline.reports import PipeReporter, reporter_for
+from nemotron.cli.pipeline.reporters import reporter_for
+from nemotron.cli.pipeline.reporting import PipeReporter
 from nemotron.cli.pipeline.targets import PipeTarget
 
 _DEBUG_VARIABLE = "NEMOTRON_DEBUG"

@@ -245,6 +245,15 @@ def test_the_command_shows_what_a_pod_prints_and_ends_as_it_does(
     assert main(["jobs", "logs"]) == 0
     assert capsys.readouterr().out == place.container.printed.decode()
 
+    # Either release of the trainer mounts the volume.
+    [request] = place.cloud.requests("POST", kubernetes.TRAIN_JOBS)
+    spec = request.body["spec"]
+    [older], [newer] = spec["podTemplateOverrides"], spec["runtimePatches"]
+    [job] = newer["trainingRuntimeSpec"]["template"]["spec"]["replicatedJobs"]
+    assert job == {"name": "node", "template": {"spec": {"template": {"spec": older["spec"]}}}}
+    [container] = older["spec"]["containers"]
+    assert str(place.folder / "volume") in {item["mountPath"] for item in container["volumeMounts"]}
+
 
 @pytest.mark.parametrize(
     ("root", "told"),

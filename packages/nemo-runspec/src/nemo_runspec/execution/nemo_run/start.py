@@ -20,6 +20,7 @@ from nemo_runspec.execution.nemo_run.handles import KUBEFLOW, KUBERAY, LEPTON
 from nemo_runspec.execution.nemo_run.library import nemo_run
 from nemo_runspec.execution.nemo_run.render import open_experiment
 from nemo_runspec.execution.nemo_run.request import RenderRequest, read_request
+from nemo_runspec.execution.nemo_run.runtime_patches import KEY, runtime_patches
 from nemo_runspec.exports import require
 
 WORD = "nemotron-started: "
@@ -96,11 +97,16 @@ def give_secrets(kind: str, executor: Any, secrets: Mapping[str, str]) -> None:
 
 
 def _launch_kubeflow(job: Any, _login: str) -> str:
+    executor = job.executor
+    _package(executor)
+    body = executor.get_job_body("", [])
+    executor.spec_kwargs = {KEY: runtime_patches(body), **executor.spec_kwargs}
     name = _launch(job, _prepared(job).cmd)
-    return f"{KUBEFLOW}://{job.executor.namespace}/{name}"
+    return f"{KUBEFLOW}://{executor.namespace}/{name}"
 
 
 def _launch_lepton(job: Any, _login: str) -> str:
+    _package(job.executor)
     return f"{LEPTON}://{_launch(job, _prepared(job).cmd)}"
 
 
@@ -115,17 +121,21 @@ def _launch_dgxcloud(job: Any, login: str) -> str:
         if executor.launched_from_cluster:
             undone.callback(shutil.rmtree, executor.pvc_job_dir, ignore_errors=True)
             _move_to_volume(executor)
+        _package(executor)
         name = _launch(job, ["bash", str(script)])
         undone.pop_all()
     kind = "distributed" if executor.nodes > 1 else "trainings"
     return f"{executor.base_url}/workloads/{kind}/{name}"
 
 
+def _package(executor: Any) -> None:
+    """Send the job's files, where NeMo-Run sends them by themselves."""
+    executor.package(executor.packager, job_name=executor.job_name)
+
+
 def _launch(job: Any, command: list[str]) -> str:
     """Start a job as NeMo-Run's schedulers do, which then write down all that was given to them."""
-    executor = job.executor
-    executor.package(executor.packager, job_name=executor.job_name)
-    name, _state = executor.launch(name=_prepared(job).name, cmd=command)
+    name, _state = job.executor.launch(name=_prepared(job).name, cmd=command)
     return str(name)
 
 

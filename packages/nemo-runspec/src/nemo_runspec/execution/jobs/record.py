@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -10,14 +9,20 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from nemo_runspec.atomic import write_atomically
 from nemo_runspec.distributed.folders import RUNS_FOLDER
 from nemo_runspec.errors import ExecutionError, UsageError
+from nemo_runspec.execution.jobs.documents import (
+    damaged,
+    known_fields,
+    read_document,
+    write_document,
+)
 
 logger = logging.getLogger(__name__)
 
 RECORD_FILE = "job.json"
 FORMAT_VERSION = 1
+_ABOUT = "The job's record"
 LATEST = "latest"
 
 _SHORTEST_PREFIX = 2
@@ -103,14 +108,7 @@ def write_record(record: JobRecord) -> Path:
     """
     file = record.run_dir / RECORD_FILE
     content = {key: value for key, value in record.as_dict().items() if key != "run_dir"}
-    try:
-        write_atomically(file, f"{json.dumps(content, indent=2)}\n".encode())
-    except OSError as error:
-        raise ExecutionError(
-            f"The job's record cannot be written: {error.strerror or error}.",
-            where=str(file),
-            hint="Free some space there.",
-        ) from error
+    write_document(file, content, about=_ABOUT)
     return file
 
 
@@ -122,27 +120,16 @@ def read_record(run_dir: Path) -> JobRecord:
     """
     file = run_dir / RECORD_FILE
     try:
-        content = json.loads(file.read_bytes())
-        if content["format_version"] > FORMAT_VERSION:
-            raise ExecutionError(
-                f"The job's record has format {content['format_version']}; this release reads "
-                f"up to {FORMAT_VERSION}.",
-                where=str(file),
-                hint="Upgrade nemo-runspec.",
-            )
-        known = {each.name for each in fields(JobRecord)}
-        named = {key: value for key, value in content.items() if key in known}
-        return JobRecord(**named, run_dir=run_dir)
+        content = read_document(file, about=_ABOUT, version=FORMAT_VERSION)
+        return JobRecord(**known_fields(JobRecord, content), run_dir=run_dir)
     except FileNotFoundError:
         raise ExecutionError(
             "There is no record of a job.",
             where=str(file),
             hint="Jobs that run in the foreground of this machine have none.",
         ) from None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ExecutionError(
-            f"The job's record cannot be read: {error}.", where=str(file)
-        ) from error
+    except (TypeError, AttributeError) as error:
+        raise damaged(file, error, about=_ABOUT) from error
 
 
 def list_records(cwd: Path) -> list[JobRecord]:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from nemo_runspec.atomic import write_atomically
 from nemo_runspec.distributed.folders import propose_run_directory
-from nemo_runspec.errors import ExecutionError, UsageError
+from nemo_runspec.errors import UsageError
+from nemo_runspec.execution.jobs.documents import (
+    damaged,
+    known_fields,
+    read_document,
+    unwritable,
+    write_document,
+)
 from nemo_runspec.suggest import did_you_mean
 
 # Where chains have their folders, below the working directory: FAMILY/STAMP.
 PIPES_FOLDER = Path(".nemotron", "pipes")
 RECORD_FILE = "pipe.json"
 FORMAT_VERSION = 1
+_ABOUT = "The chain's record"
+_ANEW = "Start the chain anew; what its stages recorded is not lost."
 
 PipeMode: TypeAlias = Literal["local", "run", "batch"]
 StageState: TypeAlias = Literal[
@@ -190,7 +197,7 @@ class PipeFile:
         try:
             self.folder.mkdir(parents=True)
         except OSError as error:
-            raise _unwritable(self.folder, error) from error
+            raise unwritable(self.folder, error, about=_ABOUT) from error
         self._write()
 
     def update(self, name: str, **changes: Any) -> StageRecord:
@@ -218,12 +225,7 @@ class PipeFile:
         self._write()
 
     def _write(self) -> None:
-        file = self.folder / RECORD_FILE
-        text = json.dumps(self.record.as_dict(), indent=2, ensure_ascii=False)
-        try:
-            write_atomically(file, f"{text}\n".encode("utf-8", "backslashreplace"))
-        except OSError as error:
-            raise _unwritable(file, error) from error
+        write_document(self.folder / RECORD_FILE, self.record.as_dict(), about=_ABOUT)
 
 
 def read_pipe(folder: Path) -> PipeFile:
@@ -234,21 +236,10 @@ def read_pipe(folder: Path) -> PipeFile:
     """
     file = folder / RECORD_FILE
     try:
-        content = json.loads(file.read_bytes())
-        if content["format_version"] > FORMAT_VERSION:
-            raise ExecutionError(
-                f"The chain's record has format {content['format_version']}; this release reads "
-                f"up to {FORMAT_VERSION}.",
-                where=str(file),
-                hint="Upgrade nemo-runspec.",
-            )
+        content = read_document(file, about=_ABOUT, version=FORMAT_VERSION, hint=_ANEW)
         return PipeFile(folder, _parsed(content))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ExecutionError(
-            f"The chain's record cannot be read: {error}.",
-            where=str(file),
-            hint="Start the chain anew; what its stages recorded is not lost.",
-        ) from error
+    except (OSError, TypeError, KeyError, AttributeError) as error:
+        raise damaged(file, error, about=_ABOUT, hint=_ANEW) from error
 
 
 def list_pipes(cwd: Path, family: str) -> list[Path]:
@@ -299,24 +290,11 @@ def _not_one(text: str, found: list[str], known: Iterable[str]) -> UsageError:
 
 def _parsed(content: Mapping[str, Any]) -> PipeRecord:
     stages = [_stage(each) for each in content["stages"]]
-    known = _known(PipeRecord, content)
+    known = known_fields(PipeRecord, content)
     lists = {key: tuple(content[key]) for key in ("argv", "overrides")}
     return PipeRecord(**{**known, **lists, "stages": tuple(stages)})
 
 
 def _stage(content: Mapping[str, Any]) -> StageRecord:
-    inputs = tuple(InputRecord(**_known(InputRecord, each)) for each in content["inputs"])
-    return StageRecord(**{**_known(StageRecord, content), "inputs": inputs})
-
-
-def _known(kind: type, content: Mapping[str, Any]) -> dict[str, Any]:
-    names = {each.name for each in fields(kind)}
-    return {key: value for key, value in content.items() if key in names}
-
-
-def _unwritable(place: Path, error: OSError) -> ExecutionError:
-    return ExecutionError(
-        f"The chain's record cannot be written: {error.strerror or error}.",
-        where=str(place),
-        hint="Free some space there, or start from a folder that you may write to.",
-    )
+    inputs = tuple(InputRecord(**known_fields(InputRecord, each)) for each in content["inputs"])
+    return StageRecord(**{**known_fields(StageRecord, content), "inputs": inputs})

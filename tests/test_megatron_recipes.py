@@ -319,7 +319,7 @@ def test_the_command_shows_it_all_as_one_screen(frameworks: Path) -> None:
     words = ("-m", "nemotron", "nano3", "sft", "-c", "sample")
     done = run(*words, "data.packed.pack_size=512", code=2)
     assert "─ Step Failed (nano3-sft-model-sample) ─" in done.stdout
-    # Under torchrun every process says it, and torchrun more: the panel says it once, at the end.
+    # Every process said it, and torchrun more behind it: the panel says it once, at the end.
     assert re.search(r"│ Error: +The packs have 1024 tokens by .* is 512\. +│", done.stdout)
     assert len(done.stdout.splitlines()) < 24
     (line,) = done.stderr.splitlines()

@@ -13,6 +13,7 @@ from nemo_runspec.errors import ExecutionError, NemotronError
 from nemo_runspec.execution import RunOutcome
 from nemo_runspec.execution.ending import is_reused, last_manifest, why_no_manifest
 from nemo_runspec.execution.jobs import JobRecord, JobStatus
+from nemo_runspec.execution.jobs.reasons import plain_exit
 from nemo_runspec.run_result import RunResult
 from nemotron.cli.errors import error_document
 
@@ -122,6 +123,8 @@ class JobEnd:
 def end_of_run(outcome: RunOutcome) -> JobEnd:
     """The end of a job that ran in the foreground."""
     run = outcome.run
+    # What the script said is the last line that was seen, but for torchrun, which adds its own.
+    buried = run.plan.recipe.run.launch == "torchrun"
     return JobEnd(
         output=run.plan.output,
         exit_code=outcome.exit_code,
@@ -132,6 +135,7 @@ def end_of_run(outcome: RunOutcome) -> JobEnd:
         wandb=run.plan.wandb,
         deliveries=outcome.deliveries,
         sync_command=_sync_command(run.run_dir, run.plan.cwd),
+        reason=plain_exit(outcome.exit_code) if buried and not outcome.succeeded else None,
         state="completed" if outcome.succeeded else "failed",
     )
 

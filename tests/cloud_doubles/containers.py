@@ -32,6 +32,8 @@ class Container:
     ) -> None:
         self.environment = dict(environment)
         self.printed = bytearray()
+        # Whether the next connection is closed after the first that comes.
+        self.cut = False
         self._news = threading.Condition()
         self._over = False
         if volume is not None:
@@ -69,9 +71,12 @@ class Container:
     def follow(self) -> Iterator[bytes]:
         """What it prints, from the beginning to its end."""
         sent = 0
+        cut, self.cut = self.cut, False
         while news := self._behind(sent):
             sent += len(news)
             yield news
+            if cut:
+                return
 
     def _behind(self, sent: int) -> bytes:
         with self._news:

@@ -79,6 +79,8 @@ MAKE: dict[str, Callable[[Path], Cloud]] = {
     "kuberay": lambda tools: kubernetes.Cluster(tools=tools),
 }
 EXECUTORS = tuple(PROFILES)
+# What a job's only container is called, where a test started it.
+NAMES = ("w-pod", "w-0-abcde")
 
 
 @dataclass
@@ -108,9 +110,9 @@ def status_of(asked: Asked) -> JobStatus:
     return JobStatus(**asked.answer({"do": "status"}))
 
 
-def printed_by(asked: Asked) -> str:
-    """All that it would tell of a job's output."""
-    positions: dict[str, int] = {}
+def printed_by(asked: Asked, read: int = 0) -> str:
+    """All that it would tell of the output of a job with one container, behind a position."""
+    positions = dict.fromkeys(NAMES, read)
     printed = b""
     while True:
         parts = asked.answer({"do": "read", "positions": positions})["parts"]
@@ -298,6 +300,17 @@ def test_an_outage_is_told_and_survived(place: Place) -> None:
         r"without response\. The job goes on; trying again until it answers\.",
         told[0],
     )
+
+
+@pytest.mark.parametrize("place", ["kubeflow", "lepton"], indirect=True)
+def test_output_whose_connection_was_closed_goes_on_where_it_was(place: Place) -> None:
+    place.cloud.run("w", ["sh", "-c", "echo one; while [ ! -e go ]; do sleep 0.05; done; echo two"])
+    place.container.cut = True
+    asked = Asked(handle_of(place), LOGIN)
+    assert printed_by(asked) == "one\n"
+    (place.folder / "go").touch()
+    place.container.wait()
+    assert printed_by(asked, read=4) == "two\n"
 
 
 @pytest.mark.parametrize("place", ["dgxcloud"], indirect=True)

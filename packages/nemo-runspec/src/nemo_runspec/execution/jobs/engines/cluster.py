@@ -9,7 +9,7 @@ from typing import Any
 from nemo_runspec.errors import TransferError
 from nemo_runspec.execution.jobs.engines.engine import (
     TIME_LIMIT_S,
-    Opener,
+    Output,
     refused,
     unanswered,
 )
@@ -68,7 +68,7 @@ class Cluster:
         )
         return sorted([] if listed is None else listed.items, key=_order)
 
-    def openers(self, pods: Iterable[Any], container: str | None = None) -> dict[str, Opener]:
+    def outputs(self, pods: Iterable[Any], container: str | None = None) -> dict[str, Output]:
         """Say how to read what the pods print, those that print something.
 
         Args:
@@ -76,7 +76,9 @@ class Cluster:
             container: Which of their containers; None for the first.
         """
         return {
-            pod.metadata.name: partial(self._open, pod, container)
+            pod.metadata.name: Output(
+                partial(self._open, pod, container), goes_on=pod.status.phase == "Running"
+            )
             for pod in pods
             if pod.status.phase not in {None, "Pending"}
         }

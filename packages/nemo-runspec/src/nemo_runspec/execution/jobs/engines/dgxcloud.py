@@ -7,7 +7,7 @@ from typing import Any
 
 from nemo_runspec.execution.jobs.engines.engine import (
     TIME_LIMIT_S,
-    Opener,
+    Output,
     refused,
     unanswered,
 )
@@ -73,7 +73,7 @@ class DgxCloudJob:
         if response.status_code != _NOT_FOUND:
             self._content(response)
 
-    def printed(self) -> Mapping[str, Opener]:
+    def printed(self) -> Mapping[str, Output]:
         """Nothing: its interface gives no output; the job writes it into files on its volume."""
         return {}
 

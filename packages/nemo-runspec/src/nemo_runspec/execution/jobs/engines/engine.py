@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from nemo_runspec.errors import TransferError
@@ -13,8 +14,20 @@ TIME_LIMIT_S = 20
 
 _LOGIN_REFUSED = (401, 403)
 
-# Opens what one container prints, from its beginning: it goes on until the container has ended.
 Opener: TypeAlias = Callable[[], Iterator[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What one container prints.
+
+    Attributes:
+        open: Opens it, from its beginning; it comes until the container or the connection ends.
+        goes_on: Whether the container has not ended.
+    """
+
+    open: Opener
+    goes_on: bool
 
 
 class AskedJob(Protocol):
@@ -31,7 +44,7 @@ class AskedJob(Protocol):
         """Ask for the job's end; one that is gone is left alone."""
         ...
 
-    def printed(self) -> Mapping[str, Opener]:
+    def printed(self) -> Mapping[str, Output]:
         """Name its containers that print something, in their order."""
         ...
 

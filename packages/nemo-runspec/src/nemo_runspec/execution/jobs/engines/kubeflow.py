@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nemo_runspec.execution.jobs.engines.cluster import Cluster, exit_of, waits_for
-from nemo_runspec.execution.jobs.engines.engine import Opener
+from nemo_runspec.execution.jobs.engines.engine import Output
 from nemo_runspec.execution.jobs.status import JobState, JobStatus
 
 _KIND = {"group": "trainer.kubeflow.org", "version": "v1alpha1", "plural": "trainjobs"}
@@ -51,9 +51,9 @@ class KubeflowJob:
         """Delete it."""
         self._cluster.delete(_KIND, self._namespace, self._name)
 
-    def printed(self) -> Mapping[str, Opener]:
+    def printed(self) -> Mapping[str, Output]:
         """Name the pods of its machines."""
-        return self._cluster.openers(self._pods(), _CONTAINER)
+        return self._cluster.outputs(self._pods(), _CONTAINER)
 
     def _pods(self) -> list[Any]:
         selector = f"jobset.sigs.k8s.io/jobset-name={self._name}"

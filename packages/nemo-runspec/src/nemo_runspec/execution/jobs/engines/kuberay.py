@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nemo_runspec.execution.jobs.engines.cluster import Cluster, waits_for
-from nemo_runspec.execution.jobs.engines.engine import Opener
+from nemo_runspec.execution.jobs.engines.engine import Output
 from nemo_runspec.execution.jobs.reasons import described_exit
 from nemo_runspec.execution.jobs.status import JobState, JobStatus
 
@@ -57,9 +57,9 @@ class KubeRayJob:
         """Delete it, and its cluster with it."""
         self._cluster.delete(_KIND, self._namespace, self._name)
 
-    def printed(self) -> Mapping[str, Opener]:
+    def printed(self) -> Mapping[str, Output]:
         """Name the pod that submitted the driver: it prints what the driver prints."""
-        return self._cluster.openers(self._pods(f"job-name={self._name}"))
+        return self._cluster.outputs(self._pods(f"job-name={self._name}"))
 
     def _pods(self, selector: str) -> list[Any]:
         return self._cluster.pods(self._namespace, selector)

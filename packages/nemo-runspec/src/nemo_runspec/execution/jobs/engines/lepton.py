@@ -9,7 +9,7 @@ from typing import Any
 from nemo_runspec.errors import TransferError
 from nemo_runspec.execution.jobs.engines.engine import (
     TIME_LIMIT_S,
-    Opener,
+    Output,
     refused,
     unanswered,
 )
@@ -83,11 +83,12 @@ class LeptonJob:
         """Delete it."""
         self._ask(self._client.job.delete, self._name)
 
-    def printed(self) -> Mapping[str, Opener]:
+    def printed(self) -> Mapping[str, Output]:
         """Name its replicas."""
         replicas = self._ask(self._client.job.get_replicas, self._name) or []
         names = sorted(str(item.metadata.id_) for item in replicas)
-        return {name: partial(self._open, name) for name in names}
+        goes_on = bool(names) and self.status().state == "running"
+        return {name: Output(partial(self._open, name), goes_on) for name in names}
 
     def _open(self, replica: str) -> Iterator[bytes]:
         for text in self._client.job.get_log(self._name, replica):

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-from nemo_runspec.execution.jobs.engines.engine import Opener
+from nemo_runspec.execution.jobs.engines.engine import Opener, Output
 
 _LARGEST_BYTES = 1 << 20
 # How long a reader waits where nothing is new, and where the engine has not answered yet.
@@ -26,7 +26,7 @@ class Streams:
         self._open: dict[str, _Stream] = {}
 
     def read(
-        self, printed: Mapping[str, Opener], positions: Mapping[str, int]
+        self, printed: Mapping[str, Output], positions: Mapping[str, int]
     ) -> list[tuple[str, int, bytes]]:
         """Read what is new; a moment is waited where nothing is.
 
@@ -37,9 +37,10 @@ class Streams:
         Returns:
             Name, where the news begins, and the news of each container.
         """
-        for name, opener in printed.items():
-            if name not in self._open or self._open[name].broke:
-                self._open[name] = _Stream(opener, positions.get(name, 0), self._broken)
+        for name, output in printed.items():
+            known = self._open.get(name)
+            if known is None or known.broke or (known.ended and output.goes_on):
+                self._open[name] = _Stream(output.open, positions.get(name, 0), self._broken)
         began = time.monotonic()
         return [
             (name, *stream.news(positions.get(name, 0), began))
@@ -54,7 +55,7 @@ class _Stream:
         self.broke = False
         self._start = start
         self._gathered = bytearray()
-        self._connected = self._ended = False
+        self._connected = self.ended = False
         self._changed = threading.Condition()
         threading.Thread(target=self._run, args=(opener, start, broken), daemon=True).start()
 
@@ -72,10 +73,10 @@ class _Stream:
         self._changed.wait_for(enough, max(0.0, deadline - time.monotonic()))
 
     def _is_open(self) -> bool:
-        return self._connected or self._ended
+        return self._connected or self.ended
 
     def _has(self, position: int) -> bool:
-        return self._ended or self._start + len(self._gathered) > position
+        return self.ended or self._start + len(self._gathered) > position
 
     def _run(self, opener: Opener, skip: int, broken: tuple[type[Exception], ...]) -> None:
         try:
@@ -87,7 +88,7 @@ class _Stream:
         except broken:
             self.broke = True
         finally:
-            self._ended = True
+            self.ended = True
             self._tell()
 
     def _tell(self, data: bytes = b"") -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nemo_runspec.execution.jobs.engines.engine import Opener
+from nemo_runspec.execution.jobs.engines.engine import Output
 from nemo_runspec.execution.jobs.status import JobState, JobStatus
 from nemo_runspec.execution.nemo_run.schedulers import open_runner
 
@@ -43,6 +43,6 @@ class TorchxJob:
         """Let NeMo-Run end it."""
         self._runner.cancel(self._handle)
 
-    def printed(self) -> Mapping[str, Opener]:
+    def printed(self) -> Mapping[str, Output]:
         """Nothing that NeMo-Run could read; containers of this machine print into files."""
         return {}

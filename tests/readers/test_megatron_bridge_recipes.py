@@ -39,7 +39,7 @@ SAMPLE = RECIPES / "sample"
 RELEASE = tuple(map(int, version("megatron-bridge").split(".")[:2]))
 STAGES = {"pretrain": "stage0_pretrain", "sft": "stage1_sft"}
 PACKS = "npy" if RELEASE < (0, 4) else "parquet"
-OLDER_SPECS = "packed_sequence_specs"
+SPECS = ("offline_packing_specs", "packed_sequence_specs")
 NEMOTRONH = "megatron.bridge.recipes.nemotronh"
 
 
@@ -121,7 +121,7 @@ def test_pretraining_gets_the_splits_of_the_blend(loaded, prepared, family, name
 def test_fine_tuning_gets_the_packs_and_the_model(loaded, prepared, family, name):
     container = loaded(family, "sft", name)
     dataset, data = container.dataset, prepared["sft"]
-    specs = getattr(dataset, "offline_packing_specs" if PACKS == "parquet" else OLDER_SPECS)
+    specs = next(filter(None, (getattr(dataset, name, None) for name in SPECS)))
     assert str(specs.packed_train_data_path) == data.training_path
     assert str(specs.packed_val_data_path) == data.validation_path
     sizes = {specs.packed_sequence_size, dataset.seq_length, container.model.seq_length}

@@ -101,7 +101,7 @@ def handler_of(cloud: Cloud) -> type[BaseHTTPRequestHandler]:
 def serving(cloud: C) -> Iterator[C]:
     """Serve a cloud for the length of a ``with`` block."""
     with ThreadingHTTPServer(("127.0.0.1", 0), handler_of(cloud)) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         cloud.url = f"http://127.0.0.1:{server.server_port}"
         try:

@@ -213,6 +213,8 @@ def test_a_job_is_given_what_it_needs_told_of_as_it_ends_and_leaves_no_secret(
     assert ended.reason is not None
     if place.executor == "dgxcloud":
         # This machine sees the volume, which NeMo-Run's own script prints into.
+        with EngineBackend() as backend:
+            assert backend.status(record).exit_code == 7
         assert "steps 3\n" in read_local_files(record.log_pattern, OutputPosition()).data.decode()
     else:
         assert printed_by(asked) == printed

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -29,6 +31,9 @@ _LIVING: tuple[JobState, ...] = ("pending", "running", "unknown")
 _CANCELLED_FILE = "cancelled"
 # Their output is asked of the engine; that of the others lies in files, where it is seen at all.
 _TELL_THEIR_OUTPUT = ("kubeflow", "kuberay", "lepton")
+# The last words of NeMo-Run's script on DGX Cloud.
+_DGX_EXIT = re.compile(rb"^Main command exited with code (\d+)$", re.MULTILINE)
+_LAST_WORDS_BYTES = 4096
 _LOGIN = ("client_id", "client_secret")
 
 
@@ -121,11 +126,23 @@ def _login(record: JobRecord) -> Mapping[str, str]:
 
 
 def _exit_code(record: JobRecord) -> int | None:
-    """What a container of this machine left behind, through NeMo-Run's own shell line."""
-    for file in sorted(Path(record.job_dir).glob("status_*.out")):
+    """What a container left where this machine sees it, through NeMo-Run's own shell lines."""
+    folder = Path(record.job_dir)
+    for file in sorted(folder.glob("status_*.out")):
         with suppress(OSError, ValueError, KeyError, TypeError):
             return int(json.loads(file.read_bytes())["exit_code"])
-    return None
+    if record.executor != DgxCloudProfile.executor:
+        return None
+    said = [code for file in sorted(folder.glob("log_*.out")) for code in _last_codes(file)]
+    return next((code for code in said if code), None)
+
+
+def _last_codes(file: Path) -> list[int]:
+    """The exit code that a machine's log ends with."""
+    with suppress(OSError), file.open("rb") as stream:
+        stream.seek(max(0, stream.seek(0, os.SEEK_END) - _LAST_WORDS_BYTES))
+        return [int(code) for code in _DGX_EXIT.findall(stream.read())[-1:]]
+    return []
 
 
 def _reason(record: JobRecord, status: JobStatus) -> str | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -91,8 +93,17 @@ def test_an_interrupted_export_is_never_taken_for_a_model(save, convert, monkeyp
         export(self, megatron_path, hf_path, **settings)
         Path(hf_path, "tokenizer.json").unlink()
 
+    def full(self, megatron_path, hf_path, **settings):
+        export(self, megatron_path, hf_path, **settings)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), hf_path)
+
+    def offline(self, megatron_path, hf_path, **settings):
+        raise OSError("We couldn't connect to the Hub.\nCheck your connection.")
+
     failures = [
         (killed, KeyboardInterrupt, None),
+        (full, ExecutionError, r"failed: No space left on device\..*Free some space"),
+        (offline, ExecutionError, r"failed: We couldn't connect to the Hub\.$"),
         (cut_off, ExecutionError, "incomplete model: The file is cut off"),
         (without_tokenizer, ExecutionError, "wrote no tokenizer"),
     ]

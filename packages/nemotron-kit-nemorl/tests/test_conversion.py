@@ -35,16 +35,22 @@ def step(tmp_path, tracking):
 
 
 def test_a_step_is_converted_with_the_model_and_tokenizer_that_it_names(
-    nemo_rl_checkpoint, step, tracking, tmp_path
+    nemo_rl_checkpoint, step, tracking, tmp_path, monkeypatch
 ):
+    def before_0_6(**_given):
+        raise AssertionError("We expect that the state dict only has the top level model key")
+
     def convert(**settings):
         source = find_model(tracking, "nano3-rl-model")
         return convert_model(source, tmp_path / "hf", DcpExporter(**settings)).folder
 
-    weights = str(step / "policy" / "weights")
     folder = convert()
     given = json.loads((folder / "config.json").read_text())
-    assert given == {"weights": weights, "model": "org/model", "rope": "long"}
+    assert given == {
+        "weights": str(step / "policy" / "weights"),
+        "model": "org/model",
+        "rope": "long",
+    }
     assert (folder / "tokenizer.json").read_text() == "org/tokenizer"
 
     # The tokenizer that training saved is taken before the one that was named.
@@ -52,6 +58,18 @@ def test_a_step_is_converted_with_the_model_and_tokenizer_that_it_names(
     folder = convert(hf_model="org/other")
     assert json.loads((folder / "config.json").read_text())["model"] == "org/other"
     assert (folder / "tokenizer.json").read_text() == str(step / "policy" / "tokenizer")
+
+    # The newer backend writes one deeper, and releases before 0.6 expect the older one's content.
+    weights = step / "policy" / "weights"
+    (weights / "model").mkdir()
+    (weights / ".metadata").rename(weights / "model" / ".metadata")
+    assert json.loads((convert() / "config.json").read_text())["weights"] == str(weights / "model")
+    monkeypatch.setattr("nemo_rl.utils.native_checkpoint.convert_dcp_to_hf", before_0_6)
+    with pytest.raises(
+        ExecutionError, match=r"newer DTensor backend writes.*Releases from 0\.6 do"
+    ):
+        convert(hf_model="org/another")
+    (weights / "model" / ".metadata").rename(weights / ".metadata")
 
     (step / "config.yaml").write_text("policy: null\n")
     with pytest.raises(ExecutionError, match=r"does not say which model.*hf_model=NAME"):

@@ -16,6 +16,7 @@ from nemo_runspec.errors import ExecutionError
 from nemotron_kit_nemorl.versions import is_installed
 
 _METADATA = ".metadata"
+_NEWER = "model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,8 @@ class DcpExporter:
             folder: Where the model is written.
 
         Raises:
-            ExecutionError: The step names no model, or its weights lie in a form that NeMo-RL
-                does not convert.
+            ExecutionError: The step names no model, or its weights lie in a form that the
+                installed NeMo-RL does not convert.
         """
         if not is_installed():
             raise ExecutionError(
@@ -59,16 +60,7 @@ class DcpExporter:
                 where=str(checkpoint),
                 hint="Name a container that brings it: run.env.container=IMAGE.",
             )
-        weights = checkpoint / "policy" / "weights"
-        if not any((place / _METADATA).is_file() for place in (weights, weights / "model")):
-            raise ExecutionError(
-                "NeMo-RL converts PyTorch's distributed checkpoints, and these are parts of "
-                "safetensors.",
-                where=str(weights),
-                hint="Train with checkpointing.model_save_format=torch_save, or with "
-                "checkpointing.save_consolidated=true and import the consolidated folder.",
-            )
-        policy = _policy(checkpoint)
+        weights, policy = _weights(checkpoint), _policy(checkpoint)
         model = self.hf_model or policy.get("model_name")
         if not model:
             raise ExecutionError(
@@ -79,15 +71,42 @@ class DcpExporter:
         tokenizer = checkpoint / "policy" / "tokenizer"
         named = (policy.get("tokenizer") or {}).get("name")
         overrides = policy.get("hf_overrides")
-        convert = importlib.import_module("nemo_rl.utils.native_checkpoint").convert_dcp_to_hf
-        convert(
-            dcp_ckpt_path=str(weights),
-            hf_ckpt_path=str(folder),
-            model_name_or_path=str(model),
-            tokenizer_name_or_path=str(tokenizer if tokenizer.is_dir() else named or model),
-            # 0.2 has no such argument.
-            **({"hf_overrides": overrides} if overrides else {}),
-        )
+        given = {
+            "dcp_ckpt_path": str(weights),
+            "hf_ckpt_path": str(folder),
+            "model_name_or_path": str(model),
+            "tokenizer_name_or_path": str(tokenizer if tokenizer.is_dir() else named or model),
+        }
+        # 0.2 has no such argument.
+        _convert(given | ({"hf_overrides": overrides} if overrides else {}), weights)
+
+
+def _convert(given: Mapping[str, Any], weights: Path) -> None:
+    convert = importlib.import_module("nemo_rl.utils.native_checkpoint").convert_dcp_to_hf
+    try:
+        convert(**given)
+    except AssertionError as error:
+        if weights.name != _NEWER:
+            raise
+        raise ExecutionError(
+            "The installed NeMo-RL does not convert what its newer DTensor backend writes.",
+            where=str(weights),
+            hint="Releases from 0.6 do; name a container that brings one: run.env.container=IMAGE.",
+        ) from error
+
+
+def _weights(checkpoint: Path) -> Path:
+    """The folder of PyTorch's checkpoint, which the newer backend writes one deeper."""
+    weights = checkpoint / "policy" / "weights"
+    for place in (weights, weights / _NEWER):
+        if (place / _METADATA).is_file():
+            return place
+    raise ExecutionError(
+        "NeMo-RL converts PyTorch's distributed checkpoints, and these are parts of safetensors.",
+        where=str(weights),
+        hint="Train with checkpointing.model_save_format=torch_save, or with "
+        "checkpointing.save_consolidated=true and import the consolidated folder.",
+    )
 
 
 def _policy(checkpoint: Path) -> Mapping[str, Any]:

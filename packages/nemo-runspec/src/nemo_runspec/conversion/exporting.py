@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -43,6 +44,7 @@ class Exporter(Protocol):
 
 _NOTE = "conversion.json"
 _DIGITS = 8
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _DISK = "Free some space or name another folder with output_dir=FOLDER, and run it again."
 
 
@@ -95,7 +97,7 @@ def convert_model(source: SourceModel, output_dir: Path, export: Exporter) -> Co
         export: The framework's exporter.
 
     Raises:
-        ExecutionError: The export is not whole, or the disk is full.
+        ExecutionError: The export is not whole, or something cannot be read or written.
     """
     folder = output_dir.absolute() / f"{source.label}-{_digest(source, export.settings)}"
     try:
@@ -107,10 +109,12 @@ def convert_model(source: SourceModel, output_dir: Path, export: Exporter) -> Co
                 _write(source, folder, export)
             return ConvertedModel(source, folder, _maker(folder), reused=reused)
     except OSError as error:
+        # Exporters read too: a reference that is not found, a Hub that cannot be reached.
+        told = str(error.strerror or error).partition("\n")[0].rstrip(".")
         raise ExecutionError(
-            f"The converted model cannot be written: {error.strerror or error}.",
-            where=str(error.filename or output_dir),
-            hint=_DISK,
+            f"The conversion failed: {told}.",
+            where=str(error.filename or source.checkpoint),
+            hint=_DISK if error.errno in _FULL else None,
         ) from error
 
 

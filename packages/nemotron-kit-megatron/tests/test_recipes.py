@@ -447,6 +447,13 @@ def test_a_step_that_the_model_lacks_is_refused(model):
     )
 
 
+def test_a_tokenizer_that_the_data_does_not_name_is_asked_for():
+    settings = {"tokenizer": {"tokenizer_model": None}}
+    refused({**PRETRAIN, **settings}, "No tokenizer is named.* Imported data may not say")
+    settings["tokenizer"]["tokenizer_type"] = "NullTokenizer"
+    assert load_recipe({**PRETRAIN, **settings}).tokenizer.tokenizer_model is None
+
+
 def test_other_forms_are_taken_where_the_release_loads_them(model, tmp_path, wandb_utils):
     hf = tmp_path / "hf"
     hf.mkdir()

@@ -19,6 +19,7 @@ from nemotron_kit_megatron.loading.targets import parameters_of as _parameters_o
 from nemotron_kit_megatron.versions import WORKS, is_installed
 
 _OURS = frozenset({"run", "artifacts", "recipe", "data"})
+_HF_TOKENIZER = "HuggingFaceTokenizer"
 _BLEND, _PACKED = "per_split_data_args_path", "packed"
 # Arguments that recipes once took, and where the same is set now.
 _ELSEWHERE = {
@@ -61,6 +62,7 @@ def load_recipe(config: DictConfig | Mapping[str, Any]) -> Any:
         use_packed_data(container, _packed(data[_PACKED]))
     merge(container, elsewhere)
     merge(container, {key: value for key, value in settings.items() if key not in _OURS})
+    _check_tokenizer(container)
     check_packs(container)
     check_model(container, reference=_reference(settings))
     return container
@@ -151,6 +153,18 @@ def _packed(section: Any) -> PackedData:
         return omegaconf_to_dataclass(OmegaConf.create(dict(section)), PackedData)
     except ConfigError as error:
         raise ConfigError(error.what, where=f"data.{_PACKED}", hint=error.hint) from error
+
+
+def _check_tokenizer(container: Any) -> None:
+    """Refuse what the framework would stumble over when every process has been started."""
+    tokenizer = getattr(container, "tokenizer", None)
+    from_hub = getattr(tokenizer, "tokenizer_type", None) == _HF_TOKENIZER
+    if from_hub and getattr(tokenizer, "tokenizer_model", None) is None:
+        raise ConfigError(
+            "No tokenizer is named.",
+            where="tokenizer.tokenizer_model",
+            hint="Imported data may not say which it was made with: set it to that one.",
+        )
 
 
 def _reference(settings: Mapping[str, Any]) -> str | None:

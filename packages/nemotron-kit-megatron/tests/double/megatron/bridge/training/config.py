@@ -60,7 +60,8 @@ class SchedulerConfig:
 
 @dataclass
 class TokenizerConfig:
-    tokenizer_model: str | Path | None = None
+    tokenizer_type: str = "HuggingFaceTokenizer"
+    tokenizer_model: str | Path | None = "nvidia/a-tokenizer"
 
 
 @dataclass

@@ -238,3 +238,33 @@ def test_a_reader_that_goes_away_is_no_error(workplace: Path) -> None:
     os.close(write_end)
     assert done.returncode == 1
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("shell", "code", "says"),
+    [
+        (
+            "{} artifacts ls > /dev/full",
+            1,
+            "The output cannot be written: No space left on device.",
+        ),
+        ("{} artifacts ls >&-", 0, ""),
+        ("{} artifacts ls 2>&-", 0, ""),
+        (
+            "cd $(printf 'bad\\377') && {} demo data prep sft -c sample --dry-run",
+            2,
+            "A path of the job is no UTF-8 text.",
+        ),
+    ],
+)
+def test_streams_and_folders_that_take_no_text_are_no_traceback(
+    workplace: Path, shell: str, code: int, says: str
+) -> None:
+    (workplace / os.fsdecode(b"bad\xff")).mkdir()
+    command = shell.format(f"{sys.executable} -m nemotron")
+    done = subprocess.run(
+        ["bash", "-c", command], check=False, capture_output=True, text=True, cwd=workplace
+    )
+    assert done.returncode == code, done.stderr
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,7 @@ def build_job_config(
     _finish(config, default_root)
     _name_output(config, runspec, name)
     _refuse_secrets(config, file, env)
+    _refuse_bytes([str(file), *argv, *map(str, _leaves(_raw(config)))])
     _record(config, runspec, name=name, file=file, profile=profile, argv=argv)
     return config
 
@@ -218,6 +219,30 @@ def _refuse_secrets(config: DictConfig, file: Path, env: EnvToml) -> None:
         where=f"{places} or the command line",
         hint="Put it into an environment variable and write ${oc.env:NAME} there.",
     )
+
+
+def _refuse_bytes(texts: Sequence[str]) -> None:
+    """Refuse names of files that are no text: no configuration could be written with them."""
+    for text in texts:
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            shown = text.encode(errors="backslashreplace").decode()
+            raise ConfigError(
+                "A path of the job is no UTF-8 text.",
+                where=shown,
+                hint="Rename the folder, or set LC_ALL=C.UTF-8 where only the locale is wrong.",
+            ) from error
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, Mapping):
+        value = value.values()
+    elif not isinstance(value, list):
+        yield value
+        return
+    for item in value:
+        yield from _leaves(item)
 
 
 def _raw(config: DictConfig) -> dict[Any, Any]:

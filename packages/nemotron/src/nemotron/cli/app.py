@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any, Literal, TypeAlias
 
 from nemotron.cli.panels import Panel, Screen, Tree, draw_panel, draw_tree, screen_of, wrap
+from nemotron.cli.streams import output_failure
 from nemotron.cli.tree import RecipeTree, find_recipes
 
 OutputMode: TypeAlias = Literal["text", "json", "quiet"]
@@ -93,5 +94,10 @@ class App:
         """Write text on :attr:`out` at once, so that it keeps its place beside a child's."""
         # A path whose name is no UTF-8 has lone surrogates, which no stream takes. Spelled out they
         # are what JSON has for them.
-        self.out.write(text.encode("utf-8", "backslashreplace").decode())
-        self.out.flush()
+        try:
+            self.out.write(text.encode("utf-8", "backslashreplace").decode())
+            self.out.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise output_failure(error) from error

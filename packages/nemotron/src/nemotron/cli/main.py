@@ -16,6 +16,7 @@ from nemo_runspec.errors import NemotronError
 from nemotron.cli.app import App
 from nemotron.cli.completion import COMPLETION_VARIABLE
 from nemotron.cli.root import RootGroup
+from nemotron.cli.streams import OutputError, give_up_output, prepare_streams
 
 _INTERRUPTED = 130
 _SIGNAL_BASE = 128
@@ -33,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0, 1 for a failure, 2 for a wrong request, 130 after Ctrl-C, or the code
         of a failed job.
     """
+    prepare_streams()
     app = App(sys.argv[1:] if argv is None else argv)
     try:
         with _ended_in_order():
@@ -40,8 +42,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader has gone; what is still buffered must not raise again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        give_up_output()
         return _BROKEN_PIPE
+    except OutputError as error:
+        give_up_output()
+        return _tell(app, error)
     return code
 
 
@@ -77,6 +82,8 @@ def _run(app: App) -> int:
         return serve(app, request)
     try:
         result = RootGroup().main(app.argv, prog_name="nemotron", standalone_mode=False, obj=app)
+    except OutputError:
+        raise
     except NemotronError as error:
         return _report(app, error)
     except click.ClickException as error:
@@ -90,8 +97,7 @@ def _run(app: App) -> int:
 
 
 def _report(app: App, error: NemotronError) -> int:
-    from nemotron.cli.errors import error_document, error_screen, traceback_text
-    from nemotron.cli.panels import screen_of
+    from nemotron.cli.errors import error_document, traceback_text
 
     debug = "--debug" in app.argv
     if "--json" in app.argv:
@@ -100,6 +106,13 @@ def _report(app: App, error: NemotronError) -> int:
         return error.exit_code
     if debug:
         app.err.write(traceback_text(error))
+    return _tell(app, error)
+
+
+def _tell(app: App, error: NemotronError) -> int:
+    from nemotron.cli.errors import error_screen
+    from nemotron.cli.panels import screen_of
+
     app.err.write(error_screen(error, screen_of(app.err)))
     app.err.flush()
     return error.exit_code

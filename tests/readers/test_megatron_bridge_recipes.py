@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
+import inspect
 import math
+import runpy
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -79,10 +82,10 @@ def prepared(tmp_path_factory):
 
 
 @pytest.fixture
-def loaded(prepared, tmp_path):
-    """Loads a recipe's configuration, where what it reads is recorded under the names it uses."""
+def recorded(prepared, tmp_path):
+    """Reads a recipe's configuration, and records what it refers to under the names it uses."""
 
-    def load(family, stage, name, **more):
+    def read(family, stage, name, **more):
         file = RECIPES / family / STAGES[stage] / "config" / f"{name}.yaml"
         ours = {
             "run": {"wandb": {"project": "p", "entity": None}, "output": "model"},
@@ -93,6 +96,17 @@ def loaded(prepared, tmp_path):
             for key, artifact in (("data", prepared[stage]), ("model", prepared["model"])):
                 if config.run.get(key):
                     log_artifact(artifact, tracking, name=config.run[key].partition(":")[0])
+        return config
+
+    return read
+
+
+@pytest.fixture
+def loaded(recorded):
+    """Loads a recipe's configuration as its script does."""
+
+    def load(*which, **more):
+        config = recorded(*which, **more)
         with setup_artifact_tracking(config):
             return load_recipe(config)
 
@@ -155,6 +169,36 @@ def test_a_small_model_passes_the_frameworks_own_validation_on_one_gpu(loaded, f
     config_module().runtime_config_update(container)
     assert container.data_parallel_size == 1
     assert container.scheduler.lr_warmup_steps == 2 * container.train.global_batch_size
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_script_calls_the_real_function_with_hooks_that_it_takes(
+    recorded, stage, tmp_path, monkeypatch
+):
+    """The script as it is, up to the call of what needs a GPU."""
+    script = RECIPES / "nano3" / STAGES[stage] / "train.py"
+    function = "pretrain" if stage == "pretrain" else "finetune"
+    module = importlib.import_module(f"megatron.bridge.training.{function}")
+    train, calls = getattr(module, function), []
+
+    @functools.wraps(train)
+    def called(*arguments, **keywords):
+        calls.append(inspect.signature(train).bind(*arguments, **keywords).arguments)
+
+    monkeypatch.setattr(module, function, called)
+    config = tmp_path / "config.yaml"
+    config.write_text(OmegaConf.to_yaml(recorded("nano3", stage, "default")), "utf-8")
+    monkeypatch.setattr(sys, "argv", [str(script), "--config", str(config)])
+    runpy.run_path(str(script))["main"]()
+    (given,) = calls
+    assert type(given["config"]) is config_module().ConfigContainer
+    assert given["forward_step_func"].__module__ == "megatron.bridge.training.gpt_step"
+    hooks = importlib.import_module("megatron.bridge.training.callbacks")
+    manager = hooks.normalize_callbacks(given.get("callbacks"))
+    patched = importlib.import_module("megatron.bridge.training.utils.wandb_utils")
+    by_callback = manager is not None and "on_checkpoint_save" in manager.events
+    assert by_callback is WRITTEN_FOR_IT
+    assert hasattr(patched.on_save_checkpoint_success, "__wrapped__") is not WRITTEN_FOR_IT
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -24,6 +24,8 @@ _LIBRARIES = (
     "PIL",
     "datasets",
     "einops",
+    "modelopt",
+    "nvidia_resiliency_ext",
     "regex",
     "rich",
     "safetensors",

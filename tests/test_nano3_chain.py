@@ -27,7 +27,7 @@ def test_each_stage_of_nano3_reads_what_another_makes(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     found = chain(tmp_path, config)
-    # The sample's stages of training start from random weights, so that each runs alone.
+    # The sample's stages of training name no model, so that each is checked alone.
     converted = [] if config == "sample" else ["sft/convert"]
     order = [*PRETRAINING, *TUNING, *converted, *LEARNING]
     assert [stage.name for stage in found.stages] == order

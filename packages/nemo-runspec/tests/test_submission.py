@@ -15,7 +15,7 @@ import pytest
 
 from nemo_runspec.errors import ExecutionError, MissingDependencyError, ProfileError
 from nemo_runspec.execution import RecipeRequest, plan_recipe
-from nemo_runspec.execution.nemo_run.complaints import heard, told
+from nemo_runspec.execution.nemo_run.relayed_errors import heard, told
 from nemo_runspec.execution.nemo_run.request import (
     RenderRequest,
     as_json,

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from nemo_runspec.errors import ExecutionError, MissingDependencyError, NemotronError
-from nemo_runspec.execution.nemo_run.complaints import heard
 from nemo_runspec.execution.nemo_run.library import INSTALL
+from nemo_runspec.execution.nemo_run.relayed_errors import heard
 from nemo_runspec.explaining import last_line
 from nemo_runspec.packaging.code.ssh.process import Finished, TooSlowError, run_bounded
 from nemo_runspec.redaction import redact_text

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nemo_runspec.execution.nemo_run.complaints import told
 from nemo_runspec.execution.nemo_run.executors import build_executor
 from nemo_runspec.execution.nemo_run.library import nemo_run
+from nemo_runspec.execution.nemo_run.relayed_errors import told
 from nemo_runspec.execution.nemo_run.request import RenderRequest, read_requests
 
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from nemo_runspec.errors import ExecutionError
-from nemo_runspec.execution.nemo_run.complaints import told
 from nemo_runspec.execution.nemo_run.executors import build_executor
 from nemo_runspec.execution.nemo_run.handles import KUBEFLOW, KUBERAY, LEPTON
 from nemo_runspec.execution.nemo_run.library import nemo_run
+from nemo_runspec.execution.nemo_run.relayed_errors import told
 from nemo_runspec.execution.nemo_run.render import open_experiment
 from nemo_runspec.execution.nemo_run.request import RenderRequest, read_request
 from nemo_runspec.execution.nemo_run.runtime_patches import KEY, runtime_patches

@@ -22,8 +22,8 @@ from nemo_runspec.execution.jobs.engines.kuberay import KubeRayJob
 from nemo_runspec.execution.jobs.engines.lepton import LeptonJob
 from nemo_runspec.execution.jobs.engines.streams import Streams
 from nemo_runspec.execution.jobs.engines.torchx import TorchxJob
-from nemo_runspec.execution.nemo_run.complaints import told
 from nemo_runspec.execution.nemo_run.handles import DGXCLOUD, KUBEFLOW, KUBERAY, LEPTON
+from nemo_runspec.execution.nemo_run.relayed_errors import told
 
 _IN_CLUSTERS: Mapping[str, Callable[[Cluster, str, str], AskedJob]] = {
     KUBEFLOW: KubeflowJob,

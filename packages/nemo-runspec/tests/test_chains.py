@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 
 from nemo_runspec.errors import ConfigError, ExecutionError, UsageError
 from nemo_runspec.execution.pipeline import ChainRequest, PipeFile, PipeRecord, build_chain
-from nemo_runspec.execution.pipeline.addressing import find_stage, sort_overrides, split_address
+from nemo_runspec.execution.pipeline.addressing import (
+    find_stage,
+    sort_overrides,
+    split_address,
+    without_secrets,
+)
 from nemo_runspec.execution.pipeline.ordering import following, needed_for
 from nemo_runspec.execution.pipeline.record import StageRecord, find_pipe, read_pipe, utc_now
 from nemo_runspec.runspec import discover_recipes
@@ -247,3 +252,10 @@ def test_a_record_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / ".nemotron").write_text("no folder")
     with pytest.raises(ExecutionError, match="The chain's record cannot be written: Not a dir"):
         PipeFile(tmp_path / ".nemotron/pipes/f/one", record("one")).create()
+
+
+@pytest.mark.parametrize("stage", ["", "sft:", "data/prep/sft:"])
+def test_a_record_refers_to_variables_that_may_be_secrets(stage: str) -> None:
+    typed = f"{stage}run.env.env_vars.B_TOKEN=abcdef"
+    assert without_secrets(typed) == f"{stage}run.env.env_vars.B_TOKEN='${{oc.env:B_TOKEN}}'"
+    assert without_secrets(f"{stage}a.b=c:d") == f"{stage}a.b=c:d"

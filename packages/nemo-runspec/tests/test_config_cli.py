@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from omegaconf import OmegaConf
 
 from nemo_runspec.artifacts import Lineage, ModelArtifact, SFTDataArtifact, current_tracking
-from nemo_runspec.config import cli, parse_config_and_overrides
+from nemo_runspec.config import cli, parse_config_and_overrides, read_config
 from nemo_runspec.errors import ConfigError
 from nemo_runspec.manifest_tracker import ManifestTracker
 
@@ -210,3 +211,19 @@ def test_the_artifacts_section_says_where_a_script_records(tmp_path: Path, readi
     cli(Reader, reading, ["run.data=sft:v1"])
     ModelArtifact(path=tmp_path / "model", step=1).save(name="model")
     assert ManifestTracker(tmp_path / "team").read("model", 1).used_artifacts == ["sft:v1"]
+
+
+def test_a_recipe_reads_its_configuration_with_nothing_resolved(tmp_path: Path) -> None:
+    default = tmp_path / "default.yaml"
+    default.write_text("run:\n  data: text:latest\nblend: ${art:data,path}/blend.json\n", "utf-8")
+    config = read_config(default, ["--art.data", "text:v2", "+steps=3"])
+    assert OmegaConf.to_container(config) == {
+        "run": {"data": "text:v2"},
+        "blend": "${art:data,path}/blend.json",
+        "steps": 3,
+    }
+    other = tmp_path / "other.yaml"
+    other.write_text("defaults: [default, _self_]\nblend: null\n", "utf-8")
+    assert read_config(default, ["--config", str(other)]).blend is None
+    with pytest.raises(ConfigError, match=r"no key 'blnd'.* Did you mean 'blend'"):
+        read_config(default, ["blnd=1"])

@@ -241,6 +241,10 @@ def test_going_on_with_a_chain_whose_jobs_run_submits_nothing_twice(
     assert code == 0, err
     assert "─ Chain Submitted (toy " in out
     assert toy.states == ["running", "submitted"]
+    with cluster.without_controller():
+        code, _, err = nemotron("toy", "pipe", "--resume")
+        assert code == 1
+        assert "Where the stage data/prep/pretrain stands is not known. Slurm does not" in err
     toy.gate.touch()
     # Followed from here on, one after another.
     code, _, err = nemotron("toy", "pipe", "--resume", "--run", "lab")

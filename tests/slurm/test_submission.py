@@ -300,6 +300,7 @@ def test_a_staged_job_is_started_by_the_commands_that_are_shown(
     *before, session, launch = staged.commands
     assert before == [
         "ssh -t lab",
+        "export A_TOKEN=…",
         "export DEMO_API_KEY=…",
         f"export NEMO_RUN_DIR={staged.job_dir}",
     ]

@@ -294,12 +294,16 @@ def _start_database(daemons: Daemons, places: Places) -> None:
         f"--user={daemon_user()}",
     ]
     ways = ["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"]
-    subprocess.run(
+    made = subprocess.run(
         ["mariadb-install-db", *own, *ways],
-        check=True,
-        capture_output=True,
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
         timeout=_COMMAND_LIMIT_S,
     )
+    if made.returncode:
+        raise RuntimeError(f"no database could be made:\n{made.stdout}")
     daemons.start(
         "mariadbd",
         "mariadbd",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from nemo_runspec.errors import NemotronError
+from nemo_runspec.errors import ExecutionError, NemotronError
 from nemo_runspec.execution.jobs.asking import ask_all
 from nemo_runspec.execution.jobs.backends import Backends
 from nemo_runspec.execution.jobs.record import RECORD_FILE, JobRecord, read_record
@@ -35,6 +35,7 @@ def refresh(record: PipeRecord, chain: Chain) -> PipeRecord:
         What is known now.
 
     Raises:
+        ExecutionError: Nobody says where a job stands.
         NemotronError: A machine cannot be reached, or what is known of a job cannot be used.
     """
     jobs = {
@@ -49,6 +50,7 @@ def refresh(record: PipeRecord, chain: Chain) -> PipeRecord:
             if isinstance(answer, NemotronError):
                 raise answer
             stage = record.stage(name)
+            _require_known(stage, answer)
             if answer.state == "succeeded":
                 found[name] = _succeeded(stage, job, chain, record.alias, backends.of(job))
             else:
@@ -104,6 +106,15 @@ def _succeeded(
     return replace(
         stage, state="succeeded", exit_code=0, artifact=artifact, reason=None, finished_at=utc_now()
     )
+
+
+def _require_known(stage: StageRecord, status: JobStatus) -> None:
+    if status.state == "unknown":
+        raise ExecutionError(
+            f"Where the stage {stage.name} stands is not known. {status.reason or ''}".rstrip(),
+            where=stage.job,
+            hint="Go on with the chain when it is.",
+        )
 
 
 def _as_told(stage: StageRecord, status: JobStatus) -> StageRecord:

@@ -12,7 +12,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
@@ -41,6 +41,7 @@ _UNTOUCHED = (
     "megatron.core.ssm.ops",
     "megatron.core.transformer.custom_layers.batch_invariant_kernels",
     "megatron.core.transformer.moe.ops",
+    "megatron.core.transformer.moe.paged_stash",
     "megatron.bridge.models.hf_pretrained",
     "megatron.bridge.models.conversion",
 )
@@ -75,12 +76,21 @@ class AutoBridge:
         return cls()
 
     def to_megatron_provider(self, **_others: Any) -> Any:
-        module = importlib.import_module(f"{_MODELS}.hybrid.hybrid_provider")
-        model = module.HybridModelProvider()
+        model = _class_of_the_family()()
         for name, value in _OF_EVERY_MODEL.items():
             assert hasattr(model, name), name
             setattr(model, name, value)
         return model
+
+
+def _class_of_the_family() -> Any:
+    """It was renamed in 0.6."""
+    for module, name in (("hybrid.hybrid", "HybridModel"), ("mamba.mamba", "MambaModel")):
+        with suppress(ModuleNotFoundError):
+            return getattr(
+                importlib.import_module(f"{_MODELS}.{module}_provider"), f"{name}Provider"
+            )
+    raise AssertionError("the release has no such model")
 
 
 @contextmanager

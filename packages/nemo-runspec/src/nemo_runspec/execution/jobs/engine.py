@@ -34,6 +34,8 @@ _TELL_THEIR_OUTPUT = ("kubeflow", "kuberay", "lepton")
 # The last words of NeMo-Run's script on DGX Cloud.
 _DGX_EXIT = re.compile(rb"^Main command exited with code (\d+)$", re.MULTILINE)
 _LAST_WORDS_BYTES = 4096
+# What NeMo-Run wrote down of their jobs is in its folder; of the others nothing is needed of it.
+_KNOWN_TO_NEMO_RUN = ("docker", "skypilot")
 _LOGIN = ("client_id", "client_secret")
 
 
@@ -95,11 +97,12 @@ class EngineBackend:
 
     def _ask(self, record: JobRecord, do: str, **more: Any) -> dict[str, Any]:
         home = record.run_dir / HOME
-        if self._conversation is None or self._conversation.home != home:
+        talking = self._conversation
+        if talking is None or (record.executor in _KNOWN_TO_NEMO_RUN and talking.home != home):
             self.__exit__()
-            self._conversation = Conversation(home)
+            self._conversation = talking = Conversation(home)
         question = {"do": do, "handle": record.scheduler_id, **more}
-        return self._conversation.ask(question, login=_login(record))
+        return talking.ask(question, login=_login(record))
 
 
 def _login(record: JobRecord) -> Mapping[str, str]:

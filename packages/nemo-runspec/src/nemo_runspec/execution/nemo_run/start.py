@@ -162,8 +162,10 @@ def _start_ray_job(
     jobs = require("nemo_run.run.ray.job", wanted=_WANTED)
     job = jobs.RayJob(name=request.id.lower().replace("_", "-"), executor=executor)
     workdir = home / "experiments" / request.title / request.id
-    job.start(command=f"bash {request.launch}", workdir=str(workdir))
-    _end_mover(job.backend)
+    try:
+        job.start(command=f"bash {request.launch}", workdir=str(workdir))
+    finally:
+        _end_mover(job.backend)
     return f"{KUBERAY}://{executor.namespace}/{job.backend.job_name}"
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from nemo_runspec.errors import TransferError
 from nemo_runspec.execution.jobs.engines.engine import (
+    SILENCE_LIMIT_S,
     TIME_LIMIT_S,
     Output,
     refused,
@@ -90,6 +91,7 @@ class Cluster:
             container=container or pod.spec.containers[0].name,
             follow=True,
             _preload_content=False,
+            _request_timeout=(TIME_LIMIT_S, SILENCE_LIMIT_S),
         )
         chunks: Iterator[bytes] = response.stream(amt=None)
         return chunks

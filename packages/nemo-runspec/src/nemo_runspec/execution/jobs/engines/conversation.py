@@ -16,6 +16,7 @@ from typing import IO, Any, cast
 from nemo_runspec.errors import ExecutionError, NemotronError, TransferError
 from nemo_runspec.execution.nemo_run.child import ASK, child_environment, explain, require_nemo_run
 from nemo_runspec.packaging.code.ssh.process import Finished
+from nemo_runspec.secret_names import is_secret_key
 
 _TIME_LIMIT_S = 120.0
 _CHUNK_BYTES = 1 << 16
@@ -51,7 +52,8 @@ class Conversation:
             self.close()
             raise
         if not answer:
-            raise self._failure(login.values())
+            hidden = [value for name, value in login.items() if is_secret_key(name)]
+            raise self._failure(hidden)
         given: dict[str, Any] = json.loads(answer)
         return given
 

@@ -11,6 +11,8 @@ from nemo_runspec.execution.jobs.status import JobStatus
 
 # Seconds that an engine may take for one answer.
 TIME_LIMIT_S = 20
+# Seconds of silence after which a connection is taken to be dead, and made again.
+SILENCE_LIMIT_S = 600
 
 _LOGIN_REFUSED = (401, 403)
 

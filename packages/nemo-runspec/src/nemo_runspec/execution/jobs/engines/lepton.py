@@ -8,6 +8,7 @@ from typing import Any
 
 from nemo_runspec.errors import TransferError
 from nemo_runspec.execution.jobs.engines.engine import (
+    SILENCE_LIMIT_S,
     TIME_LIMIT_S,
     Output,
     refused,
@@ -91,7 +92,7 @@ class LeptonJob:
         return {name: Output(partial(self._open, name), goes_on) for name in names}
 
     def _open(self, replica: str) -> Iterator[bytes]:
-        for text in self._client.job.get_log(self._name, replica):
+        for text in self._client.job.get_log(self._name, replica, SILENCE_LIMIT_S):
             yield text.encode()
 
     def _why(self) -> str:

@@ -204,18 +204,24 @@ def test_a_step_of_nemo_rl_is_converted_by_the_one_file(
     )
 
 
+@pytest.mark.parametrize("given", ["nothing", "a checkpoint, beside NeMo-RL"])
 def test_without_the_framework_one_sentence_names_the_container(
-    workplace: Path,
-    packaged: Callable[..., subprocess.CompletedProcess[str]],
-    monkeypatch: pytest.MonkeyPatch,
+    workplace: Path, given: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("PYTHONPATH")
     saved = workplace / "saved"
     (saved / "iter_0000007").mkdir(parents=True)
     (saved / "iter_0000007" / "run_config.yaml").touch()
-    done = packaged(RECIPES / "nano3" / "convert" / "convert.py", f"run.model={saved}/iter_0000007")
-    assert done.returncode == 1
-    assert done.stderr.startswith(
-        "error: Megatron-Bridge is not installed here; this recipe runs in the container "
-        "nvcr.io/nvidia/nemo:26.06. Send it there with --run PROFILE."
-    )
+    alone = given == "nothing"
+    monkeypatch.setenv("PYTHONPATH", "" if alone else str(DOUBLES[1]))
+    words = [] if alone else [f"run.model={saved}/iter_0000007"]
+    for family in FAMILIES:
+        script = RECIPES / family / "convert" / "convert.py"
+        done = subprocess.run(
+            [sys.executable, str(script), *words], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 1
+        assert done.stderr.startswith(
+            "error: Megatron-Bridge is not installed here; this recipe runs in the container "
+            f"{parse(script).image}. Send it there with --run PROFILE."
+        )
+        assert len(done.stderr.splitlines()) == 1

@@ -116,3 +116,29 @@ def test_the_scores_of_a_model_lead_back_to_it(
     assert manifest.fields["failed_tasks"] == ["broken"]
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert result["summary"] == {"arithmetic/score_micro": 0.5, "failed tasks": ["broken"]}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_without_its_programs_one_sentence_names_the_container(
+    family: str, tmp_path: Path, programs: str
+) -> None:
+    recipe = parse(recipe_of(family))
+    (tmp_path / "bin" / "vllm").unlink()
+    for overrides, key, program in (
+        (["evaluator.command=[no-evaluator]"], "evaluator.command", "no-evaluator"),
+        (["server.command.0=no-vllm"], "server.command", "no-vllm"),
+    ):
+        # No artifact has to be there to hear it.
+        done = subprocess.run(
+            [sys.executable, str(recipe.path), *overrides],
+            env={**os.environ, "PATH": programs},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 1
+        assert done.stderr == (
+            f"error: {key}: {program!r} is not installed here; this recipe runs in the container "
+            f"{recipe.image}. Send it there with --run PROFILE.\n"
+        )

@@ -38,6 +38,7 @@ from nemo_runspec.run_result import record_summary
 from nemo_runspec.script import script_main
 from nemotron_kit_megatron import MegatronExporter, require_framework
 from nemotron_kit_nemorl import DcpExporter
+from nemotron_kit_nemorl.versions import is_installed as has_nemo_rl
 
 DEFAULT_CONFIG = Path(__file__).parent / "config" / "default.yaml"
 
@@ -45,6 +46,10 @@ DEFAULT_CONFIG = Path(__file__).parent / "config" / "default.yaml"
 def main() -> None:
     """Convert ``run.model``; a model that was converted before is found again."""
     config = read_config(DEFAULT_CONFIG)
+    if not has_nemo_rl():
+        # Which of the two converts the model is seen once it is found.
+        require_framework(config)
+
     with setup_artifact_tracking(config) as tracking:
         source = find_model(tracking, config.run.model)
         exporter: DcpExporter | MegatronExporter

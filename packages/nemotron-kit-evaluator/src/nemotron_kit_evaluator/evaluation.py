@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from nemo_runspec.errors import ExecutionError
 from nemotron_kit_evaluator.config import EvalConfig
 from nemotron_kit_evaluator.evaluator import TaskRun, check_tasks, list_tasks, prepare, run_task
-from nemotron_kit_evaluator.processes import Program, orderly_end, require_program
+from nemotron_kit_evaluator.installation import require_program
+from nemotron_kit_evaluator.processes import Program, orderly_end
 from nemotron_kit_evaluator.results import TaskScores, read_results
 from nemotron_kit_evaluator.server import require_model, serving
 
@@ -54,7 +55,7 @@ class Evaluation:
         )
 
 
-def evaluate(config: EvalConfig, *, image: str | None = None) -> Evaluation:
+def evaluate(config: EvalConfig) -> Evaluation:
     """Serve the model where that is asked for, and run every task.
 
     A task that fails keeps no other from running, unless the server is gone. Whatever ends this,
@@ -62,7 +63,6 @@ def evaluate(config: EvalConfig, *, image: str | None = None) -> Evaluation:
 
     Args:
         config: The evaluation.
-        image: The container image that has what it starts, for messages.
 
     Returns:
         The scores and the failures.
@@ -72,7 +72,7 @@ def evaluate(config: EvalConfig, *, image: str | None = None) -> Evaluation:
             model is gone, the server does not come up.
     """
     _require_one_process()
-    _require_programs(config, image)
+    _require_programs(config)
     evaluation = Evaluation()
     with orderly_end():
         available = list_tasks(config.evaluator, log=config.results_dir / "tasks.log")
@@ -93,12 +93,10 @@ def _require_one_process() -> None:
         )
 
 
-def _require_programs(config: EvalConfig, image: str | None) -> None:
-    place = "a container that has it" if image is None else f"the container {image}"
-    hint = f"It runs in {place}: start this with --run PROFILE."
-    require_program(config.evaluator.command, key="evaluator.command", hint=hint)
+def _require_programs(config: EvalConfig) -> None:
+    require_program(config.evaluator.command, key="evaluator.command")
     if config.server is not None:
-        require_program(config.server.command, key="server.command", hint=hint)
+        require_program(config.server.command, key="server.command")
         require_model(config.server)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import threading
@@ -104,21 +103,6 @@ def orderly_end() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def require_program(command: Sequence[str], *, key: str, hint: str) -> None:
-    """Refuse a command whose program is not installed.
-
-    Args:
-        command: The program and its arguments.
-        key: Where the configuration has it.
-        hint: Where it is.
-
-    Raises:
-        ExecutionError: It is not.
-    """
-    if shutil.which(command[0]) is None:
-        raise ExecutionError(f"{command[0]!r} is not installed here.", where=key, hint=hint)
 
 
 def _start(

@@ -42,7 +42,7 @@ NOT_EXHAUSTIVE = ("-m", "not exhaustive")
 TORCH = "torch==2.13.0"
 MEGATRON_CORE = "megatron-core==0.16.1"
 MEGATRON = (MEGATRON_CORE, "megatron-bridge==0.3.1")
-NEWER_BRIDGE = "megatron-bridge==0.6.2"
+NEWER_MEGATRON = ("megatron-core==0.19.2", "megatron-bridge==0.6.2")
 EVALUATOR = "nemo-evaluator==0.2.8"
 # What NeMo-Run renders requests with, beside what it always has.
 ENGINES = ("kubernetes==36.0.3", "skypilot==0.14.1")
@@ -194,11 +194,12 @@ def readers(session: nox.Session) -> None:
 
 @nox.session(python="3.12")
 def newer_bridge(session: nox.Session) -> None:
-    """The hooks meet a Megatron-Bridge that has callbacks of its own; NeMo Evaluator its double."""
+    """Hooks and recipes meet a newer Megatron-Bridge; NeMo Evaluator its double."""
     sync(session, "--group", "test", "--group", "adapters", "--inexact")
-    session.install("--no-deps", NEWER_BRIDGE)
+    session.install("--no-deps", *NEWER_MEGATRON)
     session.install(EVALUATOR)
-    names = ("megatron_bridge_callbacks", "megatron_bridge_hook", "nemo_evaluator")
+    bridge = [f"megatron_bridge_{name}" for name in ("callbacks", "hook", "recipes")]
+    names = (*bridge, "nemo_evaluator")
     session.run("pytest", *(f"tests/readers/test_{name}.py" for name in names), *session.posargs)
 
 

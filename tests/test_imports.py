@@ -100,6 +100,18 @@ def test_reinforcement_learning_reads_imported_prompts(foreign: Path) -> None:
     assert config["data"]["train_jsonl_fpath"] == f"{foreign}/rl/train.jsonl"
 
 
+def test_a_sub_stage_reads_its_imported_prompts_without_being_told(foreign: Path) -> None:
+    document = nemotron("super3", "data", "import", "rl", "swe1", str(foreign / "rl"))
+    assert document["ref"] == "super3-rl-swe1-data:v1"
+    words = ("super3", "rl", "swe1", "--dry-run", "run.model=null", "policy.model_name=org/model")
+    (data,) = nemotron(*words)["inputs"]
+    assert (data["key"], data["pinned"], data["path"]) == (
+        "data",
+        document["ref"],
+        document["path"],
+    )
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_an_import_starts_a_chain(foreign: Path, stage: str) -> None:
     options = ("--pack-size", "1024") if stage == "sft" else ()

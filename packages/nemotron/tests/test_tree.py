@@ -64,9 +64,17 @@ def test_a_family_imports_what_its_recipes_make(tmp_path: Path) -> None:
     assert words_of_imports(root) == {
         "nano3 data import sft",
         "nano3 model import sft",
-        "super3 data import rl",
-        "super3 model import rl",
+        "super3 data import rl grpo",
+        "super3 data import sft long",
+        "super3 model import pretrain long",
+        "super3 model import rl dpo",
+        "super3 model import rl grpo",
         "mine data import rl",
+    }
+    assert {(" ".join(each.words), each.usual_name) for each in root.imports()} >= {
+        ("nano3 data import sft", "nano3-sft-data"),
+        ("super3 data import rl grpo", "super3-rl-grpo-data"),
+        ("super3 model import rl dpo", "super3-rl-dpo-model"),
     }
     assert "own" in root.children
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from nemo_runspec.naming import output_artifact_name
 from nemo_runspec.runspec import Runspec
 
 Subject: TypeAlias = Literal["data", "model"]
@@ -14,7 +15,7 @@ STAGES = ("pretrain", "sft", "rl")
 IMPORT = "import"
 
 _DATA_PREP = ("data", "prep")
-_WITH_SUB_STAGES = "rl"
+_DEFAULT_CONFIG = "default"
 _WHAT = {
     ("data", "pretrain"): "tokenized text (a folder or its blend.json)",
     ("data", "sft"): "packed conversations (a folder or its blend.json)",
@@ -30,21 +31,24 @@ class ImportTarget:
     """One import command.
 
     Attributes:
-        family: The first word of the recipes, such as ``nano3``.
         subject: What is imported.
-        stage: For which stage.
+        stages: For which stage, and for which part of it where it has several: ``("rl", "swe1")``.
         recipe: The recipe that makes such a thing here.
     """
 
-    family: str
     subject: Subject
-    stage: str
+    stages: tuple[str, ...]
     recipe: Runspec
+
+    @property
+    def stage(self) -> str:
+        """The stage: ``pretrain``, ``sft`` or ``rl``."""
+        return self.stages[0]
 
     @property
     def words(self) -> tuple[str, ...]:
         """The command's words: ``("nano3", "data", "import", "sft")``."""
-        return (self.family, self.subject, IMPORT, self.stage)
+        return (self.recipe.words[0], self.subject, IMPORT, *self.stages)
 
     @property
     def docs(self) -> str:
@@ -53,18 +57,13 @@ class ImportTarget:
 
     @property
     def usual_name(self) -> str:
-        """The name that is recorded under unless another is given."""
-        return f"{self.family}-{self.stage}-{self.subject}"
+        """The name that is recorded under unless another is given: the recipe's own."""
+        return output_artifact_name(self.recipe.name, _DEFAULT_CONFIG)
 
 
 def import_targets(recipes: Iterable[Runspec]) -> list[ImportTarget]:
     """Name what can be imported: data where a recipe prepares it, models where one trains them."""
-    found: dict[tuple[str, ...], ImportTarget] = {}
-    for recipe in recipes:
-        target = _target(recipe)
-        if target is not None:
-            found.setdefault(target.words, target)
-    return list(found.values())
+    return [target for target in map(_target, recipes) if target is not None]
 
 
 def is_reserved(recipe: Runspec) -> bool:
@@ -73,9 +72,9 @@ def is_reserved(recipe: Runspec) -> bool:
 
 
 def _target(recipe: Runspec) -> ImportTarget | None:
-    family, *rest = recipe.words
-    subject: Subject = "data" if tuple(rest[:2]) == _DATA_PREP else "model"
-    stage, *sub_stages = [*(rest[2:] if subject == "data" else rest), ""]
-    if stage not in STAGES or (any(sub_stages) and stage != _WITH_SUB_STAGES):
+    words = recipe.words[1:]
+    prepares = words[:2] == _DATA_PREP
+    stages = words[2:] if prepares else words
+    if not stages or stages[0] not in STAGES:
         return None
-    return ImportTarget(family, subject, stage, recipe)
+    return ImportTarget("data" if prepares else "model", stages, recipe)

@@ -137,7 +137,7 @@ def test_a_checkpoint_that_a_thread_of_nemo_rl_finishes_is_one_artifact(
     assert sorted(seen.artifacts) == steps
     told = seen.artifacts[steps[1]]
     assert told.metadata["absolute_path"] == str(tmp_path / "results" / "step_20")
-    assert (told.metadata["step"], told.metadata["format"]) == (20, "hf")
+    assert (told.metadata["step"], told.metadata["format"]) == (20, "dcp")
     (run,) = seen.runs.values()
     assert (run.outputs, run.tags, run.exit_code) == (frozenset(steps), ("rl",), 0)
 

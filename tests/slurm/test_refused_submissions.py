@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +19,9 @@ from ssh_server.server import as_nobody
 
 from nemo_runspec.errors import ExecutionError, NemotronError, TransferError
 from nemo_runspec.execution.jobs import read_record
-from nemo_runspec.execution.shells import Finished, LocalShell
+from nemo_runspec.execution.shells import Finished, LocalShell, SshShell
 from nemo_runspec.execution.submission import PreparedSubmission, stage, submit
+from nemo_runspec.execution.submission.model import slurm_profile
 
 _NEEDED = ("sh", "mkdir", "find", "mktemp", "tar", "gzip", "mv", "rm", "rmdir", "chmod", "cat")
 
@@ -286,6 +289,44 @@ def test_an_interruption_after_the_files_were_sent(
 
     assert left_there(here) == []
     assert cluster.run("squeue", "--noheader") == ""
+
+
+class Interrupted(SshShell):
+    """A shell whose user gives up when all has arrived, and is not yet where it belongs."""
+
+    def __init__(self, prepared: PreparedSubmission, folder: Path) -> None:
+        target = slurm_profile(prepared).ssh_target()
+        assert target is not None
+        super().__init__(target)
+        self.arrived, self.goes_on, self.ended = (folder / name for name in ("a", "b", "c"))
+        for pipe in (self.arrived, self.goes_on, self.ended):
+            os.mkfifo(pipe)
+
+    def run(self, script: str, **options: Any) -> Finished:
+        if "mv -T" not in script:
+            return super().run(script, **options)
+        wait = f": >{self.arrived}; read -r _ <{self.goes_on}; mv -T"
+        threading.Thread(target=self.interrupt).start()
+        return super().run(f"{script.replace('mv -T', wait)}: >{self.ended}\n", **options)
+
+    def interrupt(self) -> None:
+        self.arrived.read_text()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def end(self) -> None:
+        self.goes_on.write_text("\n")
+        self.ended.read_text()
+
+
+def test_what_arrives_after_an_interruption_is_gone(
+    far: PreparedSubmission, tmp_path: Path
+) -> None:
+    with Interrupted(far, tmp_path) as shell:
+        with pytest.raises(KeyboardInterrupt):
+            submit(far, shell=shell)
+        shell.end()
+
+    assert left_there(far) == []
 
 
 def test_an_interruption_while_slurm_takes_the_job_waits_until_it_is_written_down(

@@ -88,7 +88,7 @@ class ClusterShell(Protocol):
 def send_contents(shell: ClusterShell, folder: Path, destination: str) -> Finished:
     """Send a folder as an archive through a shell's ``run``; the exit code tells how it ended."""
     target = PurePosixPath(destination)
-    above, part = shlex.quote(str(target.parent)), shlex.quote(f".{target.name}.sending")
+    above, part = shlex.quote(str(target.parent)), shlex.quote(_part(target))
     name = shlex.quote(target.name)
     script = (
         "LC_ALL=C; export LC_ALL\n"
@@ -105,6 +105,20 @@ def send_contents(shell: ClusterShell, folder: Path, destination: str) -> Finish
         archive = Path(temporary) / "contents.tar.gz"
         write_contents(folder, archive)
         return shell.run(script, given=archive, timeout_s=SEND_TIMEOUT_S, check=False)
+
+
+def stop_sending(destination: str) -> str:
+    """Spell the shell command after which nothing that is still being sent can arrive.
+
+    Args:
+        destination: The folder that it was sent to.
+    """
+    target = PurePosixPath(destination)
+    return f"rm -rf {shlex.quote(str(target.parent / _part(target)))}.*"
+
+
+def _part(target: PurePosixPath) -> str:
+    return f".{target.name}.sending"
 
 
 def failed(where: str, done: Finished) -> ExecutionError:

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from nemo_runspec.errors import ExecutionError, TransferError
 from nemo_runspec.execution.profiles import Profile
 from nemo_runspec.execution.shells import ClusterShell, SshShell
+from nemo_runspec.execution.shells.base import stop_sending
 from nemo_runspec.execution.submission.model import PreparedSubmission, SentTree
 from nemo_runspec.execution.submission.mounting import place_container
 from nemo_runspec.execution.submission.sbatch import ID_FILE
@@ -80,7 +81,9 @@ def take_away(prepared: PreparedSubmission, shell: ClusterShell, error: BaseExce
     """
     place = prepared.place
     folder = PurePosixPath(place.experiment_dir)
+    # What took the folder there may outlive the connection, and only now be done with it.
     script = f"""
+{stop_sending(place.experiment_dir)}
 rm -rf {shlex.quote(place.job_dir)} {shlex.quote(place.script)}
 for submitted in {shlex.quote(place.experiment_dir)}/*/{ID_FILE}; do
     [ -e "$submitted" ] && exit 0

@@ -102,6 +102,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
         return
+    # After Ctrl-C leaving its block does not wait for it.
+    process.wait()
 
 
 def _text(printed: bytes) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from omegaconf import DictConfig, OmegaConf
 
+from nemo_runspec.config.image import described_container
 from nemo_runspec.errors import ExecutionError
 
 _COMMANDS = ("evaluator.command", "server.command")
@@ -26,7 +27,8 @@ def require_framework(config: DictConfig) -> None:
         program = OmegaConf.select(config, f"{key}[0]")
         if program is not None and shutil.which(str(program)) is None:
             raise ExecutionError(
-                f"{str(program)!r} is not installed here; this recipe runs in {_place(config)}.",
+                f"{str(program)!r} is not installed here; this recipe runs in "
+                f"{described_container(config)}.",
                 where=key,
                 hint="Send it there with --run PROFILE.",
             )
@@ -48,8 +50,3 @@ def require_program(command: Sequence[str], *, key: str) -> None:
             where=key,
             hint="Start this in a container that has it, or name another command.",
         )
-
-
-def _place(config: DictConfig) -> str:
-    image = OmegaConf.select(config, "run.env.container", throw_on_resolution_failure=False)
-    return f"the container {image}" if image else "a container that brings it"

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from nemo_runspec.config.environment import resolve_but_environment
 from nemo_runspec.config.secrets import find_secrets
 from nemo_runspec.errors import ConfigError
-from nemo_runspec.suggest import did_you_mean
+from nemo_runspec.suggest import nearest
 from nemotron_kit_nemorl.resolvers import register_resolvers
 
 SECTION = "nemo_rl"
@@ -58,7 +58,7 @@ def unknown_keys(settings: Mapping[str, Any], base: DictConfig) -> Iterator[tupl
         base: NeMo-RL's own.
 
     Yields:
-        The full key, and a sentence that names the other.
+        The full key, and the other.
     """
     yield from _unknown(settings, OmegaConf.to_container(base, resolve=False), ())
 
@@ -71,8 +71,8 @@ def _unknown(above: Any, below: Any, path: tuple[str, ...]) -> Iterator[tuple[st
         if key in below:
             yield from _unknown(value, below[key], place)
             continue
-        near = did_you_mean(str(key), (str(other) for other in below if other not in above))
-        if near is not None and near.startswith("Did"):
+        near = nearest(str(key), (str(other) for other in below if other not in above))
+        if near is not None:
             yield ".".join(place), near
 
 

@@ -121,7 +121,8 @@ def _warn_of_typing_errors(settings: Mapping[str, Any], base: Path) -> None:
     if not base.is_file():
         raise ExecutionError(f"There is no configuration {base}.", hint=WORKS)
     for key, near in unknown_keys(settings, load_config(base)):
-        logger.warning("%s has no '%s'; NeMo-RL may ignore it. %s", base.name, key, near)
+        said = "%s has no '%s'; NeMo-RL may ignore it. Did you mean %r?"
+        logger.warning(said, base.name, key, near)
 
 
 def _check_size(settings: Mapping[str, Any]) -> None:

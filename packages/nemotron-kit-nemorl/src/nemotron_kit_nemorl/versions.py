@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
+from nemo_runspec.config.image import described_container
 from nemo_runspec.errors import ExecutionError
 
 WORKS = "Releases 0.2.1 to 0.7 work, and the source of 2026-08; the recipe's container brings one."
@@ -30,9 +31,7 @@ def require_framework(config: DictConfig) -> None:
     """
     if is_installed():
         return
-    image = OmegaConf.select(config, "run.env.container", throw_on_resolution_failure=False)
-    place = f"the container {image}" if image else "a container that brings it"
     raise ExecutionError(
-        f"NeMo-RL is not installed here; this recipe runs in {place}.",
+        f"NeMo-RL is not installed here; this recipe runs in {described_container(config)}.",
         hint=f"Send it there with --run PROFILE. {WORKS}",
     )

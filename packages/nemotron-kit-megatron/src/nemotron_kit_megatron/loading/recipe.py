@@ -8,6 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from nemo_runspec.config.image import described_container, image_of
 from nemo_runspec.errors import ConfigError, ExecutionError
 from nemo_runspec.suggest import did_you_mean
 from nemotron_kit_megatron.loading.blends import use_blend
@@ -54,7 +55,7 @@ def load_recipe(config: DictConfig | Mapping[str, Any]) -> Any:
     recipe = settings.get("recipe")
     if not isinstance(recipe, Mapping) or TARGET not in recipe:
         raise ConfigError("There is no recipe._target_, which names a recipe of Megatron-Bridge.")
-    container, elsewhere = _called(recipe, image=_image(settings))
+    container, elsewhere = _called(recipe, image=image_of(settings))
     data = _data(settings, elsewhere)
     if _BLEND in data:
         use_blend(container, data[_BLEND])
@@ -80,18 +81,11 @@ def require_framework(config: DictConfig | Mapping[str, Any]) -> None:
     """
     if is_installed():
         return
-    image = _image(config)
-    place = f"the container {image}" if image else "a container that brings it"
     raise ExecutionError(
-        f"Megatron-Bridge is not installed here; this recipe runs in {place}.",
+        "Megatron-Bridge is not installed here; this recipe runs in "
+        f"{described_container(config)}.",
         hint=f"Send it there with --run PROFILE. {WORKS}",
     )
-
-
-def _image(config: DictConfig | Mapping[str, Any]) -> str | None:
-    known = config if isinstance(config, DictConfig) else OmegaConf.create(dict(config))
-    image = OmegaConf.select(known, "run.env.container")
-    return None if image is None else str(image)
 
 
 def _found(target: Any, image: str | None) -> Any:

@@ -7,11 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from nemo_runspec.atomic import write_atomically
-from nemo_runspec.errors import ExecutionError
+from nemo_runspec.execution.jobs.documents import damaged, unwritable
 from nemo_runspec.execution.jobs.record import JobRecord
 from nemo_runspec.execution.jobs.status import JobBackend, JobStatus
 
 _FILE = "status.json"
+_ABOUT = "How the job ended"
 
 
 def ask_once(record: JobRecord, backend: JobBackend) -> JobStatus:
@@ -55,9 +56,7 @@ def kept_end(record: JobRecord) -> JobStatus | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise ExecutionError(
-            f"How the job ended cannot be read: {error}.", where=str(file), hint="Delete that file."
-        ) from error
+        raise damaged(file, error, about=_ABOUT, hint="Delete that file.") from error
 
 
 def keep_end(record: JobRecord, status: JobStatus) -> None:
@@ -69,10 +68,7 @@ def keep_end(record: JobRecord, status: JobStatus) -> None:
     try:
         write_atomically(_file(record), f"{json.dumps(asdict(status), indent=2)}\n".encode())
     except OSError as error:
-        raise ExecutionError(
-            f"How the job ended cannot be written: {error.strerror or error}.",
-            where=str(_file(record)),
-        ) from error
+        raise unwritable(_file(record), error, about=_ABOUT) from error
 
 
 def _file(record: JobRecord) -> Path:

@@ -54,9 +54,7 @@ class EngineBackend:
 
     def __exit__(self, *_error: object) -> None:
         """End the process."""
-        if self._conversation is not None:
-            self._conversation.close()
-        self._conversation = None
+        self._close()
 
     def status(self, record: JobRecord) -> JobStatus:
         """Ask the engine; what a container of this machine left behind says more."""
@@ -99,10 +97,15 @@ class EngineBackend:
         home = record.run_dir / HOME
         talking = self._conversation
         if talking is None or (record.executor in _KNOWN_TO_NEMO_RUN and talking.home != home):
-            self.__exit__()
+            self._close()
             self._conversation = talking = Conversation(home)
         question = {"do": do, "handle": record.scheduler_id, **more}
         return talking.ask(question, login=_login(record))
+
+    def _close(self) -> None:
+        if self._conversation is not None:
+            self._conversation.close()
+        self._conversation = None
 
 
 def _login(record: JobRecord) -> Mapping[str, str]:

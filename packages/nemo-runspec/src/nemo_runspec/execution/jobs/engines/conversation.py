@@ -32,7 +32,7 @@ class Conversation:
     def __init__(self, home: Path) -> None:
         self.home = home
         self._process: subprocess.Popen[bytes] | None = None
-        self._complaints: IO[bytes] | None = None
+        self._stderr: IO[bytes] | None = None
 
     def ask(self, question: Mapping[str, Any], *, login: Mapping[str, str]) -> dict[str, Any]:
         """Ask one question.
@@ -62,9 +62,9 @@ class Conversation:
         if self._process is not None:
             with self._process as process:
                 process.kill()
-        if self._complaints is not None:
-            self._complaints.close()
-        self._process = self._complaints = None
+        if self._stderr is not None:
+            self._stderr.close()
+        self._process = self._stderr = None
 
     def _exchange(self, question: bytes) -> bytes:
         process = self._process or self._start()
@@ -78,12 +78,12 @@ class Conversation:
 
     def _start(self) -> subprocess.Popen[bytes]:
         require_nemo_run()
-        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         self._process = subprocess.Popen(  # noqa: S603 - a list, no shell
             [sys.executable, "-W", "ignore", "-m", ASK],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._complaints,
+            stderr=self._stderr,
             cwd=self.home.parent,
             env=child_environment(ASK, self.home),
             start_new_session=True,
@@ -92,12 +92,12 @@ class Conversation:
 
     def _failure(self, hidden: Iterable[str]) -> NemotronError:
         """Why the process ended, instead of answering."""
-        process, complaints = cast("subprocess.Popen[bytes]", self._process), self._complaints
+        process, stderr = cast("subprocess.Popen[bytes]", self._process), self._stderr
         code = process.wait()
         printed = b""
-        if complaints is not None:
-            complaints.seek(0)
-            printed = complaints.read()
+        if stderr is not None:
+            stderr.seek(0)
+            printed = stderr.read()
         self.close()
         error = explain(Finished(code, "", os.fsdecode(printed)), hidden=hidden)
         if isinstance(error, ExecutionError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -307,3 +308,16 @@ def test_a_dry_run_shows_the_scripts_and_a_refused_stage_leaves_those_before_it(
     code, _, err = nemotron("toy", "pipe", "--resume", "pretrain:run.env.partition=batch")
     assert code == 0, err
     assert cluster.wait_for(toy.job("pretrain")) == "COMPLETED"
+
+
+@pytest.mark.usefixtures("cluster")
+def test_stages_whose_names_differ_in_a_dash_have_a_folder_each(
+    toy: Toy, nemotron: Callable
+) -> None:
+    for name in ("a/b", "a-b"):
+        write_stage(toy.folder / "recipes/toy", name, {}, toy.folder / "out")
+    both = ("--to", "a-b", "--to", "a/b", "a-b:run.output=other")
+    code, out, err = nemotron("toy", "pipe", *both, "--batch", "lab", "--dry-run")
+    assert code == 0, err
+    folders = re.findall(r"^#SBATCH --output=(\S+)/sbatch", out, re.MULTILINE)
+    assert len(set(folders)) == len(folders) == 2

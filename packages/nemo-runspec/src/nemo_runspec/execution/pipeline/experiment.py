@@ -84,7 +84,7 @@ def prepare_all(
     from nemo_runspec.execution.submission import Experiment, Task, prepare_experiment
 
     family, cwd = pipe.chain.family, pipe.request.cwd
-    names = {each.stage.name: _task_name(family, each.stage.name) for each in pipe.stages}
+    names = _task_names(family, [each.stage.name for each in pipe.stages])
     tasks = [
         Task(
             plan=each.plan,
@@ -133,6 +133,15 @@ def _host_of_profile(plan: RecipePlan) -> str:
     return _THIS_MACHINE if target is None else target.host
 
 
-def _task_name(family: str, stage: str) -> str:
-    """What a stage's job is called; in a family's words, as a recipe that is submitted alone."""
-    return re.sub(r"[^A-Za-z0-9._-]", "-", f"{family}-{stage}")
+def _task_names(family: str, stages: Sequence[str]) -> dict[str, str]:
+    """What the jobs of stages are called; in a family's words, as recipes that are submitted alone.
+
+    ``rl/swe`` and ``rl-swe`` are two stages, and would be one job's folder.
+    """
+    names: dict[str, str] = {}
+    for stage in stages:
+        name = re.sub(r"[^A-Za-z0-9._-]", "-", f"{family}-{stage}")
+        while name in names.values():
+            name += "_"
+        names[stage] = name
+    return names

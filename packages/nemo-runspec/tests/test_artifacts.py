@@ -118,7 +118,7 @@ def test_a_field_of_a_newer_release_is_kept_as_metadata() -> None:
 
 def test_a_record_of_another_type_is_refused() -> None:
     document = {"path": "/d", "type": "ModelArtifact", "step": 3}
-    with pytest.raises(ArtifactError, match="m: The artifact is a ModelArtifact, not a SFTData"):
+    with pytest.raises(ArtifactError, match="m: The artifact is ModelArtifact, not SFTData"):
         SFTDataArtifact.from_document(document, where="m")
 
 

@@ -290,7 +290,9 @@ def test_an_input_of_another_type_is_refused(tmp_path: Path) -> None:
     log_model("demo-model")
     header = READER.replace('model = "ModelArtifact"', 'model = "SFTDataArtifact"')
     recipe = write_recipe(tmp_path, header, config="run: {model: 'demo-model:v1'}\n")
-    with pytest.raises(ArtifactError, match="reads a SFTDataArtifact, and demo-model:v1 is a Mod"):
+    with pytest.raises(
+        ArtifactError, match="recipe reads SFTDataArtifact, and demo-model:v1 is Mod"
+    ):
         plan(recipe)
 
 

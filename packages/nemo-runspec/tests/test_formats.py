@@ -133,6 +133,11 @@ def test_a_converted_model_is_named_after_its_source(
     assert plan(recipes, at=1).output == "demo-sft-model-hf"
     assert plan(recipes, "run.output=mine", at=1).output == "mine"
     assert plan(recipes, f"run.model={tmp_path}/somewhere", at=1).output == "demo-model-hf"
+    record(tmp_path / "artifacts", "demo-sft-model", "hf")
+    with pytest.raises(
+        ArtifactError, match=r"run\.model: demo-sft-model:v2 is hf already.*--art\.model demo-sft-m"
+    ):
+        plan(recipes, at=1)
 
 
 def test_folders_tell_their_format(tmp_path: Path) -> None:

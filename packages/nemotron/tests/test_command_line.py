@@ -31,6 +31,22 @@ def test_a_group_page_lists_what_lies_below_it(workplace: Path, nemotron: Callab
     assert "Train on the data." not in done.out
 
 
+def test_a_configuration_is_told_by_the_whole_first_sentence_of_its_comment(
+    workplace: Path, nemotron: Callable
+) -> None:
+    folder = workplace / "recipes" / "demo" / "config" / "train"
+    (folder / "long.yaml").write_text(
+        "# From the model\n# of `nemotron demo sft -c tiny`. What it sets is elsewhere.\na: 1\n"
+    )
+    (folder / "two.yaml").write_text("# One line\n#\n# More of it\na: 1\n")
+    page = nemotron("demo", "sft", "--help").out
+    assert "From the model of `nemotron demo sft -c tiny`." in page
+    assert "│ two " in page
+    assert "One line" in page
+    assert "What it sets" not in page
+    assert "More of it" not in page
+
+
 def test_a_recipe_page_has_the_documented_panels(workplace: Path, nemotron: Callable) -> None:
     (workplace / "env.toml").write_text('[dlw]\nexecutor = "slurm"\n[wandb]\nproject = "p"\n')
     page = nemotron("demo", "sft", "--help").out

@@ -15,8 +15,11 @@ WORDS = ["demo", "data", "prep", "sft"]
 
 def test_a_recipe_is_packaged_with_its_configuration(workplace: Path, nemotron: Callable) -> None:
     overrides = ("pack_size=7", "output_dir=made")
-    done = nemotron("package", "demo/data/prep/sft", "-c", "sample", "-o", "job", *overrides)
+    (workplace / "there").mkdir()
+    folder = ("-o", "there/../job")
+    done = nemotron("package", "demo/data/prep/sft", "-c", "sample", *folder, *overrides)
     assert done.code == 0
+    assert f"{workplace.resolve() / 'job'} " in done.out
     assert "Packaged" in done.out
     assert "demo/data/prep/sft" in done.out
     command = [sys.executable, "main.py", "--config", "config.yaml"]

@@ -364,6 +364,28 @@ def test_a_stage_that_cannot_start_is_told_before_anything_runs(
     assert "Not here: Recipe 'toy/sft' needs" in nemotron(*PIPE, "--dry-run").out
 
 
+def test_a_recipe_of_several_stages_that_cannot_start_is_told_once(
+    toy: Path, nemotron: Callable
+) -> None:
+    home = toy / "elsewhere/toy"
+    configs = recipe(
+        home / "convert", "convert.py", "model/convert", "", {"model": "ModelArtifact"}
+    )
+    config(configs, "default", {"model": "toy-sft-model:latest"}, what="hf", out="out/hf")
+    script = home / "convert/convert.py"
+    written = 'writes = { type = "ModelArtifact", format = "hf", name = "{model}-hf" }'
+    text = script.read_text().replace('writes = ""', written)
+    script.write_text(text.replace('["nemo-runspec"]', '["nemo-runspec", "no-such-package"]'))
+    for stage, model in (("rl", "toy-sft-model"), ("rlhf", "toy-rl-model")):
+        reads = {"model": "ModelArtifact"}
+        configs = recipe(home / f"stage2_{stage}", "train.py", stage, "ModelArtifact", reads)
+        config(configs, "default", {"model": f"{model}-hf:latest"}, what=stage, out=f"out/{stage}")
+    done = nemotron(*PIPE, "--dry-run")
+    assert "sft/convert" in done.out
+    assert "rl/convert" in done.out
+    assert done.out.count("Not here: Recipe 'toy/model/convert' needs no-such-package") == 1
+
+
 def test_recipes_without_the_configuration_are_left_out_and_it_is_told(
     toy: Path, nemotron: Callable
 ) -> None:
@@ -422,7 +444,7 @@ def test_settings_of_the_command_line_reach_the_stages_they_are_for(
         (["sft:run.output=toy-sft-data"], "both record 'toy-sft-data'."),
         (["artifacts.manifest.root=null"], "by its name, and artifacts are not tracked."),
         (["sft:artifacts.manifest.root=x"], "Stage data/prep/sft records in"),
-        (["sft:run.data=toy-pretrain-model:latest"], "Stage sft reads a SFTDataArtifact, and"),
+        (["sft:run.data=toy-pretrain-model:latest"], "Stage sft reads SFTDataArtifact, and"),
         (["pretrain:+run.model=toy-sft-model"], "The stages read from each other in a circle"),
         (["sft:run.data=nothing:v3"], "Stage sft reads what no stage of this chain makes."),
         (["--from", "sft"], "Run `nemotron toy data prep sft` first."),

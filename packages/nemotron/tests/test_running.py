@@ -154,7 +154,7 @@ def test_an_input_of_another_type_is_refused(workplace: Path, nemotron: Callable
     nemotron(*PREP, "-c", "sample", "--quiet")
     done = nemotron(*TRAIN, "--dry-run", "--art.model", "demo-sft-data-sample:v1")
     assert done.code == 1
-    assert "reads a ModelArtifact, and demo-sft-data-sample:v1 is a SFTDataArtifact" in done.err
+    assert "reads ModelArtifact, and demo-sft-data-sample:v1 is SFTDataArtifact" in done.err
 
 
 def test_an_artifact_option_stands_for_the_run_override(

@@ -231,7 +231,7 @@ class Artifact(BaseModel):
         if found is None or found is Artifact or issubclass(cls, found):
             return cls
         raise ArtifactError(
-            f"The artifact is a {type_name}, not a {cls.__name__}.",
+            f"The artifact is {type_name}, not {cls.__name__}.",
             where=where,
             hint=f"Load it with {type_name} or Artifact.",
         )

@@ -104,6 +104,27 @@ def check_format(key: str, resolved: ResolvedArtifact, need: FormatNeed) -> None
     )
 
 
+def check_unconverted(key: str, resolved: ResolvedArtifact, wanted: str) -> None:
+    """Refuse to convert a model to the format that it has.
+
+    Args:
+        key: The key in the ``run`` section that names it.
+        resolved: What it names.
+        wanted: The format that it would be converted to.
+
+    Raises:
+        ArtifactError: It has that format.
+    """
+    if format_of(resolved) != wanted:
+        return
+    named = resolved.ref or resolved.path
+    raise ArtifactError(
+        f"{named} is {wanted} already: there is nothing to convert.",
+        where=f"run.{key}",
+        hint=f"Recipes that read {wanted} take it as it is: --art.{key} {shlex.quote(named)}",
+    )
+
+
 def format_of(resolved: ResolvedArtifact) -> str | None:
     """The format of a model: as recorded, else as its folder looks.
 

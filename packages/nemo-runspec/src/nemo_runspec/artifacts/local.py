@@ -30,7 +30,9 @@ def resolve_path(text: str) -> ResolvedArtifact:
         local = expand_home(local).absolute()
         if not _exists(local):
             raise ArtifactNotFoundError(
-                "The path does not exist.", where=str(local), hint="Prepare the data first."
+                "The path does not exist.",
+                where=str(local),
+                hint="Correct the path, or make first what it shall hold.",
             )
     place = as_artifact_path(text) if local is None else local
     document = read_metadata(place) or {}

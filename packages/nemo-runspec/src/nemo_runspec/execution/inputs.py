@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from nemo_runspec.artifacts.base import Artifact
-from nemo_runspec.artifacts.formats import check_format, needs_of
+from nemo_runspec.artifacts.formats import check_format, check_unconverted, needs_of
 from nemo_runspec.artifacts.opening import open_tracking
 from nemo_runspec.artifacts.reference import ArtifactReference, is_reference
 from nemo_runspec.artifacts.registry import find_artifact_class
@@ -20,7 +20,7 @@ from nemo_runspec.naming import output_artifact_name, source_name
 from nemo_runspec.resolvers import RunReference, resolve_run_references
 from nemo_runspec.resolvers.references import references_of
 from nemo_runspec.runspec import Runspec
-from nemo_runspec.runspec.converters import conversion_command
+from nemo_runspec.runspec.converters import conversion_command, converted_key
 
 _UNTYPED = Artifact.__name__
 _USUAL_CONFIG = "default"
@@ -82,7 +82,17 @@ def read_inputs(
     for reference in references:
         if reference.resolved is not None and reference.key in needs:
             check_format(reference.key, reference.resolved, needs[reference.key])
+    _check_conversion(references, recipe)
     return inputs
+
+
+def _check_conversion(references: Iterable[RunReference], recipe: Runspec) -> None:
+    wanted = recipe.artifacts.written_format
+    if not recipe.artifacts.converts or wanted is None:
+        return
+    for reference in references:
+        if reference.resolved is not None and reference.key == converted_key(recipe):
+            check_unconverted(reference.key, reference.resolved, wanted)
 
 
 def _describe(reference: RunReference, recipe: Runspec) -> ArtifactInput:
@@ -105,7 +115,7 @@ def _check_type(item: ArtifactInput) -> None:
     if declared is not None and found is not None and issubclass(found, declared):
         return
     raise ArtifactError(
-        f"The recipe reads a {item.declared}, and {item.pinned} is a {item.type}.",
+        f"The recipe reads {item.declared}, and {item.pinned} is {item.type}.",
         where=f"run.{item.key}",
         hint=f"Name another with --art.{item.key} NAME:VERSION.",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ class ConfigFile(NamedTuple):
     Attributes:
         name: What ``--config`` takes.
         path: The file.
-        summary: Its first line of comment; empty where it has none.
+        summary: The first sentence of its comment; empty where it has none.
     """
 
     name: str
@@ -38,13 +39,26 @@ def list_configs(folder: Path) -> list[ConfigFile]:
 def _summary(path: Path) -> str:
     try:
         with path.open(encoding="utf-8", errors="replace") as stream:
-            for line in stream:
-                comment = line.strip()
-                if comment and not comment.startswith("#"):
-                    return ""
-                text = comment.lstrip("#").strip()
-                if text and not text.startswith(_NO_SUMMARY):
-                    return text
+            return _first_sentence(_comment(stream))
     except OSError as error:
         return f"cannot be read: {error.strerror}"
-    return ""
+
+
+def _comment(lines: Iterable[str]) -> str:
+    """The first paragraph of the comment that a file begins with."""
+    found: list[str] = []
+    for line in lines:
+        comment = line.strip()
+        text = comment.lstrip("#").strip()
+        if comment and not comment.startswith("#"):
+            break
+        if text and not text.startswith(_NO_SUMMARY):
+            found.append(text)
+        elif found:
+            break
+    return " ".join(found)
+
+
+def _first_sentence(text: str) -> str:
+    first, stop, rest = text.partition(". ")
+    return f"{first}." if stop and rest else text

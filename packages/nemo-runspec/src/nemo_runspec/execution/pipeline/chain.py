@@ -263,7 +263,7 @@ def _check_type(stage: Stage, item: StageInput, writer: Stage) -> None:
     if expected is None or made is None or issubclass(made, expected):
         return
     raise UsageError(
-        f"Stage {stage.name} reads a {declared}, and {writer.name} writes a {written}.",
+        f"Stage {stage.name} reads {declared}, and {writer.name} writes {written}.",
         where=f"run.{item.key}: {item.requested}",
         hint=f"Name another artifact: {stage.name}:run.{item.key}=NAME:VERSION",
     )

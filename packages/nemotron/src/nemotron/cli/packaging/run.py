@@ -36,7 +36,7 @@ def run_package(app: App, values: Mapping[str, Any]) -> None:
     recipe, script = _find(app, given)
     config = _config(app, recipe, values["config"], overrides)
     job = SelfContainedPackager(values["packages"]).package(
-        script, app.cwd / values["output"], config=config
+        script, (app.cwd / values["output"]).resolve(), config=config
     )
     _report(app, recipe, script, job, values)
 

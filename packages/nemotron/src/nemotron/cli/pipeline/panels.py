@@ -57,11 +57,10 @@ def notes(pipe: PlannedPipe) -> list[str]:
     found = [f"Left out: {item.name} {item.reason}." for item in pipe.chain.left_out]
     if pipe.record.mode != "local":
         return found
-    for each in pipe.stages:
-        problem = why_not_here(each)
-        if problem is not None:
-            found.append(f"Not here: {problem.what}")
-    return found
+    problems = (why_not_here(each) for each in pipe.stages)
+    # A recipe may stand for several stages: conversions do.
+    here = dict.fromkeys(f"Not here: {problem.what}" for problem in problems if problem is not None)
+    return [*found, *here]
 
 
 def end_panel(end: PipeEnd, file: PipeFile) -> Panel:

@@ -15,7 +15,12 @@ from pathlib import Path
 from nemo_runspec.errors import ExecutionError
 from nemo_runspec.execution.jobs.output import joined
 from nemo_runspec.execution.jobs.record import JobRecord, scheduler_id_of
-from nemo_runspec.execution.jobs.slurm_asking import NEVER_HEARD_OF, script_about, statuses_in
+from nemo_runspec.execution.jobs.slurm_asking import (
+    EXIT_FILE,
+    NEVER_HEARD_OF,
+    script_about,
+    statuses_in,
+)
 from nemo_runspec.execution.jobs.status import JobStatus, OutputChunk, OutputPosition
 from nemo_runspec.execution.jobs.tasks import TASK_FOLDERS, of_all_tasks
 from nemo_runspec.execution.shells.base import ClusterShell
@@ -26,7 +31,7 @@ _ANSWER_S = 10.0
 
 _OUTPUT = """
 LC_ALL=C; export LC_ALL
-cd {job_dir} 2>/dev/null && [ -f exit_code ] && echo ended || echo
+cd {job_dir} 2>/dev/null && [ -f {exit_file} ] && echo ended || echo
 cd {folder} 2>/dev/null || exit 0
 for file in {pattern}; do
     [ -f "$file" ] || continue
@@ -90,6 +95,7 @@ class SlurmBackend:
         )
         script = _OUTPUT.format(
             job_dir=shlex.quote(record.job_dir),
+            exit_file=EXIT_FILE,
             folder=shlex.quote(folder),
             # Slurm's names have no characters that a shell reads but this one.
             pattern="*".join(map(shlex.quote, pattern.split("*"))),

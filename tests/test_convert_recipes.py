@@ -66,7 +66,9 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     launcher = tmp_path / "frameworks" / "torch" / "distributed" / "run.py"
     launcher.parent.mkdir(parents=True)
     launcher.write_text(TORCHRUN)
-    for package in (launcher.parent, launcher.parent.parent):
+    ray = tmp_path / "frameworks" / "ray"  # looked for; the stand-in of the driver needs none
+    ray.mkdir()
+    for package in (launcher.parent, launcher.parent.parent, ray):
         (package / "__init__.py").touch()
     (tmp_path / "driver.py").write_text(DRIVER)
     (tmp_path / "base.yaml").write_text("policy: {}\n")

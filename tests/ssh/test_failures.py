@@ -201,7 +201,7 @@ def test_a_disk_that_is_full_is_named_and_left_as_it_was(
         TransferError, match=f"The disk of {HOST} is full: (No space|Wrote only)"
     ) as caught:
         send(code, target)
-    assert "prune_trees" in hint_of(caught, target)
+    assert "nemotron profiles prune" in hint_of(caught, target)
     assert list((small_disk / "far" / "trees").iterdir()) == [before]
     (code / "large.bin").unlink()
     assert CodePackager().send(code, target).reused

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from slurm_cluster import SlurmCluster
+from slurm_cluster.daemons import wait_until
 from slurm_recipes import over_ssh, write_profile
 
 from nemo_runspec.manifest_tracker import ManifestTracker
@@ -321,3 +327,28 @@ def test_stages_whose_names_differ_in_a_dash_have_a_folder_each(
     assert code == 0, err
     folders = re.findall(r"^#SBATCH --output=(\S+)/sbatch", out, re.MULTILINE)
     assert len(set(folders)) == len(folders) == 2
+
+
+def test_a_job_that_slurm_took_as_its_command_was_killed_is_found(
+    toy: Toy, cluster: SlurmCluster, nemotron: Callable
+) -> None:
+    real = shutil.which("sbatch", path=cluster.environment["PATH"])
+    told, sbatch = toy.folder / "told", toy.folder / "bin/sbatch"
+    sbatch.parent.mkdir()
+    wait = f"until [ -s {told} ]; do sleep 0.05; done; kill -9 $(cat {told})"
+    sbatch.write_text(f'#!/bin/sh\n{real} "$@"\n{wait}\n')
+    sbatch.chmod(0o755)
+    words = ("toy", "pipe", "--to", "pretrain", "--batch", "lab")
+    gate = f"data/prep/pretrain:work.wait_for={toy.gate}"
+    path = f"{sbatch.parent}:{cluster.environment['PATH']}"
+    command = [sys.executable, "-m", "nemotron", *words, gate]
+    with subprocess.Popen(command, env={**os.environ, "PATH": path}) as killed:
+        told.write_text(str(killed.pid))
+    assert killed.returncode == -signal.SIGKILL
+    jobs = toy.folder / ".nemotron/pipes/toy"
+    assert wait_until(lambda: list(jobs.rglob("scheduler_id")) != [], 30)
+    code, _, err = nemotron("toy", "pipe", "--resume", "--quiet")
+    assert code == 0, err
+    assert len(cluster.run("squeue", "--noheader").splitlines()) == 2
+    toy.gate.touch()
+    assert cluster.wait_for(toy.job("pretrain")) == "COMPLETED"

@@ -56,8 +56,7 @@ class Backends:
 
         key = "" if ssh is None else repr(ssh_target(ssh))
         if key not in self._clusters:
-            shell: ClusterShell = LocalShell() if ssh is None else SshShell(ssh_target(ssh))
-            self._clusters[key] = SlurmBackend(self._open.enter_context(shell))
+            self._clusters[key] = SlurmBackend(self._open.enter_context(shell_of(ssh)))
         return self._clusters[key]
 
 
@@ -72,6 +71,15 @@ def pace_of(record: JobRecord) -> Pace:
     """How often a job may be asked about."""
     paces = {"local": Pace(), "slurm": SCHEDULER_PACE}
     return paces.get(record.executor, ENGINE_PACE)
+
+
+def shell_of(ssh: Mapping[str, Any] | None) -> ClusterShell:
+    """The shell of the machine that a job was submitted on; it connects when it is first used.
+
+    Args:
+        ssh: The record's ``ssh``.
+    """
+    return LocalShell() if ssh is None else SshShell(ssh_target(ssh))
 
 
 def ssh_target(ssh: Mapping[str, Any]) -> SshTarget:

@@ -100,25 +100,33 @@ def scheduler_id_of(record: JobRecord) -> str:
     return record.scheduler_id
 
 
-def write_record(record: JobRecord) -> Path:
+def write_record(record: JobRecord, name: str = RECORD_FILE) -> Path:
     """Write a job's record into its run directory.
+
+    Args:
+        record: The record.
+        name: The file's name.
 
     Raises:
         ExecutionError: It cannot be written.
     """
-    file = record.run_dir / RECORD_FILE
+    file = record.run_dir / name
     content = {key: value for key, value in record.as_dict().items() if key != "run_dir"}
     write_document(file, content, about=_ABOUT)
     return file
 
 
-def read_record(run_dir: Path) -> JobRecord:
+def read_record(run_dir: Path, name: str = RECORD_FILE) -> JobRecord:
     """Read the record of a run directory.
+
+    Args:
+        run_dir: The run directory.
+        name: The file's name.
 
     Raises:
         ExecutionError: There is none, it is damaged, or a newer release wrote it.
     """
-    file = run_dir / RECORD_FILE
+    file = run_dir / name
     try:
         content = read_document(file, about=_ABOUT, version=FORMAT_VERSION)
         return JobRecord(**known_fields(JobRecord, content), run_dir=run_dir)

@@ -61,11 +61,14 @@ def refresh(record: PipeRecord, chain: Chain) -> PipeRecord:
 def with_found_jobs(record: PipeRecord) -> PipeRecord:
     """Find the jobs of a command that was killed right after it submitted them.
 
-    A stage's run directory is written down before its job is submitted, and the job's record lies
-    in it from then on.
+    A stage's run directory is written down before its job is submitted. From then on the job's
+    record lies in it, or what is known of the job that was about to be submitted.
 
     Args:
         record: What was written down.
+
+    Raises:
+        NemotronError: What is known of a job cannot be used, or its machine cannot be reached.
     """
     return replace(record, stages=tuple(_found(each) for each in record.stages))
 
@@ -89,9 +92,12 @@ def _found(stage: StageRecord) -> StageRecord:
     if stage.job is not None or stage.run_dir is None or stage.state not in _MAY_HAVE_A_JOB:
         return stage
     folder = Path(stage.run_dir)
-    if not (folder / RECORD_FILE).is_file():
-        return stage
-    return replace(stage, state="submitted", job=read_record(folder).id)
+    if (folder / RECORD_FILE).is_file():
+        return replace(stage, state="submitted", job=read_record(folder).id)
+    from nemo_runspec.execution.submission.announcing import find_announced
+
+    job = find_announced(folder)
+    return stage if job is None else replace(stage, state="submitted", job=job.id)
 
 
 def _succeeded(

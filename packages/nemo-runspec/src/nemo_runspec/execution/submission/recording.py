@@ -12,13 +12,13 @@ from nemo_runspec.packaging.code import SshTarget
 
 
 def record_of(
-    prepared: PreparedSubmission, scheduler_id: str, *, ssh: Mapping[str, Any] | None = None
+    prepared: PreparedSubmission, scheduler_id: str | None, *, ssh: Mapping[str, Any] | None = None
 ) -> JobRecord:
     """Describe a job that was submitted.
 
     Args:
         prepared: The job.
-        scheduler_id: What its scheduler calls it.
+        scheduler_id: What its scheduler calls it; None before it is submitted.
         ssh: How to reach the machine that it was submitted on; None for this one.
     """
     plan, place = prepared.plan, prepared.place

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shutil
 
-from nemo_runspec.execution.jobs.record import JobRecord, write_record
+from nemo_runspec.execution.jobs.record import JobRecord
 from nemo_runspec.execution.profiles import SlurmProfile
 from nemo_runspec.execution.shells import ClusterShell, SshShell, open_shell
+from nemo_runspec.execution.submission.announcing import announce, confirm
 from nemo_runspec.execution.submission.engines import start_on_engine
 from nemo_runspec.execution.submission.interruptions import not_now
 from nemo_runspec.execution.submission.model import STAGING, PreparedSubmission
@@ -65,11 +66,12 @@ def submit_sent(prepared: PreparedSubmission, shell: ClusterShell) -> JobRecord:
         ExecutionError: The scheduler refuses the job, or it cannot be written down; then it is
             taken back.
     """
-    scheduler_id = hand_over(prepared, shell)
     ssh = reach_of(shell.target) if isinstance(shell, SshShell) else None
+    announce(record_of(prepared, None, ssh=ssh))
+    scheduler_id = hand_over(prepared, shell)
     record = record_of(prepared, scheduler_id, ssh=ssh)
     try:
-        write_record(record)
+        confirm(record)
     except BaseException:
         cancel(scheduler_id, shell)
         raise

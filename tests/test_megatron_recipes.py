@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from nemo_runspec.artifacts import ModelArtifact, log_artifact, setup_artifact_tracking
+from nemo_runspec.config import read_config
 from nemo_runspec.lineage import lineage_graph
 from nemo_runspec.manifest_tracker import ManifestTracker
 from nemo_runspec.packaging import SelfContainedPackager, compose_for_package
@@ -41,6 +42,19 @@ assert sys.argv[1:script] == ["--standalone", "--nproc-per-node", "1"], sys.argv
 os.environ |= {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"}
 os.execv(sys.executable, [sys.executable, *sys.argv[script:]])
 """
+
+
+@pytest.mark.parametrize(
+    "file",
+    sorted(RECIPES.glob("*/stage*/**/config/default.yaml")),
+    ids=lambda file: file.parents[1].relative_to(RECIPES).as_posix(),
+)
+def test_a_script_that_is_started_by_itself_logs_to_no_project(file: Path) -> None:
+    logger = read_config(file, argv=[]).logger
+    logger = logger.get("wandb", logger)
+    assert [logger.get(key) for key in ("wandb_project", "wandb_entity", "project", "entity")] == [
+        None
+    ] * 4
 
 
 def script_of(family: str, stage: str) -> Path:

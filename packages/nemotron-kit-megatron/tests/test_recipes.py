@@ -82,7 +82,10 @@ def test_interpolations_are_resolved_first():
 
 
 def test_an_interpolation_that_means_nothing_names_its_key():
-    refused(OmegaConf.create({**PRETRAIN, "train": {"train_iters": "${nowhere}"}}), "train_iters")
+    refused(
+        OmegaConf.create({**PRETRAIN, "train": {"train_iters": "${nowhere}"}}),
+        r"train\.train_iters: It cannot be resolved: Interpolation key 'nowhere' not found\.$",
+    )
 
 
 def test_a_section_where_nothing_stands_is_made_of_the_class_that_is_allowed():

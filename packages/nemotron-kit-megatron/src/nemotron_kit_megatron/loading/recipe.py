@@ -8,6 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from nemo_runspec.config.files import first_line
 from nemo_runspec.config.image import described_container, image_of
 from nemo_runspec.errors import ConfigError, ExecutionError
 from nemo_runspec.suggest import did_you_mean
@@ -173,6 +174,7 @@ def _plain(config: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
     try:
         plain: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
-        key = error.full_key or ""
-        raise ConfigError(f"'{key}' cannot be resolved: {error.msg}", where=key or None) from error
+        raise ConfigError(
+            f"It cannot be resolved: {first_line(error)}.", where=error.full_key or None
+        ) from error
     return dict(plain)

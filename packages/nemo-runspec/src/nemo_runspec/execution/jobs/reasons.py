@@ -6,7 +6,8 @@ import signal
 
 from nemo_runspec.execution.jobs.status import JobStatus
 
-_SIGNAL_BASE = 128
+# A shell's exit code for a signal is this and its number.
+SIGNAL_BASE = 128
 
 
 def described_exit(code: int, scheduler_state: str | None = None) -> JobStatus:
@@ -18,7 +19,7 @@ def described_exit(code: int, scheduler_state: str | None = None) -> JobStatus:
     """
     if code == 0:
         return JobStatus("succeeded", 0, scheduler_state=scheduler_state)
-    name = signal_name(code - _SIGNAL_BASE)
+    name = signal_name(code - SIGNAL_BASE)
     how = plain_exit(code)
     if name is not None:
         how = f"{name} ended it (exit code {code})."

@@ -6,10 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from nemo_runspec.execution.jobs.reasons import described_exit
+from nemo_runspec.execution.jobs.reasons import SIGNAL_BASE, described_exit
 from nemo_runspec.execution.jobs.status import JobState, JobStatus
 
-_SIGNAL_BASE = 128
 _PAIR = re.compile(
     r"(?:^|\s)(JobState|Reason|ExitCode|NodeList|Restarts|TimeLimit|ArrayTaskId)=(\S*)"
 )
@@ -207,7 +206,7 @@ def _how_cancelled(row: SlurmRow) -> str:
 def _exit_code(text: str) -> int:
     code, _, number = text.partition(":")
     if number.isdigit() and int(number):
-        return _SIGNAL_BASE + int(number)
+        return SIGNAL_BASE + int(number)
     return int(code) if code.isdigit() else 0
 
 

@@ -14,13 +14,12 @@ from nemo_runspec.execution.jobs.engines.engine import (
     refused,
     unanswered,
 )
-from nemo_runspec.execution.jobs.reasons import signal_name
+from nemo_runspec.execution.jobs.reasons import SIGNAL_BASE, signal_name
 from nemo_runspec.exports import require
 
 _WANTED = "asking about a job"
 _INDEX = "batch.kubernetes.io/job-completion-index"
 _NOT_FOUND = 404
-_SIGNAL_BASE = 128
 
 
 class Cluster:
@@ -140,7 +139,7 @@ def waits_for(pods: Iterable[Any]) -> str | None:
 
 
 def _how(pod: Any, ended: Any) -> str:
-    signal = signal_name(ended.exit_code - _SIGNAL_BASE)
+    signal = signal_name(ended.exit_code - SIGNAL_BASE)
     if ended.reason not in {None, "Error"}:
         why = _sentence(ended.reason, ended.message).rstrip(".")
     else:

@@ -8,7 +8,7 @@ from typing import Any
 
 from nemo_runspec.execution.jobs.engines.cluster import Cluster, waits_for
 from nemo_runspec.execution.jobs.engines.engine import Output
-from nemo_runspec.execution.jobs.reasons import described_exit
+from nemo_runspec.execution.jobs.reasons import SIGNAL_BASE, described_exit
 from nemo_runspec.execution.jobs.status import JobState, JobStatus
 
 _KIND = {"group": "ray.io", "version": "v1", "plural": "rayjobs"}
@@ -23,7 +23,6 @@ _STATES: Mapping[str, JobState] = {
 _GIVEN_UP = ("Failed", "ValidationFailed")
 _AGAIN = ("Retrying", "Suspending", "Suspended", "Waiting")
 _EXIT_CODE = re.compile(r"exit code (-?\d+)")
-_SIGNAL_BASE = 128
 
 
 class KubeRayJob:
@@ -83,6 +82,6 @@ def ray_job_status(said: Mapping[str, Any]) -> JobStatus:
     code = _EXIT_CODE.search(message)
     if code is not None:
         number = int(code.group(1))
-        return described_exit(number if number >= 0 else _SIGNAL_BASE - number, word)
+        return described_exit(number if number >= 0 else SIGNAL_BASE - number, word)
     reason = ": ".join(filter(None, (said.get("reason"), message.partition("\n")[0].rstrip("."))))
     return JobStatus("failed", None, f"{reason or 'KubeRay says so'}.", word or str(doing))

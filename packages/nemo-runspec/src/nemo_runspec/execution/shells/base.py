@@ -24,6 +24,7 @@ LOGIN_VARIABLES = (
     "SLURM_CONF",
 )
 LOCALE_PREFIX = "LC_"
+_STOPPED = ".stopped"
 
 
 class ClusterShell(Protocol):
@@ -95,7 +96,7 @@ def send_contents(shell: ClusterShell, folder: Path, destination: str) -> Finish
         f"mkdir -p {above} && cd {above} || exit\n"
         "find . -maxdepth 1 -name '.*.sending.*' -mtime +1 -exec rm -rf {} +\n"
         f"part=$(mktemp -d {part}.XXXXXXXX) || exit\n"
-        "trap 'rm -rf \"$part\"' EXIT\n"
+        f'trap \'rm -rf "$part" "$part{_STOPPED}"\' EXIT\n'
         "trap 'exit 1' HUP INT TERM\n"
         'tar -xzf - -C "$part" && chmod +rx "$part" || exit\n'
         f"rmdir {name} 2>/dev/null\n"
@@ -110,11 +111,17 @@ def send_contents(shell: ClusterShell, folder: Path, destination: str) -> Finish
 def stop_sending(destination: str) -> str:
     """Spell the shell command after which nothing that is still being sent can arrive.
 
+    What unpacks it there may go on for a while; it no longer finds what it would put in its place.
+
     Args:
         destination: The folder that it was sent to.
     """
     target = PurePosixPath(destination)
-    return f"rm -rf {shlex.quote(str(target.parent / _part(target)))}.*"
+    parts = shlex.quote(str(target.parent / _part(target)))
+    stopped = f'"$part{_STOPPED}"'
+    return (
+        f'for part in {parts}.*; do mv -T "$part" {stopped} 2>/dev/null && rm -rf {stopped}; done'
+    )
 
 
 def _part(target: PurePosixPath) -> str:

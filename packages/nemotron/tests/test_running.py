@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -155,6 +156,25 @@ def test_an_input_of_another_type_is_refused(workplace: Path, nemotron: Callable
     done = nemotron(*TRAIN, "--dry-run", "--art.model", "demo-sft-data-sample:v1")
     assert done.code == 1
     assert "reads ModelArtifact, and demo-sft-data-sample:v1 is SFTDataArtifact" in done.err
+
+
+def test_a_dry_run_tells_which_data_this_machine_does_not_have(
+    workplace: Path, nemotron: Callable
+) -> None:
+    nemotron(*PREP, "-c", "sample", "--quiet")
+    assert "not on this machine" not in nemotron(*TRAIN, "--dry-run").out
+    shutil.rmtree(workplace / "output" / "sample")
+    assert "/output/sample, which is not on this machine" in nemotron(*TRAIN, "--dry-run").out
+
+
+def test_a_configuration_without_its_option_is_told_from_an_override(
+    workplace: Path, nemotron: Callable
+) -> None:
+    done = nemotron("demo", "sft", "sample", "--dry-run")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == (
+        "error: 'sample' is a configuration, not an override.\nhint: Write -c sample.\n"
+    )
 
 
 def test_an_artifact_option_stands_for_the_run_override(

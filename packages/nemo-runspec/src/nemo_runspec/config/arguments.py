@@ -75,7 +75,7 @@ def split_arguments(argv: Sequence[str]) -> ConfigArguments:
         elif word.startswith("-"):
             raise ConfigError(
                 f"There is no option '{option}'.",
-                hint=did_you_mean(option, (*_CONFIG_OPTIONS, f"{_ARTIFACT_OPTION}data")),
+                hint=did_you_mean(option, (*_CONFIG_OPTIONS, f"{_ARTIFACT_OPTION}KEY")),
             )
         elif is_override(word):
             overrides.append(word)
@@ -99,7 +99,8 @@ def artifact_override(option: str, reference: str) -> str:
     key = option.removeprefix(_ARTIFACT_OPTION)
     if not key or not reference:
         raise ConfigError(
-            f"'{option}' needs a key and a reference.", hint="Write --art.data NAME:VERSION."
+            f"'{option}' needs a key and a reference.",
+            hint=f"Write {_ARTIFACT_OPTION}KEY NAME:VERSION.",
         )
     return f"run.{key}={render_value(reference)}"
 

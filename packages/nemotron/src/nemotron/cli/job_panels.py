@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping
 
+from nemo_runspec.artifacts.paths import local_path
 from nemo_runspec.execution import ArtifactInput, RecipePlan
 from nemo_runspec.execution.jobs.reasons import plain_exit
 from nemotron.cli.job_end import JobEnd
@@ -57,7 +58,7 @@ def inputs_panel(plan: RecipePlan) -> Panel:
     for item in plan.inputs:
         pinned = "" if item.pinned == item.requested else f" → {item.pinned}"
         rows.append((f"run.{item.key}:", f"{item.requested}{pinned}"))
-        rows.append(("", f"{_type_check(item)} at {item.path or 'a store out of reach from here'}"))
+        rows.append(("", f"{_type_check(item)} at {_place(item)}"))
     read = {item.key for item in plan.inputs}
     unread = [key for key in plan.recipe.artifacts.reads if key not in read]
     rows += [(f"run.{key}:", "not set in this configuration") for key in unread]
@@ -126,6 +127,22 @@ def _service_rows(end: JobEnd) -> Iterator[Row]:
     if end.pending:
         yield "W&B:", f"{show_count(len(end.pending), 'record')} pending; deliver with:"
         yield "", end.sync_command
+
+
+def _place(item: ArtifactInput) -> str:
+    """Where the data lies; a job that runs elsewhere may see what this machine does not."""
+    if item.path is None:
+        return "a store out of reach from here"
+    return f"{item.path}, which is not on this machine" if _is_absent(item.path) else item.path
+
+
+def _is_absent(path: str) -> bool:
+    local = local_path(path)
+    try:
+        return local is not None and not local.expanduser().exists()
+    except OSError:
+        # It is there, or its disk does not answer: whoever reads it says which.
+        return False
 
 
 def _type_check(item: ArtifactInput) -> str:

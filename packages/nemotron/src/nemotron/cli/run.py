@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from nemo_runspec.config import list_configs
 from nemo_runspec.config.arguments import artifact_override
 from nemo_runspec.errors import UsageError
 from nemo_runspec.execution import (
@@ -83,10 +84,21 @@ def chosen_launch(values: Mapping[str, Any]) -> Launch | None:
     return asked[0] if asked else None
 
 
+def _refuse_configurations(recipe: Runspec, words: Iterable[str]) -> None:
+    """A configuration's name without the option before it would be an override without a value."""
+    known = set(list_configs(recipe.config.dir))
+    for word in words:
+        if word in known:
+            raise UsageError(
+                f"'{word}' is a configuration, not an override.", hint=f"Write -c {word}."
+            )
+
+
 def _request(
     app: App, recipe: Runspec, values: Mapping[str, Any], launch: Launch | None
 ) -> RecipeRequest:
     overrides = list(values["overrides"])
+    _refuse_configurations(recipe, overrides)
     for key in recipe.artifacts.reads:
         reference = values[artifact_param(key)]
         if reference is not None:

@@ -147,8 +147,11 @@ def test_the_whole_chain_of_nano3_converts_between_its_stages(workplace: Path) -
     assert refused["error"]["what"].endswith(
         "reads a model of the format hf, and nano3-sft-model-sample:v2 is megatron."
     )
-    convert = "nemotron nano3 model convert --art.model nano3-sft-model-sample:v2"
+    convert = "nemotron nano3 model convert --art.model nano3-sft-model-sample:v2 -c sample"
     assert convert in refused["error"]["hint"]
+    missing = nemotron("nano3", "eval", "-c", "tiny", "--dry-run", code=1)
+    convert = "nemotron nano3 model convert --art.model nano3-rl-model-tiny -c tiny"
+    assert missing["error"]["hint"] == f"Run `{convert}` first."
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,7 +14,12 @@ from nemo_runspec.artifacts.paths import local_path
 from nemo_runspec.artifacts.tracker import ResolvedArtifact
 from nemo_runspec.errors import ArtifactError
 from nemo_runspec.model_formats import format_on_disk
-from nemo_runspec.runspec.converters import conversion_command, find_converter
+from nemo_runspec.runspec.converters import (
+    config_names,
+    conversion_command,
+    find_converter,
+    option_of_config,
+)
 from nemo_runspec.runspec.model import Runspec
 
 FORMATS_KEY = "formats"
@@ -28,10 +33,12 @@ class FormatNeed:
         format: The format.
         convert: The command that converts a model to it, but for the model's own reference; None
             where no recipe of the family does.
+        configs: The configurations of that command.
     """
 
     format: str
     convert: str | None = None
+    configs: Sequence[str] = ()
 
 
 def needs_of(recipe: Runspec, recipes: Iterable[Runspec]) -> dict[str, FormatNeed]:
@@ -43,9 +50,14 @@ def needs_of(recipe: Runspec, recipes: Iterable[Runspec]) -> dict[str, FormatNee
     """
     known = tuple(recipes)
     return {
-        key: FormatNeed(needed, conversion_command(find_converter(recipe.words[0], needed, known)))
+        key: _need(needed, find_converter(recipe.words[0], needed, known))
         for key, needed in recipe.artifacts.read_formats.items()
     }
+
+
+def _need(needed: str, converter: Runspec | None) -> FormatNeed:
+    configs = [] if converter is None else config_names(converter)
+    return FormatNeed(needed, conversion_command(converter), configs)
 
 
 def with_format_needs(
@@ -96,7 +108,8 @@ def check_format(key: str, resolved: ResolvedArtifact, need: FormatNeed) -> None
     if need.convert is None:
         hint = f"No recipe of this family makes {need.format} of it; name another model."
     else:
-        hint = f"Convert it: {need.convert} {shlex.quote(named)}"
+        option = option_of_config((resolved.ref or "").partition(":")[0], need.configs)
+        hint = f"Convert it: {need.convert} {shlex.quote(named)}{option}"
     raise ArtifactError(
         f"The recipe reads a model of the format {need.format}, and {named} is {found}.",
         where=f"run.{key}",

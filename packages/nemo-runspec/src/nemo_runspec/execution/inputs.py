@@ -20,7 +20,12 @@ from nemo_runspec.naming import output_artifact_name, source_name
 from nemo_runspec.resolvers import RunReference, resolve_run_references
 from nemo_runspec.resolvers.references import references_of
 from nemo_runspec.runspec import Runspec
-from nemo_runspec.runspec.converters import conversion_command, converted_key
+from nemo_runspec.runspec.converters import (
+    config_names,
+    conversion_command,
+    converted_key,
+    option_of_config,
+)
 
 _UNTYPED = Artifact.__name__
 _USUAL_CONFIG = "default"
@@ -162,7 +167,8 @@ def _converting_command(name: str, recipe: Runspec, recipes: Iterable[Runspec]) 
         pattern = each.artifacts.written_name
         source = None if pattern is None else source_name(pattern, name)
         if source is not None and each.artifacts.converts and each.words[0] == recipe.words[0]:
-            return f"{conversion_command(each)} {source}"
+            option = option_of_config(source, config_names(each))
+            return f"{conversion_command(each)} {source}{option}"
     return None
 
 

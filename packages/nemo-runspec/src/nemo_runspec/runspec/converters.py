@@ -34,3 +34,21 @@ def conversion_command(converter: Runspec | None) -> str | None:
     if converter is None:
         return None
     return " ".join(["nemotron", *converter.words, f"--art.{converted_key(converter)}"])
+
+
+def config_names(converter: Runspec) -> list[str]:
+    """The names of a recipe's configurations in YAML; none of them is read."""
+    return sorted(file.stem for file in converter.config.dir.glob("*.yaml"))
+
+
+def option_of_config(model: str, configs: Iterable[str]) -> str:
+    """Spell the option for the configuration that a model's name ends with.
+
+    Args:
+        model: The name, such as ``nano3-sft-model-tiny``.
+        configs: What the command has.
+
+    Returns:
+        `` -c tiny``; nothing where the usual configuration is meant.
+    """
+    return next((f" -c {name}" for name in configs if model.endswith(f"-{name}")), "")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nemo_run.core.serialization.zlib_json import ZlibJSONSerializer
 from slurm_cluster import SlurmCluster
 from slurm_cluster.daemons import wait_until
 from slurm_recipes import over_ssh, write_profile
@@ -180,6 +181,13 @@ def nemotron(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str,
     return run
 
 
+def what_tasks_wait_for(experiment: Path) -> dict[str, list[str]]:
+    """The tasks of an experiment, as NeMo-Run keeps them."""
+    kept = json.loads((experiment / "_TASKS").read_text())
+    tasks = [ZlibJSONSerializer().deserialize(task) for task, _ in kept]
+    return {task.id: list(task.dependencies) for task in tasks}
+
+
 def test_all_stages_are_submitted_at_once_and_nobody_elses_version_slips_in(
     toy: Toy, cluster: SlurmCluster, nemotron: Callable
 ) -> None:
@@ -193,8 +201,11 @@ def test_all_stages_are_submitted_at_once_and_nobody_elses_version_slips_in(
         str(experiment / f"toy-{name.replace('/', '-')}") for name in STAGES
     ]
     assert {job["experiment_id"] for job in jobs} == {experiment.name}
-    # Where NeMo-Run keeps what an experiment is, and what its tasks wait for.
-    assert (experiment / "_TASKS").is_file()
+    assert what_tasks_wait_for(experiment) == {
+        "toy-data-prep-pretrain": [],
+        "toy-pretrain": ["toy-data-prep-pretrain"],
+        "toy-sft": ["toy-pretrain"],
+    }
     assert list(experiment.parent.iterdir()) == [experiment]
     assert not list(toy.folder.glob(".nemotron/pipes/toy/*/.submission"))
     cluster.run("scontrol", "hold", toy.job("sft"))

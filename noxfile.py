@@ -39,6 +39,11 @@ REPEATS = "repeats"
 # Not a check.
 APART = "apart"
 NOT_EXHAUSTIVE = ("-m", "not exhaustive")
+# Folders of tests/ whose components only their own sessions bring.
+OF_OTHER_SESSIONS = (
+    *("docs", "engines", "evaluator", "nemo_run", "readers"),
+    *("slurm", "storage", "typing", "wandb"),
+)
 TORCH = "torch==2.13.0"
 MEGATRON_CORE = "megatron-core==0.16.1"
 MEGATRON = (MEGATRON_CORE, "megatron-bridge==0.3.1")
@@ -105,8 +110,7 @@ def workspace_tests(session: nox.Session) -> None:
     """What the packages do together, and what holds for the repository as a whole."""
     groups = ("test", "adapters", "fast", "readers", "lint")
     sync(session, *(word for group in groups for word in ("--group", group)))
-    apart = ("docs", "engines", "nemo_run", "readers", "slurm", "storage", "typing", "wandb")
-    ignored = [f"--ignore=tests/{folder}" for folder in apart]
+    ignored = [f"--ignore=tests/{folder}" for folder in OF_OTHER_SESSIONS]
     session.run(*PYTEST, "tests", *ignored, *session.posargs)
 
 
@@ -198,9 +202,9 @@ def newer_bridge(session: nox.Session) -> None:
     sync(session, "--group", "test", "--group", "adapters", "--inexact")
     session.install("--no-deps", *NEWER_MEGATRON)
     session.install(EVALUATOR)
-    bridge = [f"megatron_bridge_{name}" for name in ("callbacks", "hook", "recipes")]
-    names = (*bridge, "nemo_evaluator")
-    session.run("pytest", *(f"tests/readers/test_{name}.py" for name in names), *session.posargs)
+    names = ("callbacks", "hook", "recipes")
+    bridge = [f"tests/readers/test_megatron_bridge_{name}.py" for name in names]
+    session.run("pytest", *bridge, "tests/evaluator", *session.posargs)
 
 
 @nox.session(python=OLDEST)

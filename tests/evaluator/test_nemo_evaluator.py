@@ -31,9 +31,6 @@ REAL = EvaluatorConfig(
 DOUBLE = EvaluatorConfig(command=[sys.executable, str(TESTS / "double" / "nemo_evaluator.py")])
 
 
-pytestmark = pytest.mark.skipif(not PROGRAM.exists(), reason="nemo-evaluator is not installed")
-
-
 @pytest.fixture
 def server(tmp_path):
     with socket.socket() as probe:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from nemo_runspec.errors import TransferError
 from nemo_runspec.execution.jobs.engines.engine import (
@@ -15,11 +15,14 @@ from nemo_runspec.execution.jobs.engines.engine import (
     unanswered,
 )
 from nemo_runspec.execution.jobs.reasons import SIGNAL_BASE, signal_name
+from nemo_runspec.execution.jobs.status import JobStatus
 from nemo_runspec.exports import require
 
 _WANTED = "asking about a job"
 _INDEX = "batch.kubernetes.io/job-completion-index"
 _NOT_FOUND = 404
+
+GONE = JobStatus("lost", reason="The cluster does not have the job any more.")
 
 
 class Cluster:
@@ -106,6 +109,35 @@ class Cluster:
             if code:
                 raise refused(place, code, "Log in to the cluster again.") from error
             raise unanswered(place, error) from error
+
+
+class ClusterJob:
+    """A job that is a custom object of a cluster.
+
+    Args:
+        cluster: Its cluster.
+        namespace: Its namespace.
+        name: Its name.
+    """
+
+    kind: ClassVar[Mapping[str, str]]
+
+    def __init__(self, cluster: Cluster, namespace: str, name: str) -> None:
+        self.cluster = cluster
+        self.namespace = namespace
+        self.name = name
+
+    def find(self) -> dict[str, Any] | None:
+        """Read it; None where the cluster does not have it any more."""
+        return self.cluster.find(self.kind, self.namespace, self.name)
+
+    def end(self) -> None:
+        """Delete it, and what belongs to it."""
+        self.cluster.delete(self.kind, self.namespace, self.name)
+
+    def pods(self, selector: str) -> list[Any]:
+        """List those of its pods that have labels."""
+        return self.cluster.pods(self.namespace, selector)
 
 
 def exit_of(pods: Iterable[Any], container: str | None = None) -> tuple[int | None, str | None]:

@@ -3,35 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
-from nemo_runspec.execution.jobs.engines.cluster import Cluster, exit_of, waits_for
+from nemo_runspec.execution.jobs.engines.cluster import GONE, ClusterJob, exit_of, waits_for
 from nemo_runspec.execution.jobs.engines.engine import Output
 from nemo_runspec.execution.jobs.status import JobState, JobStatus
 
-_KIND = {"group": "trainer.kubeflow.org", "version": "v1alpha1", "plural": "trainjobs"}
 _CONTAINER = "node"
 
 
-class KubeflowJob:
-    """A ``TrainJob``.
+class KubeflowJob(ClusterJob):
+    """A ``TrainJob``."""
 
-    Args:
-        cluster: Its cluster.
-        namespace: Its namespace.
-        name: Its name.
-    """
-
-    def __init__(self, cluster: Cluster, namespace: str, name: str) -> None:
-        self._cluster = cluster
-        self._namespace = namespace
-        self._name = name
+    kind: ClassVar = {"group": "trainer.kubeflow.org", "version": "v1alpha1", "plural": "trainjobs"}
 
     def status(self) -> JobStatus:
         """Read the conditions that the trainer wrote, and the pods where they say why."""
-        found = self._cluster.find(_KIND, self._namespace, self._name)
+        found = self.find()
         if found is None:
-            return JobStatus("lost", reason="The cluster does not have the job any more.")
+            return GONE
         status = found.get("status") or {}
         said = {item["type"]: item for item in status.get("conditions", ()) if _true(item)}
         counts = status.get("jobsStatus", ())
@@ -47,17 +37,13 @@ class KubeflowJob:
         word = "Suspended" if "Suspended" in said else "Created"
         return JobStatus("pending", reason=waits_for(self._pods()), scheduler_state=word)
 
-    def end(self) -> None:
-        """Delete it."""
-        self._cluster.delete(_KIND, self._namespace, self._name)
-
     def printed(self) -> Mapping[str, Output]:
         """Name the pods of its machines."""
-        return self._cluster.outputs(self._pods(), _CONTAINER)
+        return self.cluster.outputs(self._pods(), _CONTAINER)
 
     def _pods(self) -> list[Any]:
-        selector = f"jobset.sigs.k8s.io/jobset-name={self._name}"
-        return self._cluster.pods(self._namespace, selector)
+        selector = f"jobset.sigs.k8s.io/jobset-name={self.name}"
+        return self.pods(selector)
 
 
 def _true(condition: Mapping[str, Any]) -> bool:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
-from nemo_runspec.execution.jobs.engines.cluster import Cluster, waits_for
+from nemo_runspec.execution.jobs.engines.cluster import GONE, ClusterJob, waits_for
 from nemo_runspec.execution.jobs.engines.engine import Output
 from nemo_runspec.execution.jobs.reasons import SIGNAL_BASE, described_exit
 from nemo_runspec.execution.jobs.status import JobState, JobStatus
 
-_KIND = {"group": "ray.io", "version": "v1", "plural": "rayjobs"}
 _STATES: Mapping[str, JobState] = {
     "PENDING": "pending",
     "RUNNING": "running",
@@ -25,43 +24,27 @@ _AGAIN = ("Retrying", "Suspending", "Suspended", "Waiting")
 _EXIT_CODE = re.compile(r"exit code (-?\d+)")
 
 
-class KubeRayJob:
-    """A ``RayJob``.
+class KubeRayJob(ClusterJob):
+    """A ``RayJob``; its cluster goes with it."""
 
-    Args:
-        cluster: Its cluster.
-        namespace: Its namespace.
-        name: Its name.
-    """
-
-    def __init__(self, cluster: Cluster, namespace: str, name: str) -> None:
-        self._cluster = cluster
-        self._namespace = namespace
-        self._name = name
+    kind: ClassVar = {"group": "ray.io", "version": "v1", "plural": "rayjobs"}
 
     def status(self) -> JobStatus:
         """Read what KubeRay's operator wrote down."""
-        found = self._cluster.find(_KIND, self._namespace, self._name)
+        found = self.find()
         if found is None:
-            return JobStatus("lost", reason="The cluster does not have the job any more.")
+            return GONE
         said = found.get("status") or {}
         status = ray_job_status(said)
         if status.state != "pending":
             return status
         cluster = said.get("rayClusterName")
-        pods = self._pods(f"ray.io/cluster={cluster}") if cluster else []
+        pods = self.pods(f"ray.io/cluster={cluster}") if cluster else []
         return JobStatus("pending", None, waits_for(pods), status.scheduler_state)
-
-    def end(self) -> None:
-        """Delete it, and its cluster with it."""
-        self._cluster.delete(_KIND, self._namespace, self._name)
 
     def printed(self) -> Mapping[str, Output]:
         """Name the pod that submitted the driver: it prints what the driver prints."""
-        return self._cluster.outputs(self._pods(f"job-name={self._name}"))
-
-    def _pods(self, selector: str) -> list[Any]:
-        return self._cluster.pods(self._namespace, selector)
+        return self.cluster.outputs(self.pods(f"job-name={self.name}"))
 
 
 def ray_job_status(said: Mapping[str, Any]) -> JobStatus:

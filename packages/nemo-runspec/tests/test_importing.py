@@ -245,7 +245,7 @@ def test_what_is_no_model_is_refused(nemo_rl: Path, tmp_path: Path) -> None:
     write(tmp_path / "other", **{"notes.txt": "hello"})
     (nemo_rl / "step_10").rename(nemo_rl / "tmp_step_10")
     refused = {
-        "empty": "empty: The folder is empty",
+        "empty": "empty: The folder is empty. Give the folder",
         "other": "No model was found in this folder. A model is a Megatron save directory",
         "other/notes.txt": "A model is a folder, and this is a file",
         "nowhere": "nowhere: The path does not exist",

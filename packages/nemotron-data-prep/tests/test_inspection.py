@@ -266,7 +266,7 @@ def test_an_npy_that_names_code_is_not_run(
 @pytest.mark.parametrize(
     ("make", "options", "error", "message"),
     [
-        (lambda folder: folder / "no", {}, DataError, "There is no such file or folder"),
+        (lambda folder: folder / "no", {}, DataError, "no such file or folder. Was it moved"),
         (lambda folder: folder, {}, DataError, r"The folder holds no packs \(\.parquet"),
         (lambda folder: folder, {"split": "test"}, UsageError, "The folder has no splits"),
         (

@@ -64,7 +64,11 @@ def _find(place: Path) -> FoundCheckpoint:
     if not place.is_dir():
         raise ArtifactError("A model is a folder, and this is a file.", where=str(place))
     if not any(place.iterdir()):
-        raise ArtifactError("The folder is empty.", where=str(place))
+        raise ArtifactError(
+            "The folder is empty.",
+            where=str(place),
+            hint="Give the folder that holds the checkpoint.",
+        )
     found = find_iteration(place) or find_hf_model(place)
     if found is None:
         raise ArtifactError("No model was found in this folder.", where=str(place), hint=_LAYOUTS)

@@ -64,7 +64,11 @@ def find_place(path: Path, split: str | None) -> Place:
     if prefix_index.is_file():
         return Place("documents", None, (prefix_index,))
     if not path.is_file():
-        raise DataError("There is no such file or folder.", where=str(path))
+        raise DataError(
+            "There is no such file or folder.",
+            where=str(path),
+            hint="Was it moved or deleted, or is its disk not mounted here?",
+        )
     return _of_files([path], None)
 
 

@@ -93,11 +93,15 @@ def running(
 
 @contextmanager
 def orderly_end() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP leave the block as Ctrl-C does, so that what it started is ended."""
+    """Let SIGTERM and SIGHUP leave the block as Ctrl-C does, so that what it started is ended.
+
+    Who ignores such a signal, as nohup does, goes on ignoring it.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, _leave) for number in _STOPPING}
+    heeded = [number for number in _STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, _leave) for number in heeded}
     try:
         yield
     finally:

@@ -340,26 +340,40 @@ def test_stages_whose_names_differ_in_a_dash_have_a_folder_each(
     assert len(set(folders)) == len(folders) == 2
 
 
-def test_a_job_that_slurm_took_as_its_command_was_killed_is_found(
-    toy: Toy, cluster: SlurmCluster, nemotron: Callable
-) -> None:
+def kill_at_sbatch(toy: Toy, cluster: SlurmCluster, *words: str) -> None:
+    """Run a command that is killed when Slurm has taken its job, and before it knows of that."""
     real = shutil.which("sbatch", path=cluster.environment["PATH"])
     told, sbatch = toy.folder / "told", toy.folder / "bin/sbatch"
     sbatch.parent.mkdir()
     wait = f"until [ -s {told} ]; do sleep 0.05; done; kill -9 $(cat {told})"
     sbatch.write_text(f'#!/bin/sh\n{real} "$@"\n{wait}\n')
     sbatch.chmod(0o755)
-    words = ("toy", "pipe", "--to", "pretrain", "--batch", "lab")
-    gate = f"data/prep/pretrain:work.wait_for={toy.gate}"
     path = f"{sbatch.parent}:{cluster.environment['PATH']}"
-    command = [sys.executable, "-m", "nemotron", *words, gate]
+    command = [sys.executable, "-m", "nemotron", "toy", *words, "--batch", "lab"]
     with subprocess.Popen(command, env={**os.environ, "PATH": path}) as killed:
         told.write_text(str(killed.pid))
     assert killed.returncode == -signal.SIGKILL
-    jobs = toy.folder / ".nemotron/pipes/toy"
+    jobs = toy.folder / ".nemotron"
     assert wait_until(lambda: list(jobs.rglob("scheduler_id")) != [], 30)
+
+
+def test_a_job_that_slurm_took_as_its_command_was_killed_is_found(
+    toy: Toy, cluster: SlurmCluster, nemotron: Callable
+) -> None:
+    gate = f"data/prep/pretrain:work.wait_for={toy.gate}"
+    kill_at_sbatch(toy, cluster, "pipe", "--to", "pretrain", gate)
     code, _, err = nemotron("toy", "pipe", "--resume", "--quiet")
     assert code == 0, err
     assert len(cluster.run("squeue", "--noheader").splitlines()) == 2
     toy.gate.touch()
     assert cluster.wait_for(toy.job("pretrain")) == "COMPLETED"
+
+
+def test_a_job_that_is_no_stage_is_found_as_well(
+    toy: Toy, cluster: SlurmCluster, nemotron: Callable
+) -> None:
+    kill_at_sbatch(toy, cluster, "data", "prep", "pretrain")
+    code, out, err = nemotron("jobs", "ls", "--json")
+    assert code == 0, err
+    [listed] = json.loads(out)
+    assert cluster.wait_for(listed["job"]["scheduler_id"]) == "COMPLETED"

@@ -66,9 +66,7 @@ step() {
 step prepare-text nano3 data prep pretrain -c sample
 step prepare-conversations nano3 data prep sft -c sample
 step pretrain nano3 pretrain -c sample "checkpoint.save=$folder/pretrain"
-# shellcheck disable=SC2016 # the reference is resolved in the job
-step fine-tune nano3 sft -c sample "run.model=$pretrained:latest" \
-    'checkpoint.pretrained_checkpoint=${art:model,path}' "checkpoint.save=$folder/sft"
+step fine-tune nano3 sft -c sample "run.model=$pretrained:latest" "checkpoint.save=$folder/sft"
 
 nemotron artifacts lineage "$tuned:latest" --direction up --json >lineage.json
 "$python" - lineage.json "$pretrained" nano3-pretrain-data-sample nano3-sft-data-sample <<'PYTHON' ||

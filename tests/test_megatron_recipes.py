@@ -162,7 +162,6 @@ def test_every_checkpoint_of_a_chain_leads_back_to_its_data_and_its_model(
         family,
         "sft",
         f"run.model={pretrained}:latest",
-        "checkpoint.pretrained_checkpoint=${art:model,path}",
         f"checkpoint.save={frameworks}/sft",
     )
     tracker = ManifestTracker(frameworks / "store")
@@ -252,16 +251,13 @@ def test_a_length_other_than_the_packs_is_told(fail: Fail, words: str, where: st
     )
 
 
-FROM_MODEL = "checkpoint.pretrained_checkpoint=${art:model,path}"
-
-
 def test_a_model_that_is_gone_is_told_by_its_name(fail: Fail, workplace: Path) -> None:
     place = workplace / "gone"
     place.mkdir()
     with setup_artifact_tracking({"artifacts": {"manifest": {"root": str(workplace / "store")}}}):
         log_artifact(ModelArtifact(path=place, step=10), name="super3-pretrain-model")
     shutil.rmtree(place)
-    assert fail("super3", "sft", "run.model=super3-pretrain-model:v1", FROM_MODEL) == (
+    assert fail("super3", "sft", "run.model=super3-pretrain-model:v1") == (
         "checkpoint.pretrained_checkpoint: The model super3-pretrain-model:v1 is not at "
         f"{place} any more. Was it moved or deleted, or is its disk not mounted here? "
         "Another version: --art.model NAME:vN."

@@ -68,6 +68,10 @@ def root(tmp_path: Path) -> Path:
         ("${art:nano3-pretrain-model:1,path}", "/checkpoints/pretrain"),
         ("${mul:${art:data,pack_size},2}", 8192),
         ("${mul:${art:data,pack_size}, ${batch}}", 16_384),
+        ("${art:data,version,none}", "v1"),
+        ("${art:reward,path,'/released, as it is'}", "/released, as it is"),
+        ("${art:reward,path,null}", None),
+        ("${art:reward,path,${batch}}", 4),
         ("\\${art:data}", "${art:data}"),
     ],
 )
@@ -84,6 +88,7 @@ def test_what_an_expression_gives(root: Path, expression: str, value: Any) -> No
         ("${art:dta}", r"needs run\.dta, which names no artifact.*references there: data, model"),
         ("${art:3}", r"needs run\.3, which names no artifact"),
         ("${art:env}", r"needs run\.env, which names no artifact"),
+        ("${art:reward,path,/a,/b}", "has 2 defaults.*quote a default that holds a comma"),
         ("${mul:2,x}", "mul multiplies numbers, and 'x' is none"),
         ("${mul:2}", "mul needs at least two numbers"),
         ("${auto_mount:https://host/x,/y}", "is no git source"),
@@ -95,6 +100,22 @@ def test_what_an_expression_cannot_give(root: Path, expression: str, message: st
     setup_artifact_tracking(config)
     with pytest.raises(InterpolationResolutionError, match=message):
         _ = config.x
+
+
+@pytest.mark.parametrize(("model", "value"), [(None, "/a"), ("nano3-pretrain-model:v1", None)])
+def test_a_default_reaches_the_job(root: Path, model: str | None, value: str | None) -> None:
+    config = config_for(root, x="${art:model,path,/a}")
+    config.run.model = model
+    train = extract_train_config(config)
+    setup_artifact_tracking(train)
+    assert train.x == (value or "/checkpoints/pretrain")
+
+
+def test_a_default_hides_no_artifact_that_is_gone(root: Path) -> None:
+    config = config_for(root, x="${art:model,path,/a}")
+    config.run.model = "no-such-model:v1"
+    with pytest.raises(ArtifactNotFoundError, match="no-such-model"):
+        setup_artifact_tracking(config)
 
 
 def test_a_reference_that_reads_itself_is_refused(root: Path) -> None:

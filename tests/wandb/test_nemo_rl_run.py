@@ -65,6 +65,8 @@ def test_its_run_is_the_one_that_uses_the_prompts_and_made_the_model(server, own
     (own_world / "base.yaml").write_text("policy: {}\n", "utf-8")
     (own_world / "logs").mkdir()
     shutil.copytree(DOUBLE, own_world / "packages")
+    # Looked for; the driver above needs no cluster.
+    (own_world / "packages" / "ray.py").touch()
     nemotron("data", "prep", "rl", "-c", "sample")
     nemotron(
         *("rl", "-c", "sample"),

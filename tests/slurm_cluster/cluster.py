@@ -287,9 +287,13 @@ def _start_accounting(daemons: Daemons, cluster: SlurmCluster) -> None:
 
 
 def _start_database(daemons: Daemons, places: Places) -> None:
+    # A server that starts removes the temporary tables of all that share its folder for them.
+    temporary = places.folder / "temporary"
+    temporary.mkdir()
     own = [
         "--no-defaults",
         f"--datadir={places.folder}/database",
+        f"--tmpdir={temporary}",
         "--innodb-log-file-size=4M",
         f"--user={daemon_user()}",
     ]

@@ -8,7 +8,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import nox
@@ -71,8 +74,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 @nox.session(venv_backend="none", tags=[APART])
 def everything(session: nox.Session) -> None:
     """Every check but the repeats: those that wait beside those that compute."""
-    rest = f"not {SERVERS} and not {REPEATS} and not {APART}"
-    queues = [chosen(SERVERS), chosen(rest)]
+    servers = chosen(SERVERS)
+    rest = deque(chosen(f"not {SERVERS} and not {REPEATS} and not {APART}"))
+    queues = [in_turn(servers, rest), in_turn([], rest)]
     with ThreadPoolExecutor(len(queues)) as pool:
         failed = [name for names in pool.map(failures, queues) for name in names]
     if failed:
@@ -119,7 +123,7 @@ def workspace_tests(session: nox.Session) -> None:
     "client",
     [
         nox.param("oldest", id="oldest", tags=[REPEATS]),
-        nox.param("newest", id="newest", tags=[SERVERS]),
+        nox.param("newest", id="newest"),
     ],
 )
 def wandb(session: nox.Session, client: str) -> None:
@@ -293,7 +297,15 @@ def chosen(keywords: str) -> list[str]:
     return [found["session"] for found in json.loads(listed.stdout)]
 
 
-def failures(names: list[str]) -> list[str]:
+def in_turn(own: Sequence[str], common: deque[str]) -> Iterator[str]:
+    """Give the names that are a queue's own, then those that no other queue has taken."""
+    yield from own
+    with suppress(IndexError):
+        while True:
+            yield common.popleft()
+
+
+def failures(names: Iterable[str]) -> list[str]:
     """Run sessions one after the other, print what each said when it ends, return the failed."""
     failed = []
     for name in names:

@@ -41,6 +41,10 @@ def states(*jobs):
     return [item.state for job in jobs for item in BACKEND.pending(job.run_dir)]
 
 
+def known(run_dir):
+    return {item.state for item in BACKEND.pending(run_dir)}
+
+
 def waiting(job):
     return {item.what for item in BACKEND.pending(job.run_dir) if item.state == "pending"}
 
@@ -95,7 +99,11 @@ def test_down_from_the_start_to_the_end(server, tmp_path, calm):
 
 
 def test_down_in_the_middle_and_back(server, tmp_path, calm):
-    jobs = chain(tmp_path, between=server.down, at_end=server.up)
+    def come_back():
+        server.up()
+        server.wait_until(lambda: known(tmp_path / ".nemotron/runs/train/two") == {"delivered"})
+
+    jobs = chain(tmp_path, between=server.down, at_end=come_back)
     assert states(*jobs) == ["delivered"] * 3
     assert differences(comparable(server), calm) == []
 

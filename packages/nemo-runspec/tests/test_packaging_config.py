@@ -224,7 +224,7 @@ def test_a_toml_file_that_is_named_names_files_too(folder: Path) -> None:
     assert beside(job) == {"files/recipe/b.toml", "files/recipe/raw/1.jsonl"}
 
 
-@pytest.mark.parametrize("named", ["b.json", "../../shared/b.json"])
+@pytest.mark.parametrize("named", ["b.json", "../../common/b.json"])
 def test_a_file_may_not_send_others_from_outside_of_the_workspace(
     folder: Path, tmp_path: Path, named: str
 ) -> None:

@@ -255,13 +255,13 @@ def test_what_clouds_lack_is_named(
     monkeypatch.delenv("LEPTON_WORKSPACE_ID", raising=False)
     (workplace / "env.toml").write_text(
         '[dgx]\nexecutor = "dgxcloud"\nbase_url = "http://127.0.0.1:1"\n'
-        'pvc_nemo_run_dir = "/work/jobs"\npvcs = [{ name = "a", path = "/other" }]\n'
+        'pvc_nemo_run_dir = "/lustre/jobs"\npvcs = [{ name = "a", path = "/other" }]\n'
         '[lepton]\nexecutor = "lepton"\nnode_group = "g"\n'
         '[sky]\nexecutor = "skypilot"\n[pods]\nexecutor = "kuberay"\n'
     )
     dgx = found(nemotron, "dgx")
     assert dgx["keys"][1].startswith("The profile has no kube_apiserver_url, client_id, client_se")
-    assert dgx["volume"] == ("failed", "No volume of 'pvcs' holds /work/jobs.")
+    assert dgx["volume"] == ("failed", "No volume of 'pvcs' holds /lustre/jobs.")
     assert dgx["API"] == ("failed", "http://127.0.0.1:1 does not answer: Connection refused.")
     lepton = found(nemotron, "lepton")
     assert lepton["keys"] == ("failed", "The profile has no nemo_run_dir.")

@@ -20,6 +20,7 @@ READER_KEY, READER_SECRET = "reader-key-0001", "reader-secret-0001"
 BUCKET = "artifacts"
 
 _PROGRAMS = Path(sys.executable).parent
+_DRIVERS = Path(__file__).parent / "drivers"
 _SOCKETS = Path("/tmp")  # noqa: S108 - where SeaweedFS puts them, whatever TMPDIR says
 _START_S = 60
 
@@ -52,7 +53,7 @@ def seaweedfs(folder: Path) -> Iterator[str]:
 def moto() -> Iterator[str]:
     """The S3 of moto; it checks no credentials."""
     (port,) = _free_ports(1)
-    command = [sys.executable, "-m", "moto.server", "-H127.0.0.1", f"-p{port}"]
+    command = [sys.executable, str(_DRIVERS / "moto_server.py"), str(port)]
     with _program(command, ready="Running on"):
         yield f"http://127.0.0.1:{port}"
 

@@ -227,6 +227,13 @@ def test_configs_are_found_by_name_or_path(
     assert list_configs(folder / "gone") == []
 
 
+def test_a_listing_names_each_configuration_once(tmp_path: Path) -> None:
+    for name in ("tiny.yaml", "tiny.toml", "Large.YML", ".hidden.yaml", "notes.md"):
+        (tmp_path / name).touch()
+
+    assert list_configs(tmp_path) == ["Large", "tiny"]
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [

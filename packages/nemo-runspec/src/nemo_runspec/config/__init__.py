@@ -11,11 +11,11 @@ if TYPE_CHECKING:
         parse_config_and_overrides as parse_config_and_overrides,
     )
     from nemo_runspec.config.compose import find_config as find_config
-    from nemo_runspec.config.compose import list_configs as list_configs
     from nemo_runspec.config.compose import load_omegaconf_yaml as load_omegaconf_yaml
     from nemo_runspec.config.files import load_config_file as load_config_file
     from nemo_runspec.config.job import build_job_config as build_job_config
     from nemo_runspec.config.job import config_digest as config_digest
+    from nemo_runspec.config.listing import list_configs as list_configs
     from nemo_runspec.config.overrides import apply_hydra_overrides as apply_hydra_overrides
     from nemo_runspec.config.saving import save_configs as save_configs
     from nemo_runspec.config.script_cli import cli as cli
@@ -37,7 +37,7 @@ EXPORTS = {
     "extract_train_config": "nemo_runspec.config.train:extract_train_config",
     "find_config": "nemo_runspec.config.compose:find_config",
     "find_env_toml": "nemo_runspec.env_toml:find_env_toml",
-    "list_configs": "nemo_runspec.config.compose:list_configs",
+    "list_configs": "nemo_runspec.config.listing:list_configs",
     "load_config_file": "nemo_runspec.config.files:load_config_file",
     "load_env_profile": "nemo_runspec.env_toml:load_env_profile",
     "load_env_toml": "nemo_runspec.env_toml:load_env_toml",

@@ -11,9 +11,10 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from nemo_runspec.config.defaults import Include, parse_defaults
-from nemo_runspec.config.files import SUFFIXES, read_mapping
+from nemo_runspec.config.files import read_mapping
 from nemo_runspec.config.grammar import Override
 from nemo_runspec.config.groups import GroupChoices
+from nemo_runspec.config.listing import SUFFIXES, list_configs
 from nemo_runspec.config.locate import key_line
 from nemo_runspec.errors import ConfigError
 from nemo_runspec.suggest import did_you_mean
@@ -108,14 +109,6 @@ def _file_at(path: Path, folder: Path) -> Path:
         where=str(folder),
         hint=did_you_mean(path.stem, list_configs(folder)),
     )
-
-
-def list_configs(folder: Path) -> list[str]:
-    """Name the configurations of a folder, sorted."""
-    if not folder.is_dir():
-        return []
-    files = (file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES)
-    return sorted({file.stem for file in files if not file.name.startswith(".")})
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,10 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from nemo_runspec.config.listing import SUFFIXES
 from nemo_runspec.config.locate import key_line
 from nemo_runspec.errors import ConfigError
 from nemo_runspec.toml_text import TomlSyntaxError, parse_toml
-
-SUFFIXES = (".yaml", ".yml", ".toml", ".json")
 
 
 def load_config_file(path: str | Path) -> DictConfig:

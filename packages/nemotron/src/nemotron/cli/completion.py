@@ -13,11 +13,11 @@ from typing import TypeAlias
 import click
 from click.shell_completion import CompletionItem
 
+from nemo_runspec.config import list_configs
 from nemo_runspec.env_toml import find_env_toml, load_env_toml
 from nemo_runspec.errors import NemotronError
 from nemo_runspec.runspec import Runspec
 from nemotron.cli.app import App
-from nemotron.cli.config_list import list_configs
 
 COMPLETION_VARIABLE = "_NEMOTRON_COMPLETE"
 
@@ -64,7 +64,7 @@ def config_completer(recipe: Runspec) -> Completer:
     ) -> list[CompletionItem[str]]:
         if "/" in incomplete:
             return [CompletionItem(incomplete, type="file")]
-        names = [config.name for config in list_configs(recipe.config.dir)]
+        names = list_configs(recipe.config.dir)
         return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
     return complete

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import click
 
+from nemo_runspec.config.listing import config_files, list_configs
 from nemo_runspec.env_toml import find_env_toml, load_env_toml
 from nemo_runspec.runspec import Runspec
 from nemotron.cli.app import App
-from nemotron.cli.config_list import list_configs
+from nemotron.cli.config_summary import config_summary
 from nemotron.cli.panels import Panel, Row, draw_panel, wrap
 from nemotron.cli.pipeline.targets import PipeTarget
 from nemotron.cli.tree import Branch
@@ -173,9 +174,9 @@ def _with_argument(command: click.Command) -> str:
 
 def _config_rows(recipe: Runspec) -> list[Row]:
     rows: list[Row] = []
-    for config in list_configs(recipe.config.dir):
-        mark = " (default)" if config.name == recipe.config.default else ""
-        rows.append((f"{config.name}{mark}", config.summary))
+    for file in config_files(recipe.config.dir):
+        mark = " (default)" if file.stem == recipe.config.default else ""
+        rows.append((f"{file.stem}{mark}", config_summary(file)))
     return rows or [f"None in {recipe.config.dir}."]
 
 
@@ -205,7 +206,7 @@ def _pipe_examples(path: str, target: PipeTarget) -> list[Row]:
 
 
 def _examples(path: str, recipe: Runspec) -> list[Row]:
-    names = [config.name for config in list_configs(recipe.config.dir)]
+    names = list_configs(recipe.config.dir)
     chosen = next((name for name in names if name != recipe.config.default), None)
     command = path if chosen is None else f"{path} -c {chosen}"
     examples = [command, f"{command} --dry-run"]

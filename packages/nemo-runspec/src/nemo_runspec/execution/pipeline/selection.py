@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 
 from nemo_runspec.config import list_configs
-from nemo_runspec.config.files import SUFFIXES
+from nemo_runspec.config.listing import SUFFIXES
 from nemo_runspec.errors import ConfigError, UsageError
 from nemo_runspec.execution.pipeline.addressing import find_stage
 from nemo_runspec.execution.pipeline.conversions import Conversion, conversion_names

@@ -7,11 +7,11 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from nemo_runspec.config import list_configs
 from nemo_runspec.errors import NemotronError
 from nemo_runspec.runspec import Runspec
 from nemotron.cli import help_pages
 from nemotron.cli.commands import DEBUG, JSON, QUIET, app_of
-from nemotron.cli.config_list import list_configs
 
 
 class PackageCommand(click.Command):
@@ -99,10 +99,10 @@ def _complete_config(
 ) -> list[CompletionItem[str]]:
     words = _words(ctx)
     names = [
-        config.name
+        name
         for recipe in _recipes(ctx)
         if recipe.words == words and "/" not in incomplete
-        for config in list_configs(recipe.config.dir)
+        for name in list_configs(recipe.config.dir)
     ]
     if not names:
         return [CompletionItem(incomplete, type="file")]

@@ -7,10 +7,10 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from nemo_runspec.config import list_configs
 from nemotron.cli import help_pages
 from nemotron.cli.commands import DEBUG, JSON, QUIET, ROOT, app_of
 from nemotron.cli.completion import Completer, complete_profile
-from nemotron.cli.config_list import list_configs
 from nemotron.cli.pipeline.targets import PipeTarget
 
 _MODES = {
@@ -103,7 +103,7 @@ def _config_completer(target: PipeTarget) -> Completer:
     def complete(
         _ctx: click.Context, _param: click.Parameter, incomplete: str
     ) -> list[CompletionItem[str]]:
-        names = {each.name for recipe in target.recipes for each in list_configs(recipe.config.dir)}
+        names = {name for recipe in target.recipes for name in list_configs(recipe.config.dir)}
         return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]
 
     return complete

@@ -15,7 +15,7 @@ import pytest
 from nemo_runspec.config import load_omegaconf_yaml, omegaconf_to_dataclass
 from nemo_runspec.runspec import parse
 from nemotron_data_prep import PretrainPrepConfig, RlPrepConfig, SftPrepConfig, resolve_inputs
-from nemotron_data_prep.blend import read_blend
+from nemotron_data_prep.blend_file import read_blend
 from nemotron_data_prep.config import PrepConfig
 
 ROOT = Path(__file__).parents[1]

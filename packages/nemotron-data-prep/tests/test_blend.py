@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from nemo_runspec.errors import DataError
-from nemotron_data_prep.blend import TransformSpec, labels, read_blend
+from nemotron_data_prep.blend import TransformSpec, labels
+from nemotron_data_prep.blend_file import read_blend
 
 GOOD = {"name": "a", "path": "a.jsonl"}
 HUB_PATH = "hf://datasets/org/name"

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from fake_hub import FakeHub
 from tokenizers import AddedToken, Tokenizer
 
-from nemotron_data_prep.blend import read_blend
+from nemotron_data_prep.blend_file import read_blend
 
 RECIPES = Path(__file__).parents[3] / "recipes"
 SAMPLE = RECIPES / "sample"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from nemotron_data_prep.config import RlPrepConfig as RlPrepConfig
     from nemotron_data_prep.config import SftPrepConfig as SftPrepConfig
     from nemotron_data_prep.config import SplitRatios as SplitRatios
-    from nemotron_data_prep.config import resolve_inputs as resolve_inputs
+    from nemotron_data_prep.inputs import resolve_inputs as resolve_inputs
     from nemotron_data_prep.pretrain.prepare import prepare_pretrain as prepare_pretrain
     from nemotron_data_prep.pretrain.preview import preview_pretrain as preview_pretrain
     from nemotron_data_prep.previewing.model import Preview as Preview
@@ -34,7 +34,7 @@ EXPORTS = {
     "preview_pretrain": "nemotron_data_prep.pretrain.preview:preview_pretrain",
     "preview_rl": "nemotron_data_prep.rl.preview:preview_rl",
     "preview_sft": "nemotron_data_prep.sft.preview:preview_sft",
-    "resolve_inputs": "nemotron_data_prep.config:resolve_inputs",
+    "resolve_inputs": "nemotron_data_prep.inputs:resolve_inputs",
 }
 
 __getattr__, __dir__ = lazy_exports(__name__, EXPORTS)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from nemo_runspec.errors import ConfigError
 from nemo_runspec.suggest import did_you_mean
-from nemotron_data_prep.tokenizing.hub import parse_reference
 
 OnInvalid = Literal["stop", "skip"]
 OnBadMask = Literal["stop", "drop"]
@@ -184,42 +182,6 @@ class RlPrepConfig(PrepConfig):
 
 
 ConfigT = TypeVar("ConfigT", bound=PrepConfig)
-
-
-def resolve_inputs(config: ConfigT, base: Path) -> ConfigT:
-    """Find the input files of a configuration from any working directory.
-
-    Args:
-        config: A configuration; relative ``blend`` and ``tokenizer`` paths that do not exist
-            in the working directory are looked up in ``base``, and a tokenizer that is found in
-            neither may name a repository on the Hub.
-        base: Usually the folder of the recipe script.
-
-    Returns:
-        The configuration with absolute input paths; references to the Hub stay as they are.
-
-    Raises:
-        ConfigError: A path exists in neither place.
-    """
-    found: dict[str, Any] = {
-        name: _locate(name, getattr(config, name), base)
-        for name in ("blend", "tokenizer")
-        if hasattr(config, name)
-    }
-    return dataclasses.replace(config, **found)
-
-
-def _locate(key: str, path: Path | str, base: Path) -> Path | str:
-    candidates = [Path(path).absolute(), (base / path).absolute()]
-    for candidate in candidates:
-        if candidate.exists():
-            return candidate.resolve()
-    if isinstance(path, str) and parse_reference(path) is not None:
-        return path
-    tried = " nor ".join(dict.fromkeys(str(candidate) for candidate in candidates))
-    raise ConfigError(
-        f"There is no {tried}.", where=key, hint=f"Set {key}=… to a file that exists."
-    )
 
 
 def _check_choices(config: PrepConfig) -> None:

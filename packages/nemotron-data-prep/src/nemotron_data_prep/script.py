@@ -20,7 +20,8 @@ from nemo_runspec.config import omegaconf_to_dataclass, read_config
 from nemo_runspec.errors import OutOfReachError
 from nemo_runspec.resolvers import register_resolvers_from_config
 from nemo_runspec.run_result import RUN_DIR_VARIABLE, record_preview, record_summary
-from nemotron_data_prep.config import ConfigT, resolve_inputs
+from nemotron_data_prep.config import ConfigT
+from nemotron_data_prep.inputs import resolve_inputs
 from nemotron_data_prep.previewing.model import Preview, as_text
 from nemotron_data_prep.results import PrepResult
 from nemotron_data_prep.summary import summary_rows

@@ -21,7 +21,8 @@ from typing import Any
 
 from nemo_runspec.artifacts import PretrainBlendsArtifact
 from nemo_runspec.errors import DataError
-from nemotron_data_prep.blend import Dataset, read_blend
+from nemotron_data_prep.blend import Dataset
+from nemotron_data_prep.blend_file import read_blend
 from nemotron_data_prep.config import SPLITS, PretrainPrepConfig
 from nemotron_data_prep.plan import Plan, Shard, make_plan
 from nemotron_data_prep.pretrain.shard import (

@@ -22,7 +22,8 @@ from typing import Any
 
 from nemo_runspec.artifacts import SplitJsonlDataArtifact
 from nemo_runspec.errors import DataError
-from nemotron_data_prep.blend import Dataset, read_blend
+from nemotron_data_prep.blend import Dataset
+from nemotron_data_prep.blend_file import read_blend
 from nemotron_data_prep.config import SPLITS, RlPrepConfig
 from nemotron_data_prep.plan import Plan, make_plan
 from nemotron_data_prep.results import PrepResult, record_metadata, source_datasets

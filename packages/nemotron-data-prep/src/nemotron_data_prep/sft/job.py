@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nemotron_data_prep.blend import Dataset, read_blend
+from nemotron_data_prep.blend import Dataset
+from nemotron_data_prep.blend_file import read_blend
 from nemotron_data_prep.chat.template_choice import template_digest, template_source, tool_template
 from nemotron_data_prep.config import SftPrepConfig
 from nemotron_data_prep.plan import Plan, hash_id, make_plan

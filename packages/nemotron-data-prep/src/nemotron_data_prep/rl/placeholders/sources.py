@@ -10,7 +10,8 @@ from typing import Any
 from nemo_runspec.artifacts import InputDatasetInfo
 from nemo_runspec.errors import DataError
 from nemo_runspec.suggest import did_you_mean
-from nemotron_data_prep.blend import HUB_KEYS, Dataset, TransformSpec, read_entry
+from nemotron_data_prep.blend import Dataset, TransformSpec
+from nemotron_data_prep.blend_file import HUB_KEYS, read_entry
 from nemotron_data_prep.sources.files import find_files
 from nemotron_data_prep.sources.opening import as_uri
 from nemotron_data_prep.sources.source_file import SourceFile

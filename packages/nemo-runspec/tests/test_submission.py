@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-import signal
 import sys
 import zlib
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +23,6 @@ from nemo_runspec.execution.nemo_run.request import (
 from nemo_runspec.execution.nemo_run.scrubbing import scrub
 from nemo_runspec.execution.profiles import LeptonProfile, SlurmProfile
 from nemo_runspec.execution.submission import prepare_submission
-from nemo_runspec.execution.submission.interruptions import not_now
 from nemo_runspec.execution.submission.model import JobPlace
 from nemo_runspec.execution.submission.refusals import explain_refusal
 from nemo_runspec.runspec import parse
@@ -160,30 +157,6 @@ def test_a_secret_that_is_written_quoted_or_as_json_is_found(tmp_path: Path) -> 
     assert [file.name for file in scrub(tmp_path, [value])] == ["a.json", "b.sh"]
     assert json.loads((tmp_path / "a.json").read_text()) == {"A": "***"}
     assert (tmp_path / "b.sh").read_text() == "export A=***\n"
-
-
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Ctrl-C raises, also where whoever started the tests ignores it: in the background."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("interruptible")
-def test_a_signal_waits_until_the_block_has_ended() -> None:
-    reached: list[str] = []
-
-    def interrupted() -> None:
-        with not_now():
-            signal.raise_signal(signal.SIGINT)
-            reached.append("the end")
-
-    with pytest.raises(KeyboardInterrupt):
-        interrupted()
-
-    assert reached == ["the end"]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_nemo_run_is_named_where_it_is_missing(

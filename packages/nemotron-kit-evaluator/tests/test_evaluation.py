@@ -28,7 +28,6 @@ from nemotron_kit_evaluator import (
     record_results,
 )
 from nemotron_kit_evaluator.evaluator import read_task_list
-from nemotron_kit_evaluator.processes import orderly_end
 from nemotron_kit_evaluator.server import serving
 
 EVALUATE = """
@@ -249,12 +248,3 @@ def test_a_job_that_is_ended_leaves_nothing_running(evaluation_of, alive, has_en
             os.kill(job.pid, number)
         assert has_ended()
         assert job.wait() == code
-
-
-def test_a_hangup_that_is_ignored_stays_so():
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        with orderly_end():
-            os.kill(os.getpid(), signal.SIGHUP)
-    finally:
-        signal.signal(signal.SIGHUP, before)

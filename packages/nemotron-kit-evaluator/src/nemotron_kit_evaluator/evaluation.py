@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from nemo_runspec.errors import ExecutionError
+from nemo_runspec.signals import orderly_end
 from nemotron_kit_evaluator.config import EvalConfig
 from nemotron_kit_evaluator.evaluator import TaskRun, check_tasks, list_tasks, prepare, run_task
 from nemotron_kit_evaluator.installation import require_program
-from nemotron_kit_evaluator.processes import Program, orderly_end
+from nemotron_kit_evaluator.processes import Program
 from nemotron_kit_evaluator.results import TaskScores, read_results
 from nemotron_kit_evaluator.server import require_model, serving
 

@@ -5,16 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 
 from nemo_runspec.errors import ExecutionError
 
-_STOPPING = (signal.SIGTERM, signal.SIGHUP)
 _SIGNAL_BASE = 128
 # Below the 30 seconds that Slurm leaves between SIGTERM and SIGKILL.
 _GRACE_S = 15.0
@@ -91,24 +88,6 @@ def running(
             program.end()
 
 
-@contextmanager
-def orderly_end() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP leave the block as Ctrl-C does, so that what it started is ended.
-
-    Who ignores such a signal, as nohup does, goes on ignoring it.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    heeded = [number for number in _STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, _leave) for number in heeded}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def _start(
     command: Sequence[str], log: Path, environment: Mapping[str, str]
 ) -> subprocess.Popen[bytes]:
@@ -148,7 +127,3 @@ def _guarded(group: int) -> Iterator[None]:
 def _signal_group(group: int, number: signal.Signals) -> None:
     with suppress(ProcessLookupError):
         os.killpg(group, number)
-
-
-def _leave(number: int, _frame: FrameType | None) -> None:
-    raise SystemExit(_SIGNAL_BASE + number)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from types import FrameType
 from typing import IO, NamedTuple
 
 from nemo_runspec.errors import ExecutionError
+from nemo_runspec.signals import handled
 
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _SIGNAL_BASE = 128
@@ -103,13 +103,6 @@ class _Relay:
 @contextmanager
 def _forwarded_signals() -> Iterator[_Relay]:
     relay = _Relay()
-    if threading.current_thread() is not threading.main_thread():
-        yield relay
-        return
     handlers = dict.fromkeys(_FORWARDED, relay.forward) | {signal.SIGTSTP: relay.suspend}
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-    try:
+    with handled(handlers):
         yield relay
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

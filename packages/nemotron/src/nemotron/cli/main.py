@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Sequence
 
 import click
 
 from nemo_runspec.errors import NemotronError
+from nemo_runspec.signals import orderly_end
 from nemotron.cli.app import App
 from nemotron.cli.completion import COMPLETION_VARIABLE
 from nemotron.cli.root import RootGroup
 from nemotron.cli.streams import OutputError, give_up_output, prepare_streams
 
 _INTERRUPTED = 130
-_SIGNAL_BASE = 128
-_ENDING = (signal.SIGTERM, signal.SIGHUP)
 _BROKEN_PIPE = 1
 
 
@@ -37,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     prepare_streams()
     app = App(sys.argv[1:] if argv is None else argv)
     try:
-        with _ended_in_order():
+        with orderly_end():
             code = _run(app)
         sys.stdout.flush()
     except BrokenPipeError:
@@ -48,30 +43,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         give_up_output()
         return _tell(app, error)
     return code
-
-
-@contextmanager
-def _ended_in_order() -> Iterator[None]:
-    """Let a signal that ends this command leave nothing of it behind; a second one ends it at once.
-
-    Who ignores such a signal, as nohup does, goes on ignoring it.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    taken = [number for number in _ENDING if signal.getsignal(number) is signal.SIG_DFL]
-    for number in taken:
-        signal.signal(number, _end)
-    try:
-        yield
-    finally:
-        for number in taken:
-            signal.signal(number, signal.SIG_DFL)
-
-
-def _end(number: int, _frame: FrameType | None) -> None:
-    signal.signal(number, signal.SIG_DFL)
-    raise SystemExit(_SIGNAL_BASE + number)
 
 
 def _run(app: App) -> int:

@@ -133,7 +133,7 @@ def _submit_first(
 ) -> SubmittedStage:
     """Submit the first of the stages that wait; it has left them when it is submitted."""
     from nemo_runspec.execution.submission import submit_sent
-    from nemo_runspec.execution.submission.interruptions import not_now
+    from nemo_runspec.signals import not_now
 
     each, job = waiting[0]
     after = (jobs[name].scheduler_id for name in sorted(each.stage.sources & jobs.keys()))

@@ -27,7 +27,6 @@ from nemo_runspec.execution.profiles import (
     LeptonProfile,
     Profile,
 )
-from nemo_runspec.execution.submission.interruptions import not_now
 from nemo_runspec.execution.submission.launch import image_of, launch_request
 from nemo_runspec.execution.submission.model import (
     CODE_FOLDER,
@@ -40,6 +39,7 @@ from nemo_runspec.execution.submission.model import (
 )
 from nemo_runspec.execution.submission.packaging import place_code
 from nemo_runspec.execution.submission.recording import record_of
+from nemo_runspec.signals import not_now
 from nemo_runspec.url_secrets import REDACTED
 
 _REQUEST = "request.json"

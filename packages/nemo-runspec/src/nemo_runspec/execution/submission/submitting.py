@@ -9,11 +9,11 @@ from nemo_runspec.execution.profiles import SlurmProfile
 from nemo_runspec.execution.shells import ClusterShell, SshShell, open_shell
 from nemo_runspec.execution.submission.announcing import announce, confirm
 from nemo_runspec.execution.submission.engines import start_on_engine
-from nemo_runspec.execution.submission.interruptions import not_now
 from nemo_runspec.execution.submission.model import STAGING, PreparedSubmission
 from nemo_runspec.execution.submission.recording import reach_of, record_of
 from nemo_runspec.execution.submission.sbatch import cancel, hand_over
 from nemo_runspec.execution.submission.sending import send_all, take_away
+from nemo_runspec.signals import not_now
 
 
 def submit(prepared: PreparedSubmission, *, shell: ClusterShell | None = None) -> JobRecord:

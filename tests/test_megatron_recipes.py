@@ -264,6 +264,19 @@ def test_a_model_that_is_gone_is_told_by_its_name(fail: Fail, workplace: Path) -
     )
 
 
+def test_a_model_of_another_format_is_told_to_a_script_started_by_itself(
+    fail: Fail, workplace: Path
+) -> None:
+    converted = workplace / "hf"
+    converted.mkdir()
+    for name in ("config.json", "model.safetensors"):
+        (converted / name).touch()
+    assert fail("nano3", "sft", f"run.model={converted}") == (
+        f"run.model: The recipe reads a model of the format megatron, and {converted} is hf. "
+        "No recipe of this family makes megatron of it; name another model."
+    )
+
+
 def test_a_folder_without_iterations_is_told(fail: Fail, workplace: Path) -> None:
     (workplace / "empty").mkdir()
     told = fail("nano3", "sft", f"checkpoint.pretrained_checkpoint={workplace}/empty")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -227,3 +228,46 @@ def test_a_recipe_reads_its_configuration_with_nothing_resolved(tmp_path: Path) 
     assert read_config(default, ["--config", str(other)]).blend is None
     with pytest.raises(ConfigError, match=r"no key 'blnd'.* Did you mean 'blend'"):
         read_config(default, ["blnd=1"])
+
+
+NAMED = """
+# /// script
+# [tool.runspec]
+# schema = "1"
+# name = "demo/{name}"
+# [tool.runspec.artifacts]
+# writes = {writes}
+# [tool.runspec.artifacts.reads]
+# model = "ModelArtifact"
+# ///
+from nemo_runspec.config import read_config
+
+config = read_config("default.yaml")
+"""
+CONVERTED = '{ type = "ModelArtifact", format = "hf", name = "{model}-hf" }'
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "output"),
+    [
+        ("data/prep/sft", (), "demo-sft-data"),
+        ("sft", ("--config", "tiny.yaml"), "demo-sft-model-tiny"),
+        ("sft", ("run.output=mine",), "mine"),
+        ("model/convert", ("--art.model", "my-model:v3"), "my-model-hf"),
+    ],
+)
+def test_a_recipe_that_no_command_started_names_its_output_as_the_command_does(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    words: tuple[str, ...],
+    output: str,
+) -> None:
+    writes = CONVERTED if name == "model/convert" else '"ModelArtifact"'
+    script = tmp_path / "train.py"
+    script.write_text(NAMED.replace("{name}", name).replace("{writes}", writes), "utf-8")
+    (tmp_path / "default.yaml").write_text("run:\n", "utf-8")
+    (tmp_path / "tiny.yaml").write_text("run: {data: '${oc.env:NOT_SET_HERE}'}\n", "utf-8")
+    monkeypatch.setattr(sys, "argv", [str(script), *words])
+    config = runpy.run_path(str(script), run_name="__main__")["config"]
+    assert config.run.output == output

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import runpy
+import sys
 from pathlib import Path
 
 import pytest
@@ -105,6 +107,31 @@ def test_a_store_that_only_the_job_sees_is_checked_when_the_job_starts(
     record(root, "demo-sft-model", "hf")
     with setup_artifact_tracking(train) as tracking:
         assert tracking.inputs == ["demo-sft-model:v2"]
+
+
+def test_a_script_that_no_command_started_checks_what_its_own_header_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "recipes" / "demo"
+    folder.mkdir(parents=True)
+    started = recipe(folder, "rl", "", '{ type = "ModelArtifact", format = "hf" }', "by-hand:v1")
+    written = 'writes = { type = "ModelArtifact", format = "hf", name = "{model}-hf" }'
+    recipe(folder, "model/convert", written, '"ModelArtifact"', "by-hand:v1")
+    with started.path.open("a") as script:
+        script.write(
+            "from nemo_runspec.artifacts import setup_artifact_tracking\n"
+            "from nemo_runspec.config import read_config\n"
+            "setup_artifact_tracking(read_config('rl/default.yaml'))\n"
+        )
+    monkeypatch.setenv("NEMOTRON_ARTIFACTS_ROOT", str(tmp_path / "store"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(started.path)])
+    record(tmp_path / "store", "by-hand", "megatron")
+    with pytest.raises(ArtifactError, match=SENTENCE.replace("demo-sft-model", "by-hand")):
+        runpy.run_path(str(started.path), run_name="__main__")
+    record(tmp_path / "store", "by-hand", "hf")
+    monkeypatch.setattr(sys, "argv", [str(started.path), "--art.model", "by-hand:v2"])
+    runpy.run_path(str(started.path), run_name="__main__")
 
 
 def test_a_model_without_a_recorded_format_is_looked_at(

@@ -8,17 +8,15 @@ import os
 import platform
 import socket
 import subprocess
-import sys
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from nemo_runspec.errors import RunspecError
 from nemo_runspec.json_values import json_value
 from nemo_runspec.packaged import packaged_provenance
 from nemo_runspec.redaction import redact_values
-from nemo_runspec.runspec import Runspec, parse
+from nemo_runspec.runspec.running import running_recipe, running_script
 
 _PACKAGES = (
     "nemo-runspec",
@@ -90,11 +88,11 @@ def collect_script() -> dict[str, Any]:
     packaged = packaged_provenance()
     if packaged is not None:
         return {**packaged, **collect_software()}
-    script = getattr(sys.modules.get("__main__"), "__file__", None)
-    if not isinstance(script, str):
+    script = running_script()
+    if script is None:
         return collect_provenance(Path.cwd())
-    found = collect_provenance(Path(script).absolute().parent)
-    recipe = _recipe(Path(script))
+    found = collect_provenance(script.parent)
+    recipe = running_recipe()
     return found if recipe is None else {"runspec": recipe.name, "image": recipe.image, **found}
 
 
@@ -179,13 +177,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(item) for item in value]
     return json_value(value) if isinstance(value, _SCALARS) else str(value)
-
-
-def _recipe(script: Path) -> Runspec | None:
-    try:
-        return parse(script)
-    except (RunspecError, OSError, UnicodeDecodeError):
-        return None
 
 
 def _installed_packages() -> dict[str, str]:

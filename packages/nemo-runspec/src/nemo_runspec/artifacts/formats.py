@@ -20,7 +20,9 @@ from nemo_runspec.runspec.converters import (
     find_converter,
     option_of_config,
 )
+from nemo_runspec.runspec.discovery import discover_recipes, recipe_folders
 from nemo_runspec.runspec.model import Runspec
+from nemo_runspec.runspec.running import running_recipe
 
 FORMATS_KEY = "formats"
 
@@ -81,13 +83,24 @@ def with_format_needs(
 def format_needs(config: DictConfig, artifacts_key: str = "run") -> dict[str, FormatNeed]:
     """What the models that a configuration names have to be, by key.
 
+    Where no command put it there, it is what the header of this process's own script says.
+
     Args:
         config: The configuration that a job was started with.
         artifacts_key: The section that holds the references.
     """
     section = OmegaConf.select(config, f"{artifacts_key}.{FORMATS_KEY}")
-    found: Any = {} if section is None else OmegaConf.to_container(section)
+    if section is None:
+        return _needs_of_script()
+    found: Any = OmegaConf.to_container(section)
     return {str(key): FormatNeed(**need) for key, need in found.items()}
+
+
+def _needs_of_script() -> dict[str, FormatNeed]:
+    recipe = running_recipe()
+    if recipe is None or not recipe.artifacts.read_formats:
+        return {}
+    return needs_of(recipe, discover_recipes(recipe_folders(recipe.path.parent)).recipes)
 
 
 def check_format(key: str, resolved: ResolvedArtifact, need: FormatNeed) -> None:

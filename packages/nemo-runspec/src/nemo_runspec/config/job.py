@@ -8,20 +8,15 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from nemo_runspec.artifacts.reference import ArtifactReference, is_reference, looks_like_path
 from nemo_runspec.config.compose import compose_with, find_config, merge_values
 from nemo_runspec.config.escaping import escape_values
 from nemo_runspec.config.grammar import Override, parse_override
+from nemo_runspec.config.output import name_output
 from nemo_runspec.config.overrides import apply_overrides
 from nemo_runspec.config.secrets import find_secrets, refer_to_variables
 from nemo_runspec.env_toml import EnvProfile, EnvToml, load_env_profile, load_env_toml
 from nemo_runspec.errors import ConfigError
-from nemo_runspec.naming import (
-    NAME_PATTERN,
-    config_stem,
-    derived_name,
-    output_artifact_name,
-)
+from nemo_runspec.naming import config_stem
 from nemo_runspec.profile_spellings import EXECUTOR, IMAGE, one_spelling
 from nemo_runspec.redaction import redact_words
 from nemo_runspec.runspec.model import Runspec
@@ -78,7 +73,7 @@ def build_job_config(
     content["artifacts"] = _artifacts_section(content, file, env)
     config = apply_overrides(OmegaConf.create(content), for_keys)
     _finish(config, default_root)
-    _name_output(config, runspec, name)
+    name_output(config, runspec, name)
     _refuse_secrets(config, file, env)
     _refuse_bytes([str(file), *argv, *map(str, _leaves(_raw(config)))])
     _record(config, runspec, name=name, file=file, profile=profile, argv=argv)
@@ -143,29 +138,6 @@ def _finish(config: DictConfig, default_root: str | None) -> None:
     with open_dict(config):
         config.run = run
         config.artifacts = artifacts
-
-
-def _name_output(config: DictConfig, runspec: Runspec, name: str) -> None:
-    """Name what the recipe makes, where nothing else does: by itself, or after what it reads."""
-    if OmegaConf.select(config, "run.output", throw_on_resolution_failure=False):
-        return
-    pattern = NAME_PATTERN.fullmatch(runspec.artifacts.written_name or "")
-    if pattern is None:
-        output = output_artifact_name(runspec.name, name)
-    else:
-        key = pattern["key"]
-        read = _name_read(config, key) or f"{runspec.words[0]}-{key}"
-        output = derived_name(pattern.string, read)
-    with open_dict(config):
-        config.run.output = output
-
-
-def _name_read(config: DictConfig, key: str) -> str | None:
-    """The name of what a recipe reads; None for a path, and where nothing is read."""
-    text = OmegaConf.select(config, f"run.{key}", throw_on_resolution_failure=False)
-    if not isinstance(text, str) or looks_like_path(text) or not is_reference(text):
-        return None
-    return ArtifactReference.parse(text).name
 
 
 def _record(

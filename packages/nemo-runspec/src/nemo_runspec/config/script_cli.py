@@ -18,9 +18,11 @@ from nemo_runspec.config.arguments import (
 )
 from nemo_runspec.config.compose import compose_with, load_omegaconf_yaml
 from nemo_runspec.config.grammar import parse_override
+from nemo_runspec.config.output import name_output
 from nemo_runspec.config.overrides import apply_hydra_overrides, apply_overrides
 from nemo_runspec.config.shape import declares
 from nemo_runspec.config.typed import to_typed
+from nemo_runspec.runspec.running import running_recipe
 
 T = TypeVar("T")
 
@@ -30,7 +32,8 @@ _SECTION = "artifacts"
 def read_config(default: str | Path, argv: Sequence[str] | None = None) -> DictConfig:
     """Read the configuration that a recipe's command line names, with its overrides.
 
-    Nothing is resolved, so that whoever sets up tracking decides where references lead.
+    Nothing is resolved, so that whoever sets up tracking decides where references lead. Where no
+    command named the recipe's output, ``run.output`` is set as the command does.
 
     Args:
         default: The file to use where the command line has no ``--config``; a packaged recipe
@@ -41,7 +44,11 @@ def read_config(default: str | Path, argv: Sequence[str] | None = None) -> DictC
         ConfigError: The file or an override cannot be used.
     """
     path, overrides = parse_config_and_overrides(default_config=default, argv=argv)
-    return apply_hydra_overrides(load_omegaconf_yaml(path), overrides)
+    config = apply_hydra_overrides(load_omegaconf_yaml(path), overrides)
+    recipe = running_recipe()
+    if recipe is not None:
+        name_output(config, recipe, path.name)
+    return config
 
 
 def cli(

@@ -192,6 +192,8 @@ def test_an_image_that_is_missing_is_a_failed_job(place: Workplace) -> None:
 
     assert done.code != 0, done.out + done.err
     assert "pyxis: failed to import docker image: nvcr.io/nvidia/nothing:1" in done.out + done.err
+    assert "│ Error:     The job ended before any of its processes was started. " in done.out
+    assert "│ Hint:      What Slurm printed there says why: a container image that " in done.out
 
 
 def test_a_dry_run_shows_the_script_that_slurm_gets(place: Workplace) -> None:

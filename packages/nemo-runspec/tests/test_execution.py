@@ -18,6 +18,7 @@ from nemo_runspec.errors import (
     ConfigError,
     ExecutionError,
     MissingDependencyError,
+    ProfileError,
     RunspecError,
 )
 from nemo_runspec.execution import (
@@ -303,6 +304,35 @@ def test_an_input_may_be_a_path_of_unknown_type(tmp_path: Path) -> None:
     made = plan(write_recipe(tmp_path, READER, config=config))
     assert made.inputs[0].pinned == str(folder)
     assert preview_config(made.train)["start"] == str(folder)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("run.env.nodez=2", r"the command line: .* no key 'nodez'\. Did you mean 'nodes'"),
+        (
+            "run.env.gpus_per_node=two",
+            "the command line: 'run.env.gpus_per_node' is 'two', .* whole",
+        ),
+        ("run.env={time: 4h}", "the command line: 'run.env.time' is '4h', but must be minutes"),
+        ("x=2", r"default\.yaml:4: A profile has no key 'acount'\. Did you mean 'account'"),
+    ],
+)
+def test_settings_that_no_profile_has_are_refused_without_one_too(
+    tmp_path: Path, override: str, message: str
+) -> None:
+    wrong = "run:\n  env:\n    acount: research\n" if override == "x=2" else ""
+    recipe = write_recipe(tmp_path, 'name = "demo/one"', config=f"x: 1\n{wrong}")
+    with pytest.raises(ProfileError, match=message):
+        plan_recipe(RecipeRequest(recipe, overrides=(override,), argv=(override,)))
+
+
+def test_settings_of_another_machine_are_no_mistake_on_this_one(tmp_path: Path) -> None:
+    mounts = "['${auto_mount:git+https://x/y@z,/z}']"
+    env = f"{{time: '04:00:00', shm_size: 8g, mounts: {mounts}, gpus: null}}"
+    recipe = write_recipe(tmp_path, 'name = "demo/one"', config=f"x: 1\nrun: {{env: {env}}}\n")
+    planned = plan(recipe, "run.env.run_partition=interactive", "run.env.executor=slurm")
+    assert OmegaConf.select(planned.job, "run.env.time") == "04:00:00"
 
 
 def test_planning_writes_nothing(tmp_path: Path) -> None:

@@ -370,6 +370,31 @@ def test_a_result_is_read_from_the_run_directory(record: JobRecord) -> None:
         backend.result(record)
 
 
+def test_a_job_that_could_not_begin_says_so(record: JobRecord) -> None:
+    backend, folder = SlurmBackend(LocalShell()), Path(record.job_dir)
+    (folder / "exit_code").write_text("1\n")
+    error = backend.result(record).error or {}
+    assert error["what"] == "The job ended before any of its processes was started."
+    assert error["where"] == f"{LocalShell().where}:{record.log_pattern}"
+    assert "a container image that cannot be had" in str(error["hint"])
+    (folder / "started").touch()
+    assert backend.result(record).error is None
+
+
+@pytest.mark.parametrize("code", ["0", "143"])
+def test_a_job_that_was_not_to_begin_says_nothing(record: JobRecord, code: str) -> None:
+    Path(record.job_dir, "exit_code").write_text(f"{code}\n")
+    assert SlurmBackend(LocalShell()).result(record).error is None
+
+
+def test_the_task_of_an_array_that_could_not_begin_is_named(record: JobRecord) -> None:
+    folder = Path(record.job_dir)
+    for name, text in {"exit_code_0": "0", "started_0": "", "exit_code_1": "1"}.items():
+        (folder / name).write_text(text)
+    error = SlurmBackend(LocalShell()).result(record).error or {}
+    assert str(error["what"]).startswith("Task 1: The job ended before any of its processes")
+
+
 def test_a_folder_of_the_run_directory_is_copied(record: JobRecord, tmp_path: Path) -> None:
     backend, there = SlurmBackend(LocalShell()), Path(record.job_dir) / "wandb-outbox"
     (tmp_path / "copy").mkdir()

@@ -17,6 +17,7 @@ from nemo_runspec.execution.command import build_command
 from nemo_runspec.execution.elsewhere import remarks, runs_elsewhere, seen_from_here
 from nemo_runspec.execution.inputs import ArtifactInput, read_inputs
 from nemo_runspec.execution.outputs import place_output
+from nemo_runspec.execution.profiles.reading import check_settings
 from nemo_runspec.resolvers.pinning import with_references
 from nemo_runspec.runspec import Runspec
 
@@ -139,12 +140,15 @@ def plan_recipe(request: RecipeRequest) -> RecipePlan:
 
     Raises:
         ConfigError: The configuration cannot be used.
+        ProfileError: No executor has a key of ``run.env``, or none takes its value.
         ArtifactNotFoundError: An input does not exist; the hint names the command that makes it.
         ArtifactError: An input has another type or format than the recipe declares.
         NemotronError: A backend would refuse what the job records: a key is missing or wrong.
     """
     elsewhere = request.profile is not None and runs_elsewhere(request.profile)
     job = compose_job(request)
+    if request.profile is None:
+        check_settings(job, request.recipe)
     # Before references are looked up: a backend may do that, with the same credentials.
     checked = check_backends(job)
     visible = _known_now(request, seen_from_here(job) if elsewhere else None)

@@ -16,8 +16,10 @@ from nemo_runspec.errors import ExecutionError
 from nemo_runspec.execution.jobs.output import joined
 from nemo_runspec.execution.jobs.record import JobRecord, scheduler_id_of
 from nemo_runspec.execution.jobs.slurm_asking import (
+    ENDED_BY_SLURM,
     EXIT_FILE,
     NEVER_HEARD_OF,
+    STARTED_FILE,
     script_about,
     statuses_in,
 )
@@ -55,9 +57,15 @@ for folder in . {task_folders}; do
     [ -f "$folder/{file}" ] || continue
     printf '\\n::result %s\\n' "${{folder#task_}}"; cat "$folder/{file}"
 done
+for file in {exit_file}*; do
+    [ -f "$file" ] || continue
+    task=${{file#{exit_file}}}
+    case "$(cat "$file")" in 0|{cancelled}) continue;; esac
+    [ -e "{started_file}$task" ] || printf '\\n::unstarted %s\\n' "${{task#_}}"
+done
 exit 0
 """
-_RESULT_MARK = re.compile(r"^::result (.*)$", re.MULTILINE)
+_RESULT_MARK = re.compile(r"^::(result|unstarted) (.*)$", re.MULTILINE)
 
 
 class SlurmBackend:
@@ -117,11 +125,19 @@ class SlurmBackend:
     def result(self, record: JobRecord) -> RunResult:
         """Read what the job, or each task of an array, left in its run directory."""
         script = _RESULTS.format(
-            job_dir=shlex.quote(record.job_dir), task_folders=TASK_FOLDERS, file=RESULT_FILE
+            job_dir=shlex.quote(record.job_dir),
+            task_folders=TASK_FOLDERS,
+            file=RESULT_FILE,
+            exit_file=EXIT_FILE,
+            started_file=STARTED_FILE,
+            cancelled=ENDED_BY_SLURM,
         )
         _, *pieces = _RESULT_MARK.split(self._shell.run(script).stdout)
         found: dict[str, RunResult] = {}
-        for task, text in zip(pieces[::2], pieces[1::2], strict=True):
+        for left, task, text in zip(pieces[::3], pieces[1::3], pieces[2::3], strict=True):
+            if left == "unstarted":
+                found.setdefault(task, self._unstarted(record))
+                continue
             try:
                 found[task.strip(".")] = RunResult(**json.loads(text))
             except (ValueError, TypeError) as error:
@@ -131,6 +147,16 @@ class SlurmBackend:
                     hint="Look at the job's log for how it ended.",
                 ) from error
         return of_all_tasks(found)
+
+    def _unstarted(self, record: JobRecord) -> RunResult:
+        """What a job would have said that was not able to begin."""
+        error = ExecutionError(
+            "The job ended before any of its processes was started.",
+            where=f"{self._shell.where}:{record.log_pattern}",
+            hint="What Slurm printed there says why: a container image that cannot be had, say, or "
+            "a folder to mount that is not there.",
+        )
+        return RunResult(error={"what": error.what, "where": error.where, "hint": error.hint})
 
     def copy_folder(self, record: JobRecord, name: str, destination: Path) -> None:
         """Copy a folder of the job's run directory, where it has one."""

@@ -21,11 +21,13 @@ from nemo_runspec.execution.jobs.status import JobStatus
 from nemo_runspec.explaining import last_line
 
 NEVER_HEARD_OF = "Invalid job id"
-# In the run directory, once the job has ended.
+# In the run directory, once the job has ended, and from the start of its first process on. A task
+# of an array adds its number: exit_code_3, started_3.
 EXIT_FILE = "exit_code"
+STARTED_FILE = "started"
 _TOO_LATE = "124"
 # An attempt that is told to end, as one that is put back into the queue is, leaves this code.
-_ENDED_BY_SLURM = 143
+ENDED_BY_SLURM = 143
 _MARK = re.compile(r"^::(controller|accounting|user|exit) (.*)$", re.MULTILINE)
 
 # The controller is asked about each job, and its accounting about those that the controller does
@@ -141,8 +143,8 @@ class _Answers:
         if status is not None and status.finished:
             return status
         # Of an array other tasks may still run.
-        code = self.exits.get(job, {}).get("", _ENDED_BY_SLURM)
-        if code != _ENDED_BY_SLURM:
+        code = self.exits.get(job, {}).get("", ENDED_BY_SLURM)
+        if code != ENDED_BY_SLURM:
             return described_exit(code)
         said = last_line(self.controller.get(job, ""))
         if self.codes.get(job) == _TOO_LATE and not said:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,29 @@ def read_profile(
     values = _resolved(job, dict(raw) if isinstance(raw, Mapping) else {}, origin)
     profile = _with_needs(_build(values, origin), values, recipe)
     return replace(profile, told=(*profile.told, *_unseen_store(profile, job, recipe)))
+
+
+def check_settings(job: DictConfig, recipe: Runspec) -> None:
+    """Check the ``run.env`` of a job that no profile was chosen for: some executor could have it.
+
+    Args:
+        job: The job's configuration.
+        recipe: The recipe.
+
+    Raises:
+        ProfileError: No executor has a key, or none takes its value; the error names the file and
+            line, or the command line.
+    """
+    raw = OmegaConf.to_container(OmegaConf.select(job, _SECTION) or OmegaConf.create({}))
+    origin = Origin(name="", recipe=recipe, job=job)
+    for written, value in raw.items() if isinstance(raw, Mapping) else ():
+        # What an interpolation gives is known where the job is.
+        if written == EXECUTOR or value is None or "${" in str(value):
+            continue
+        models = [model for model in PROFILES.values() if str(written) in spellings_of(model)]
+        if not models:
+            raise _unknown(str(written), origin)
+        _refuse_everywhere(str(written), value, models, origin)
 
 
 def load_profile(name: str, env_file: Path | None = None) -> Profile:
@@ -160,13 +183,7 @@ def _no_place(written: str, model: type[Profile], origin: Origin) -> list[str]:
     names = {name: spellings_of(other) for name, other in PROFILES.items()}
     others = [name for name, known in names.items() if written in known]
     if not others:
-        raise ProfileError(
-            f"A profile has no key '{written}'.",
-            where=origin.where(written),
-            hint=did_you_mean(
-                written, {EXECUTOR, *(key for known in names.values() for key in known)}
-            ),
-        )
+        raise _unknown(written, origin)
     if origin.is_default(written):
         if model is LocalProfile and written == IMAGE:
             # Every recipe names an image, and no process of this machine runs in it.
@@ -177,6 +194,30 @@ def _no_place(written: str, model: type[Profile], origin: Origin) -> list[str]:
         where=origin.where(written),
         hint=f"Leave it out; it is for {', '.join(others)}.",
     )
+
+
+def _unknown(written: str, origin: Origin) -> ProfileError:
+    keys = {key for model in PROFILES.values() for key in spellings_of(model)}
+    return ProfileError(
+        f"A profile has no key '{written}'.",
+        where=origin.where(written),
+        hint=did_you_mean(written, {EXECUTOR, *keys}),
+    )
+
+
+def _refuse_everywhere(
+    written: str, value: Any, models: Sequence[type[Profile]], origin: Origin
+) -> None:
+    """Refuse a value that none of these executors takes."""
+    problems = []
+    for model in models:
+        try:
+            checked(model, spellings_of(model)[written], value)
+        except WrongValueError as error:
+            problems.append(error)
+        else:
+            return
+    raise _wrong(written, problems[0], origin) from problems[0]
 
 
 def _unseen_store(profile: Profile, job: DictConfig, recipe: Runspec) -> list[str]:

@@ -19,9 +19,6 @@ Mode = Literal["run", "batch", "stage"]
 LAUNCH_FILE = "launch.sh"
 # In the run directory here, until the job is sent.
 STAGING = ".submission"
-# In the run directory there, from the job's start on. A task of an array adds its number, here and
-# to the exit code that it leaves: started_3, exit_code_3.
-STARTED_FILE = "started"
 CODE_FOLDER = "code"
 # Where a job finds its own directory in a container; NeMo-Run mounts it there.
 INSIDE = "/nemo_run"

@@ -24,7 +24,7 @@ from nemotron.cli.app import App, output_mode
 from nemotron.cli.jobs.attaching import DETACHED, attach
 from nemotron.cli.jobs.launch import Launch
 from nemotron.cli.jobs.reporters import reporter_for
-from nemotron.cli.jobs.reporting import JobReporter, Planned, Submission
+from nemotron.cli.jobs.reporting import Planned, Submission
 
 _DEBUG_VARIABLE = "NEMOTRON_DEBUG"
 
@@ -51,7 +51,8 @@ def launch_recipe(app: App, plan: RecipePlan, launch: Launch, values: Mapping[st
     for sentence in collect_environment(plan, profile, environ=environ).warnings:
         app.warn(sentence)
     if values["dry_run"]:
-        _show(plan, launch, profile, environ, reporter)
+        reporter.planned(_planned(app, plan, launch, profile, environ))
+        reporter.previewed(_preview(plan, profile, environ))
         return 0
     if profile.executor == "local":
         submission = _submit_here(plan, launch, profile, environ)
@@ -70,23 +71,19 @@ def launch_recipe(app: App, plan: RecipePlan, launch: Launch, values: Mapping[st
     return attach(app, record, reporter)
 
 
-def _show(
-    plan: RecipePlan,
-    launch: Launch,
-    profile: Profile,
-    environ: Mapping[str, str],
-    reporter: JobReporter,
-) -> None:
-    planned = Planned(
+def _planned(
+    app: App, plan: RecipePlan, launch: Launch, profile: Profile, environ: Mapping[str, str]
+) -> Planned:
+    with app.waiting("Rendering what would be submitted"):
+        scripts = _scripts(plan, launch, profile)
+    return Planned(
         plan=plan,
         launch=launch,
         profile=profile,
         environment=collect_environment(plan, profile, environ=environ),
-        scripts=_scripts(plan, launch, profile),
+        scripts=scripts,
         train=preview_config(plan.train, unknown=plan.unpinned),
     )
-    reporter.planned(planned)
-    reporter.previewed(_preview(plan, profile, environ))
 
 
 def _preview(
@@ -143,9 +140,9 @@ def _submit_there(app: App, plan: RecipePlan, launch: Launch, profile: Profile) 
     from nemo_runspec.execution.submission import prepare_submission, stage, submit
 
     run_dir = _proposed(plan)
-    prepared = prepare_submission(plan, profile, mode=launch.mode, folder=run_dir)
     record, script = None, None
     with app.waiting(f"Submitting with {profile.name}"):
+        prepared = prepare_submission(plan, profile, mode=launch.mode, folder=run_dir)
         if launch.mode == "stage":
             script = "".join(f"{command}\n" for command in stage(prepared).commands)
         else:

@@ -15,6 +15,7 @@ from nemo_runspec.execution.pipeline import (
     PipeEnd,
     PipeFile,
     PlannedPipe,
+    SubmittedStage,
     cancel_jobs,
     continue_pipe,
     find_pipe,
@@ -187,13 +188,23 @@ def _to_its_end(
 ) -> PipeEnd:
     try:
         if pipe.record.mode == "batch":
-            submit_pipe(pipe, file, reporter.submitted)
+            _submit_all(app, pipe, file, reporter)
             return PipeEnd(file.record, 0)
         return run_pipe(pipe, file, runner=_runner(app, pipe, reporter, environ), observer=reporter)
     except NemotronError as error:
         return PipeEnd(file.record, error.exit_code, error)
     except KeyboardInterrupt:
         return PipeEnd(file.record, _INTERRUPTED)
+
+
+def _submit_all(app: App, pipe: PlannedPipe, file: PipeFile, reporter: PipeReporter) -> None:
+    submitted: list[SubmittedStage] = []
+    try:
+        with app.waiting(f"Submitting the chain of {pipe.chain.family}"):
+            submit_pipe(pipe, file, submitted.append)
+    finally:
+        for stage in submitted:
+            reporter.submitted(stage)
 
 
 def _runner(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from nemo_runspec.execution.pipeline import Chain, ChainRequest, build_chain
+from nemo_runspec.execution.pipeline import Chain, ChainRequest, build_chain, offers
 from nemo_runspec.runspec import discover_recipes
 
 RECIPES = Path(__file__).parents[1] / "recipes"
@@ -42,6 +43,25 @@ def test_each_stage_of_nano3_reads_what_another_makes(
     outputs = {stage.name: stage.output for stage in found.stages}
     assert outputs["rl/convert"] == f"nano3-rl-model{suffix}-hf"
     assert not converted or outputs["sft/convert"] == f"nano3-sft-model{suffix}-hf"
+
+
+@pytest.mark.parametrize(("family", "first"), [("nano3", "rl"), ("super3", "rl/rlvr1")])
+def test_the_stages_of_the_sample_are_told_how_to_read_each_others_models(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str, first: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    recipes = discover_recipes([RECIPES]).recipes
+    alone = ChainRequest(family=family, recipes=recipes, config="sample", cwd=tmp_path)
+    told = list(offers(build_chain(alone), alone))
+    assert [(offer.stage, offer.writer) for offer in told] == [("sft", "pretrain"), (first, "sft")]
+    together = replace(alone, overrides=tuple(offer.override for offer in told))
+    whole = build_chain(together)
+    assert [stage.unset for stage in whole.stages if stage.unset] == []
+    sources = {stage.name: set(stage.sources) for stage in whole.stages}
+    assert sources["sft"] == {"data/prep/sft", "pretrain"}
+    assert "sft/convert" in sources[first]
+    assert sources["sft/convert"] == {"sft"}
+    assert list(offers(whole, together)) == []
 
 
 def test_every_sub_stage_of_super3_reads_the_converted_model_of_the_one_before(

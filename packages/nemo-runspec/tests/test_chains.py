@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nemo_runspec.errors import ConfigError, ExecutionError, UsageError
-from nemo_runspec.execution.pipeline import ChainRequest, PipeFile, PipeRecord, build_chain
+from nemo_runspec.execution.pipeline import (
+    ChainRequest,
+    PipeFile,
+    PipeRecord,
+    build_chain,
+    offers,
+)
 from nemo_runspec.execution.pipeline.addressing import (
     find_stage,
     sort_overrides,
@@ -166,6 +172,25 @@ def test_a_family_that_cannot_convert_is_refused(tmp_path: Path) -> None:
     in_formats(recipes, "f/model/convert", CONVERTED, 'type = "ModelArtifact"', "f-sft-model")
     with pytest.raises(UsageError, match=r"converts: rl:run\.model=f-sft-model-hf:latest"):
         names(tmp_path, as_written)
+
+
+def test_what_a_stage_leaves_open_is_offered_where_the_chain_makes_it(tmp_path: Path) -> None:
+    recipes = tmp_path / "recipes"
+    in_formats(recipes, "f/a", MEGATRON, MEGATRON, "null")
+    in_formats(recipes, "f/b", MEGATRON, MEGATRON, "null")
+    in_formats(recipes, "f/c", MEGATRON, HF, "null")
+
+    def found() -> list[tuple[str, str]]:
+        asked = request(tmp_path)
+        return [(each.writer, each.override) for each in offers(build_chain(asked), asked)]
+
+    # Nothing is before the first, and nothing converts what the last needs.
+    assert found() == [("a", "b:run.model=f-a-model:latest")]
+    in_formats(recipes, "f/model/convert", CONVERTED, 'type = "ModelArtifact"', "f-a-model")
+    assert found()[1:] == [("b", "c:run.model=f-b-model-hf:latest")]
+    script = recipes / "f_c.py"
+    script.write_text(script.read_text().replace(f"model = {{ {HF} }}", 'model = "OtherArtifact"'))
+    assert len(found()) == 1
 
 
 def test_a_version_an_alias_or_a_path_is_no_edge(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from nemo_runspec.execution.pipeline.submitting import scripts_of as scripts_of
     from nemo_runspec.execution.pipeline.submitting import submit_pipe as submit_pipe
     from nemo_runspec.execution.pipeline.submitting import submit_stage as submit_stage
+    from nemo_runspec.execution.pipeline.unset import offers as offers
 
 EXPORTS = {
     "Chain": "nemo_runspec.execution.pipeline.model:Chain",
@@ -53,6 +54,7 @@ EXPORTS = {
     "cancel_jobs": "nemo_runspec.execution.pipeline.refreshing:cancel_jobs",
     "continue_pipe": "nemo_runspec.execution.pipeline.starting:continue_pipe",
     "find_pipe": "nemo_runspec.execution.pipeline.record:find_pipe",
+    "offers": "nemo_runspec.execution.pipeline.unset:offers",
     "only_driver": "nemo_runspec.execution.pipeline.alone:only_driver",
     "require_all_here": "nemo_runspec.execution.pipeline.local:require_all_here",
     "require_queue": "nemo_runspec.execution.pipeline.experiment:require_queue",

@@ -5,7 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from nemo_runspec.execution.jobs.reasons import plain_exit
-from nemo_runspec.execution.pipeline import PipeEnd, PipeFile, PipeRecord, PlannedPipe, Stage
+from nemo_runspec.execution.pipeline import (
+    PipeEnd,
+    PipeFile,
+    PipeRecord,
+    PlannedPipe,
+    Stage,
+    offers,
+)
 from nemo_runspec.execution.pipeline.local import why_not_here
 from nemo_runspec.execution.pipeline.record import LIVE, InputRecord, StageRecord
 from nemotron.cli.panels import Panel, Row, Tree
@@ -53,8 +60,13 @@ def _shown_input(item: InputRecord) -> str:
 
 
 def notes(pipe: PlannedPipe) -> list[str]:
-    """What of the family takes no part, and what cannot start on this machine."""
+    """What of the family takes no part, is not handed on, and cannot start on this machine."""
     found = [f"Left out: {item.name} {item.reason}." for item in pipe.chain.left_out]
+    found += [
+        f"Not handed on: {each.stage} reads no {each.key} of this chain; to have it read what "
+        f"{each.writer} makes, add {each.override}"
+        for each in offers(pipe.chain, pipe.request)
+    ]
     if pipe.record.mode != "local":
         return found
     problems = (why_not_here(each) for each in pipe.stages)

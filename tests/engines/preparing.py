@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 LAB = Path(__file__).parent / "lab"
 STAGES = ("pretrain", "sft", "rl")
 _UP_WITHIN_S = 90.0
+_TRIES = 20
 LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 QUIET = {
     LOOPBACK: "0",  # keeps the tests' clusters there
@@ -35,7 +37,7 @@ def until(condition: Callable[[], bool], story: Callable[[], str]) -> None:
     while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError(story())
-        time.sleep(0.05)
+        time.sleep(0.02)
 
 
 def children(pid: int) -> list[int]:
@@ -134,6 +136,22 @@ class Prepare:
             _, log = run.communicate(timeout=200)
         assert run.returncode == 0, log
         return log
+
+    def kill_at(self, moment: Callable[[], bool], stage: str, folder: Path) -> None:
+        """Leave the folder as a preparation leaves it that is killed at a moment.
+
+        A moment passes, be it while this process has to wait for its turn: then it starts anew.
+        """
+        for _ in range(_TRIES):
+            with self.start(stage, folder, engine="local") as run:
+                until(lambda: moment() or run.poll() is not None, lambda: "it never happened")
+                run.kill()
+                _, log = run.communicate(timeout=200)
+            assert run.returncode in {0, -signal.SIGKILL}, log
+            if moment():
+                return
+            shutil.rmtree(folder)
+        raise TimeoutError(f"{_TRIES} preparations were over too soon")
 
 
 def tree(folder: Path) -> dict[str, bytes]:

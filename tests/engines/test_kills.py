@@ -35,6 +35,11 @@ def finished_shards(folder: Path) -> dict[str, tuple[int, int]]:
     return found
 
 
+def some_are_finished(folder: Path) -> bool:
+    """Whether a run has left some shards complete, and others not."""
+    return 3 <= len(finished_shards(folder)) < SHARDS * 2 // 3
+
+
 def interrupt(run: subprocess.Popen[str], victim: str, chance: random.Random) -> None:
     """End a run, or one of its processes, at once."""
     if victim == "Ctrl-C":
@@ -122,10 +127,7 @@ def test_a_rerun_leaves_finished_shards_as_they_are(
 ) -> None:
     """The outputs of pretraining are links to the shards, so the very files must turn up again."""
     out = tmp_path / "out"
-    with prepare.start("pretrain", out, engine="local") as run:
-        until(lambda: len(finished_shards(out)) >= 3, lambda: "no shard was finished")
-        run.kill()
-        run.communicate()
+    prepare.kill_at(lambda: some_are_finished(out), "pretrain", out)
     (waiting,) = out.glob(".work/*")
     done = set(finished_shards(out))
     before = {
@@ -146,10 +148,7 @@ def test_a_shard_that_was_damaged_meanwhile_is_made_again_and_no_other(
     damage: str, prepare: Prepare, expected: Expected, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    with prepare.start("sft", out, engine="local") as run:
-        until(lambda: len(finished_shards(out)) >= 3, lambda: "no shard was finished")
-        run.kill()
-        run.communicate()
+    prepare.kill_at(lambda: some_are_finished(out), "sft", out)
     done = finished_shards(out)
     (tokens,) = out.glob(f".work/*/{min(done)}/tokens.bin")
     content = bytearray(tokens.read_bytes())

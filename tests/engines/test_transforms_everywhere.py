@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from preparing import Cluster, Prepare, tree, until
+from preparing import Cluster, Prepare, tree
 
 MODULE = """
 def numbered(record, start):
@@ -83,10 +81,7 @@ def test_killed_when_rows_were_fetched_a_rerun_makes_the_same_bytes(
 ) -> None:
     prepare_mine("rl", tmp_path / "whole")
     out = tmp_path / "out"
-    with prepare_mine.start("rl", out) as run:
-        rows = ".work/*/placeholders.jsonl"
-        until(lambda: any(out.glob(rows)) or run.poll() is not None, lambda: "no rows came")
-        os.killpg(run.pid, signal.SIGKILL)
+    prepare_mine.kill_at(lambda: any(out.glob(".work/*/placeholders.jsonl")), "rl", out)
     prepare_mine("rl", out)
     assert published(out) == published(tmp_path / "whole")
     assert not any(out.rglob("placeholders.jsonl"))

@@ -110,7 +110,7 @@ def test_what_the_script_recorded_is_read_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("body", "overrides", "code", "reason"),
     [
-        ("raise SystemExit(3)", [], 3, "the job failed before it recorded an artifact"),
+        ("raise SystemExit(3)", [], 3, "the job ended before it recorded an artifact"),
         ("", [], 0, "the recipe recorded no artifact"),
         ("", ["artifacts.manifest.root=null"], 0, "off: artifacts.manifest.root is not set"),
         (
@@ -125,7 +125,7 @@ def test_what_the_script_recorded_is_read_back(tmp_path: Path) -> None:
             1,
             "the root /dev/null/store cannot be written to (Not a directory)",
         ),
-        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", [], 137, "the job failed"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", [], 137, "the job ended"),
     ],
 )
 def test_a_missing_manifest_always_has_a_reason(

@@ -86,7 +86,7 @@ def test_a_failed_job_is_a_failed_command(
         assert document["error"]["what"] == "Line 3 holds no JSON."
     if not mode:
         assert "─ Step Failed (demo-sft-data) ─" in done.out
-        assert "│ Manifest:  none: the job failed before it recorded an artifact" in done.out
+        assert "│ Manifest:  none: the job ended before it recorded an artifact" in done.out
 
 
 def test_a_run_without_manifests_says_why(workplace: Path, nemotron: Callable) -> None:
@@ -214,7 +214,8 @@ def test_secrets_are_never_shown(
     assert "hf_abc" not in done.out + done.err
 
 
-def test_ctrl_c_reaches_the_job_once_and_ends_with_130(workplace: Path) -> None:
+@pytest.mark.parametrize("mode", [[], ["--json"]])
+def test_ctrl_c_reaches_the_job_once_and_is_no_failure(workplace: Path, mode: list[str]) -> None:
     script = workplace / "recipes" / "demo" / "prep.py"
     header = script.read_text().partition("\nfrom pathlib")[0]
     script.write_text(
@@ -224,15 +225,27 @@ def test_ctrl_c_reaches_the_job_once_and_ends_with_130(workplace: Path) -> None:
     )
     code = "import sys; from nemotron.cli.main import main; sys.exit(main(sys.argv[1:]))"
     process = subprocess.Popen(
-        [sys.executable, "-c", code, *PREP], stdout=subprocess.PIPE, text=True, cwd=workplace
+        [sys.executable, "-c", code, *PREP, *mode],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=workplace,
     )
     assert process.stdout is not None
     for line in process.stdout:
         if line == "ready\n":
             os.kill(process.pid, signal.SIGINT)
             break
-    rest = process.stdout.read()
+    stopping, rest = process.stdout.readline(), process.stdout.read()
     process.stdout.close()
     assert process.wait() == 130
-    assert rest.count("stopping") == 1
-    assert "Step Failed" in rest
+    assert stopping == "stopping\n"
+    if mode == ["--json"]:
+        document = json.loads(rest)
+        assert document["status"] == "interrupted"
+        assert document["exit_code"] == 130
+        assert document["error"]["what"] == "The job was interrupted."
+    else:
+        assert "─ Step Interrupted (demo-sft-data) ─" in rest
+        assert "none: the job ended before it recorded an artifact" in rest
+        assert "stopping" not in rest

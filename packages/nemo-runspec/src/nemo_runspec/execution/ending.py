@@ -1,12 +1,20 @@
-"""What a job's result says about its manifest."""
+"""What a job's exit code and its result say about its end."""
 
 from __future__ import annotations
+
+import signal
 
 from nemo_runspec.run_result import RunResult
 
 _OFF = "off: artifacts.manifest.root is not set"
-_FAILED = "the job failed before it recorded an artifact"
+_ENDED = "the job ended before it recorded an artifact"
 _NOTHING = "the recipe recorded no artifact"
+_INTERRUPTED = frozenset(128 + each for each in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM))
+
+
+def was_interrupted(exit_code: int) -> bool:
+    """Whether somebody ended a job: with Ctrl-C, by leaving its terminal, or with ``kill``."""
+    return exit_code in _INTERRUPTED
 
 
 def last_manifest(result: RunResult) -> str | None:
@@ -37,4 +45,4 @@ def why_no_manifest(
         return result.manifest_missing
     if root is None:
         return _OFF
-    return _NOTHING if succeeded else problem or _FAILED
+    return _NOTHING if succeeded else problem or _ENDED

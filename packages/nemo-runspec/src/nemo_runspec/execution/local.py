@@ -14,7 +14,7 @@ from nemo_runspec.config.secrets import hidden_variables
 from nemo_runspec.distributed.folders import propose_run_directory
 from nemo_runspec.errors import ExecutionError
 from nemo_runspec.execution.command import require_launcher
-from nemo_runspec.execution.ending import is_reused, last_manifest, why_no_manifest
+from nemo_runspec.execution.ending import is_reused, last_manifest, was_interrupted, why_no_manifest
 from nemo_runspec.execution.plan import RecipePlan
 from nemo_runspec.execution.process import ChildStreams, run_child
 from nemo_runspec.execution.requirements import require_dependencies
@@ -63,6 +63,11 @@ class RunOutcome:
     def succeeded(self) -> bool:
         """Whether the script ended well."""
         return self.exit_code == 0
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether somebody ended the script before its own end."""
+        return was_interrupted(self.exit_code)
 
     @property
     def manifest(self) -> str | None:

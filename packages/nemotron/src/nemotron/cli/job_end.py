@@ -36,7 +36,8 @@ class JobEnd:
         deliveries: What W&B has of it, and what waits.
         sync_command: What delivers that.
         reason: Why it ended badly, in a sentence; None where its own output has just said it.
-        state: ``completed``, ``failed``, ``cancelled``, ``timed out`` or ``lost``.
+        state: ``completed``, ``failed``, ``interrupted``, ``cancelled``, ``timed out`` or
+            ``lost``.
         job: Its record, where it was submitted.
         unseen: The machine that has what it recorded, where nobody can read that from here.
     """
@@ -76,6 +77,13 @@ class JobEnd:
         told = self.result.error
         if told is not None:
             return ExecutionError(str(told["what"]), where=told["where"], hint=told["hint"])
+        return self.untold_error
+
+    @property
+    def untold_error(self) -> NemotronError:
+        """How it ended, whatever the script told."""
+        if self.state == "interrupted":
+            return ExecutionError("The job was interrupted.", where=self.run)
         return ExecutionError(
             self.reason or f"The job ended with exit code {self.exit_code}.",
             where=self.run,
@@ -136,8 +144,14 @@ def end_of_run(outcome: RunOutcome) -> JobEnd:
         deliveries=outcome.deliveries,
         sync_command=_sync_command(run.run_dir, run.plan.cwd),
         reason=plain_exit(outcome.exit_code) if buried and not outcome.succeeded else None,
-        state="completed" if outcome.succeeded else "failed",
+        state=_state_of_run(outcome),
     )
+
+
+def _state_of_run(outcome: RunOutcome) -> str:
+    if outcome.succeeded:
+        return "completed"
+    return "interrupted" if outcome.interrupted else "failed"
 
 
 def end_of_job(

@@ -12,7 +12,6 @@ from typing import IO, Any, Protocol
 
 import yaml
 
-from nemo_runspec.errors import ExecutionError
 from nemo_runspec.execution import (
     ChildStreams,
     PreparedRun,
@@ -132,14 +131,14 @@ class JsonReporter:
 
     def finished(self, outcome: RunOutcome) -> None:
         """Print the outcome."""
-        run = outcome.run
+        run, end = outcome.run, end_of_run(outcome)
         document = {
-            "status": "completed" if outcome.succeeded else "failed",
+            "status": end.state,
             "recipe": run.plan.recipe.name,
             "output": run.plan.output,
             "run_dir": str(run.run_dir),
             "configs": {"job": str(run.job_config), "train": str(run.train_config)},
-            **end_of_run(outcome).as_dict(),
+            **end.as_dict(),
         }
         self._app.document(document)
 
@@ -175,15 +174,9 @@ class QuietReporter:
         if self._log is not None:
             self._log.seek(0)
             self._app.err.write(self._log.read().decode(errors="replace"))
-        self._app.err.write(error_screen(_bad_end(outcome), screen_of(self._app.err)))
-
-
-def _bad_end(outcome: RunOutcome) -> ExecutionError:
-    return ExecutionError(
-        f"The job ended with exit code {outcome.exit_code}.",
-        where=str(outcome.run.run_dir),
-        hint="What it printed before says why.",
-    )
+        self._app.err.write(
+            error_screen(end_of_run(outcome).untold_error, screen_of(self._app.err))
+        )
 
 
 def as_yaml(train: dict[str, Any]) -> str:

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Protocol
 
 from nemo_runspec.errors import NemotronError
+from nemo_runspec.execution.ending import was_interrupted
 from nemo_runspec.execution.pipeline.handover import handed_on, nothing_made
 from nemo_runspec.execution.pipeline.model import Stage
 from nemo_runspec.execution.pipeline.planning import PlannedPipe, PlannedStage, plan_stage
 from nemo_runspec.execution.pipeline.record import LIVE, PipeFile, PipeRecord, StageRecord, utc_now
 
-_INTERRUPTED = frozenset({130, 143})
 # Somebody stopped waiting.
 _LEFT = 130
 _NOTHING_YET = dict.fromkeys(
@@ -168,7 +168,7 @@ class _Driver:
             return
         ended = {"exit_code": end.exit_code, "finished_at": utc_now()}
         if end.exit_code != 0:
-            cancelled = end.cancelled or end.exit_code in _INTERRUPTED
+            cancelled = end.cancelled or was_interrupted(end.exit_code)
             state = "cancelled" if cancelled else "failed"
             self.file.update(stage.name, state=state, reason=end.reason, **ended)
             return

@@ -109,7 +109,7 @@ def test_a_pack_smaller_than_all_sequences_is_named_with_its_size(
     sft: Callable[..., SftPrepConfig], blend: Blend, tmp_path: Path
 ) -> None:
     path = blend(chat=CHATS)
-    message = r"pack_size: All 12 sequences are longer than a pack of 16 tokens.*on_too_long=trunc"
+    message = r"pack_size: Every sequence is longer than a pack of 16 tokens.*on_too_long=trunc"
     with pytest.raises(DataError, match=message):
         prepare_sft(sft(path, pack_size=16))
     with pytest.raises(DataError, match=r"pack_size: 12 sequences are longer .*chat\.jsonl:\d+\)"):

@@ -165,7 +165,7 @@ def test_fewer_records_than_asked_for_are_all_used_and_said(
 ) -> None:
     path = write(tmp_path, "jsonl", 5)
     assert len(draw(path, rows=7)[0]) == 5
-    assert "d: 7 records are asked for, and there are 5: all are used" in caplog.text
+    assert "d: asked for 7 records, and there are 5: all are used" in caplog.text
 
 
 def test_row_groups_without_a_drawn_row_are_not_opened(tmp_path: Path) -> None:

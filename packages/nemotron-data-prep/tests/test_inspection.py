@@ -240,8 +240,8 @@ def test_masks_that_do_not_look_shifted_or_train_nothing_are_noted(tmp_path: Pat
     starts = pa.array([[0, 2], [0]], pa.list_(pa.int32()))
     path = write_packs(tmp_path / "a.parquet", input_ids=ids, loss_mask=masks, seq_start_id=starts)
     notes = inspect(path).survey.notes
-    assert "1 sequences train their last position" in notes[-2]
-    assert "2 sequences train nothing" in notes[-1]
+    assert "cuts off, is trained in 1 sequence: the mask" in notes[-2]
+    assert "Nothing is trained in 2 sequences." in notes[-1]
 
 
 class Harmful:

@@ -27,7 +27,7 @@ CHATS = [
     }
     for number in range(60)
 ]
-ONLY_PACKING = "nothing is tokenized: all"
+ONLY_PACKING = "nothing is tokenized, only packed: "
 
 CHANGES: list[dict[str, Any]] = [
     {"pack_size": 128},

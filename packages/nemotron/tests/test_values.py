@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from nemotron.cli.values import show_age, show_size, show_value
+from nemotron.cli.values import show_age, show_value
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -25,21 +25,6 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 )
 def test_an_age_has_one_unit(seconds: float, shown: str) -> None:
     assert show_age(NOW - timedelta(seconds=seconds), NOW) == shown
-
-
-@pytest.mark.parametrize(
-    ("size_bytes", "shown"),
-    [
-        (0, "0 bytes"),
-        (1, "1 byte"),
-        (1023, "1,023 bytes"),
-        (1024, "1.0 KiB"),
-        (3 * 2**40, "3.0 TiB"),
-        (5 * 2**50, "5120.0 TiB"),
-    ],
-)
-def test_a_size_has_a_unit(size_bytes: int, shown: str) -> None:
-    assert show_size(size_bytes) == shown
 
 
 @pytest.mark.parametrize(

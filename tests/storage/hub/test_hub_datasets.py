@@ -286,7 +286,7 @@ def test_files_of_the_rarer_format_are_named_and_left_out(
 ) -> None:
     publish({"a.jsonl": LINES, "b.jsonl": LINES, "LICENSE.txt": b"free"})
     assert named(find()) == ["a.jsonl", "b.jsonl"]
-    assert "2 files of team/chat are read, and 1 of other formats are not" in caplog.text
+    assert "2 files of team/chat read; left out, in other formats: 1" in caplog.text
 
 
 def test_files_that_nothing_here_reads_are_an_error(publish: Publish) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from nemo_runspec.amounts import show_count, show_size
 from nemo_runspec.errors import DataError
 from nemotron_data_prep.config import PrepConfig
 from nemotron_data_prep.engines.choice import choose_engine
@@ -149,38 +150,37 @@ def _make(run: Run[TaskT]) -> dict[str, Any]:
 def _log_totals(label: str, report: dict[str, Any]) -> None:
     totals = report["totals"]
     logger.info(
-        "%s: %d of %d records%s",
+        "%s: %s of %s%s",
         label,
-        totals["records_out"],
-        totals["records_in"],
-        f", {totals['tokens']} tokens" if totals["tokens"] else "",
+        f"{totals['records_out']:,}",
+        show_count(totals["records_in"], "record"),
+        f", {show_count(totals['tokens'], 'token')}" if totals["tokens"] else "",
     )
     for reason, count in totals["dropped"].items():
-        logger.warning("%s: %d records left out: %s", label, count, reason)
+        logger.warning("%s: %s left out: %s", label, show_count(count, "record"), reason)
     packing = report.get("packing")
     if packing:
         logger.info(
-            "%s: %d sequences in %d packs of %d tokens, %.2f%% full",
+            "%s: %s in %s of %d tokens, %.2f%% full",
             label,
-            packing["sequences_out"],
-            packing["packs"],
+            show_count(packing["sequences_out"], "sequence"),
+            show_count(packing["packs"], "pack"),
             packing["pack_size"],
             100 * packing["fill"],
         )
         for reason, count in packing["dropped"].items():
-            logger.warning("%s: %d sequences left out: %s", label, count, reason)
+            logger.warning("%s: %s left out: %s", label, show_count(count, "sequence"), reason)
 
 
 def _run_shards(run: Run[TaskT]) -> list[dict[str, Any]]:
     plan = run.plan
-    size_mib = plan.size_bytes / (1 << 20)
     logger.info(
-        "%s: %.1f MiB in %d files of %d datasets, %d shards",
+        "%s: %s in %s of %s, %s",
         run.label,
-        size_mib,
-        len(plan.files),
-        len(plan.datasets),
-        len(plan.shards),
+        show_size(plan.size_bytes),
+        show_count(len(plan.files), "file"),
+        show_count(len(plan.datasets), "dataset"),
+        show_count(len(plan.shards), "shard"),
     )
     progress = make_progress(run.label, plan.size_bytes)
     try:

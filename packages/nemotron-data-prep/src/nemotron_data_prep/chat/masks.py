@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Encoding
 
+from nemo_runspec.amounts import show_count
 from nemotron_data_prep.chat.messages import RejectedError
 from nemotron_data_prep.chat.sequences import TrainingText
 
@@ -36,11 +37,11 @@ def trained_mask(
         _check_edges(encoding, sequence.text, (first, stop), (start, end))
         mask[first:stop] = 1
     if mask.all():
-        raise RejectedError("all_trained", f"{len(mask)} tokens")
+        raise RejectedError("all_trained", show_count(len(mask), "token"))
     # Nothing predicts the first token of a sequence.
     mask[:1] = 0
     if not mask.any():
-        raise RejectedError("all_masked", f"{len(mask)} tokens")
+        raise RejectedError("all_masked", show_count(len(mask), "token"))
     return mask
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from itertools import zip_longest
 
+from nemo_runspec.amounts import show_count
 from nemotron_data_prep.chat.messages import Conversation, RejectedError
 from nemotron_data_prep.chat.sequences import SequenceMaker, TrainingTexts
 
@@ -88,4 +89,4 @@ def _essence(outcome: TrainingTexts | RejectedError) -> object:
 def _told(outcome: TrainingTexts | RejectedError) -> str:
     if isinstance(outcome, RejectedError):
         return f"{outcome.reason} ({outcome.detail})"
-    return f"{len(outcome.texts)} sequences"
+    return show_count(len(outcome.texts), "sequence")

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from nemo_runspec.amounts import show_count
 from nemo_runspec.errors import DataError
 from nemotron_data_prep.engines.work import Attempt, Died, Done, Engine, Failed, Outcome, Receipt
 from nemotron_data_prep.plan import Shard
@@ -77,7 +78,7 @@ def run_shards(
     receipts = _read_receipts(shards, folder)
     missing = [shard for shard in shards if shard.index not in receipts]
     if receipts:
-        logger.info("%d of %d shards are done already", len(receipts), len(shards))
+        logger.info("%d of %s are done already", len(receipts), show_count(len(shards), "shard"))
         progress.skip(sum(shard.size_bytes for shard in shards if shard.index in receipts))
     if missing:
         with staging_area(folder) as area, closing(engine(missing)) as workers:

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from nemo_runspec.amounts import show_count
 from nemo_runspec.errors import DataError
 from nemotron_data_prep.importing.packs import check_packs
 from nemotron_data_prep.inspection.decoding import Decoder, pieces
@@ -155,14 +156,14 @@ def _fill(sizes: NDArray[np.int64], pack_size: int | None) -> Fill | None:
 def _notes(counts: Counter[str], doubts: Counter[str], pack_size: int | None) -> tuple[str, ...]:
     notes = []
     if doubts["partial"]:
-        notes.append(f"Counts and lengths are of the first {counts['packs']:,} packs.")
+        notes.append(f"Counts and lengths are of the first {show_count(counts['packs'], 'pack')}.")
     if pack_size is None:
         notes.append("Nothing says the pack size; the longest pack counts as full.")
     if doubts["last"]:
         notes.append(
-            f"{doubts['last']:,} sequences train their last position, which the reader cuts off: "
-            "the mask does not look shifted."
+            "The last position, which the reader cuts off, is trained in "
+            f"{show_count(doubts['last'], 'sequence')}: the mask does not look shifted."
         )
     if doubts["untrained"]:
-        notes.append(f"{doubts['untrained']:,} sequences train nothing.")
+        notes.append(f"Nothing is trained in {show_count(doubts['untrained'], 'sequence')}.")
     return tuple(notes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from nemo_runspec.amounts import show_count, show_size
 from nemotron_data_prep.blend import labels
 from nemotron_data_prep.config import SPLITS, PretrainPrepConfig
 from nemotron_data_prep.plan import Plan, Shard
@@ -15,9 +16,7 @@ from nemotron_data_prep.previewing.model import (
     Place,
     Preview,
     make_preview,
-    number,
     records_text,
-    size_text,
 )
 from nemotron_data_prep.tokenizing.backend import hugging_face
 
@@ -75,11 +74,12 @@ def _datasets(plan: Plan, counted: Counted) -> dict[str, dict[str, Any]]:
 
 def _dataset_text(entry: dict[str, Any]) -> str:
     return (
-        f"weight {entry['weight']:g}; {number(entry['files'], 'file')}, "
-        f"{size_text(entry['size_bytes'])}, "
-        f"{entry['tokens']:,} tokens"
+        f"weight {entry['weight']:g}; {show_count(entry['files'], 'file')}, "
+        f"{show_size(entry['size_bytes'])}, "
+        f"{show_count(entry['tokens'], 'token')}"
     )
 
 
 def _split_text(counts: dict[str, int]) -> str:
-    return f"{counts.get('documents', 0):,} documents, {counts.get('tokens', 0):,} tokens"
+    documents, tokens = (counts.get(key, 0) for key in ("documents", "tokens"))
+    return f"{show_count(documents, 'document')}, {show_count(tokens, 'token')}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from nemo_runspec.amounts import show_count, show_size
 from nemotron_data_prep.accounting import REASONS
 from nemotron_data_prep.config import PrepConfig
 from nemotron_data_prep.plan import Plan
@@ -16,8 +17,6 @@ Basis = Literal["output", "tokenized", "all_records", "sample"]
 Rows = tuple[tuple[str, str], ...]
 
 _BAR_CELLS = 24
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
-_STEP = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +86,8 @@ def make_preview(
     """
     plan, folder = place.plan, str(place.folder)
     stops = run_stoppers(place.config, facts["examples"])
-    size = size_text(plan.size_bytes)
+    size = show_size(plan.size_bytes)
+    files, shards = show_count(len(plan.files), "file"), show_count(len(plan.shards), "shard")
     data = {
         "basis": basis,
         "exact": basis != "sample",
@@ -99,10 +99,7 @@ def make_preview(
         "stops": stops,
     }
     head = [
-        (
-            "Sources:",
-            f"{number(len(plan.files), 'file')}, {size}, in {number(len(plan.shards), 'shard')}",
-        ),
+        ("Sources:", f"{files}, {size}, in {shards}"),
         ("Output:", folder),
         ("Basis:", basis_text(basis, facts)),
     ]
@@ -177,16 +174,3 @@ def length_rows(bins: Iterable[Mapping[str, int]]) -> list[tuple[str, str]]:
         text = f"{item['from']:>7,} to {item['to']:>7,} {item['sequences']:>11,} {'#' * cells}"
         rows.append(("" if rows else "Lengths:", text.rstrip()))
     return rows
-
-
-def number(count: int, noun: str) -> str:
-    """A count with its noun: ``1 file``, ``2,000 files``."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def size_text(size_bytes: int) -> str:
-    """A size for people: ``55.1 MiB``."""
-    size, unit = float(size_bytes), 0
-    while size >= _STEP and unit < len(_UNITS) - 1:
-        size, unit = size / _STEP, unit + 1
-    return f"{size_bytes} B" if unit == 0 else f"{size:.1f} {_UNITS[unit]}"

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nemo_runspec.amounts import show_count
 from nemotron_data_prep.config import SPLITS, RlPrepConfig
 from nemotron_data_prep.plan import Shard
 from nemotron_data_prep.previewing.counts import Counted, count
@@ -49,7 +50,7 @@ def preview_rl(config: RlPrepConfig) -> Preview:
         rows.append(
             ("Placeholders:", f"{counted.records['placeholders']:,} to fill, not counted below")
         )
-    rows += [(f"{split}:", f"{_records(counted, split):,} prompts") for split in SPLITS]
+    rows += [(f"{split}:", show_count(_records(counted, split), "prompt")) for split in SPLITS]
     return make_preview(Place(config, plan, folder), counted.basis, facts, rows)
 
 

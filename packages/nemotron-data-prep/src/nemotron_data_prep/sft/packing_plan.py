@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nemo_runspec.amounts import show_count
 from nemo_runspec.errors import DataError
 from nemotron_data_prep.config import SPLITS, SftPrepConfig
 from nemotron_data_prep.packing import Packs, pack_sequences, shuffle_packs
@@ -106,8 +107,9 @@ def _fit(
     if config.on_too_long == "stop":
         longest = int(longer[table.length[longer].argmax()])
         where = describe_place(plan.files[table.file[longest]], int(table.position[longest]))
+        found = show_count(len(longer), "sequence")
         raise DataError(
-            f"{len(longer)} sequences are longer than a pack; the longest has "
+            f"{found} {'is' if len(longer) == 1 else 'are'} longer than a pack; the longest has "
             f"{int(table.length[longest])} tokens ({where}).",
             where="pack_size",
             hint="Raise pack_size, or set on_too_long to drop or truncate.",

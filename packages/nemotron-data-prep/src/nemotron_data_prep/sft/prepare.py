@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from nemo_runspec.amounts import show_count
 from nemo_runspec.artifacts import SFTDataArtifact
 from nemo_runspec.errors import DataError
 from nemotron_data_prep.chat.template_choice import template_digest
@@ -73,8 +74,8 @@ def prepare_sft(config: SftPrepConfig) -> PrepResult:
     def assemble(staged: Path, shards: Path, receipts: list[dict[str, Any]]) -> dict[str, Any]:
         if not tokenizing:
             logger.info(
-                "sft: nothing is tokenized: all %d shards are in %s, only packing runs",
-                len(receipts),
+                "sft: nothing is tokenized, only packed: %s in %s",
+                show_count(len(receipts), "shard"),
                 shards,
             )
         return _assemble(job, staged, shards, receipts)
@@ -133,8 +134,7 @@ def _require_training_data(
         return
     if packing.long.all():
         raise DataError(
-            f"All {len(packing.long)} sequences are longer than a pack of {config.pack_size} "
-            "tokens.",
+            f"Every sequence is longer than a pack of {config.pack_size} tokens.",
             where="pack_size",
             hint="Raise pack_size, or set on_too_long=truncate.",
         )

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nemo_runspec.amounts import show_count
 from nemotron_data_prep.config import SPLITS, SftPrepConfig
 from nemotron_data_prep.plan import Shard
 from nemotron_data_prep.previewing.drawing import Drawn, draw
@@ -20,7 +21,6 @@ from nemotron_data_prep.previewing.model import (
     estimated_records,
     length_rows,
     make_preview,
-    number,
     records_text,
 )
 from nemotron_data_prep.results import file_ledgers, first_examples
@@ -203,8 +203,9 @@ def _split_text(counts: Mapping[str, Any]) -> str:
     if not counts["packs"]:
         return "no packs" + _lost_text(counts)
     return (
-        f"{number(counts['packs'], 'pack')}, {100 * counts['fill']:.2f}% full; "
-        f"{counts['tokens']:,} tokens, {counts['trained_tokens']:,} trained" + _lost_text(counts)
+        f"{show_count(counts['packs'], 'pack')}, {100 * counts['fill']:.2f}% full; "
+        f"{show_count(counts['tokens'], 'token')}, {counts['trained_tokens']:,} trained"
+        + _lost_text(counts)
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from nemo_runspec.amounts import show_count
 from nemotron_data_prep.blend import Dataset
 from nemotron_data_prep.sampling import Draw, draw_salt, limit_of_fraction
 from nemotron_data_prep.sources.records import read_positions
@@ -55,9 +56,9 @@ def _limit(dataset: Dataset, files: Sequence[SourceFile], draws: Sequence[Draw])
     smallest, total = _smallest(keys, dataset.rows)
     if total < dataset.rows:
         logger.warning(
-            "%s: %d records are asked for, and there are %d: all are used",
+            "%s: asked for %s, and there are %d: all are used",
             dataset.name,
-            dataset.rows,
+            show_count(dataset.rows, "record"),
             total,
         )
     return _LARGEST if total <= dataset.rows else int(smallest.max())

@@ -5,12 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping
 
+from nemo_runspec.amounts import show_count
 from nemo_runspec.artifacts.paths import local_path
 from nemo_runspec.execution import ArtifactInput, RecipePlan
 from nemo_runspec.execution.jobs.reasons import plain_exit
 from nemotron.cli.job_end import JobEnd
 from nemotron.cli.panels import UNICODE_BOX, Panel, Row, Screen, Tree
-from nemotron.cli.values import show_count, show_row
+from nemotron.cli.values import show_row
 
 _CACHE_KEYS = frozenset({"cache", "cache_hit"})
 

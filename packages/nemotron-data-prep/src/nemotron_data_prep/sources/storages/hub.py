@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from glob import has_magic
 from typing import IO, Any, cast
 
+from nemo_runspec.amounts import show_count
 from nemo_runspec.errors import DataError
 from nemo_runspec.suggest import did_you_mean
 from nemotron_data_prep.blend import Dataset
@@ -226,9 +227,9 @@ def _one_format(paths: Sequence[str], dataset: Dataset, address: HubDataset) -> 
     chosen = [path for path in paths if by_suffix(path)[0] == best]
     if len(chosen) < len(paths):
         logger.warning(
-            "%s: %d files of %s are read, and %d of other formats are not",
+            "%s: %s of %s read; left out, in other formats: %d",
             dataset.name,
-            len(chosen),
+            show_count(len(chosen), "file"),
             address.repo,
             len(paths) - len(chosen),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nemo_runspec.amounts import show_count
 from nemo_runspec.errors import UsageError
 from nemo_runspec.manifest_tracker.examination import (
     Examination,
@@ -15,7 +16,6 @@ from nemo_runspec.manifest_tracker.examination import (
 from nemotron.cli.app import App, output_mode
 from nemotron.cli.artifacts.store import Store
 from nemotron.cli.panels import Panel, Row
-from nemotron.cli.values import show_count
 
 _MOST_SHOWN = 20
 

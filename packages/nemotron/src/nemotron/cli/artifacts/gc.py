@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nemo_runspec.amounts import show_count, show_size
 from nemo_runspec.errors import UsageError
 from nemo_runspec.manifest_tracker import ManifestTracker
 from nemo_runspec.manifest_tracker.collection import (
@@ -17,7 +18,6 @@ from nemo_runspec.manifest_tracker.deletion import DataPlace, delete_data
 from nemotron.cli.app import App, output_mode
 from nemotron.cli.artifacts.store import Store
 from nemotron.cli.panels import Panel, Row
-from nemotron.cli.values import show_count, show_size
 
 _MOST_SHOWN = 40
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from nemo_runspec.amounts import show_size
 from nemo_runspec.artifacts.reference import ArtifactReference
 from nemo_runspec.errors import ArtifactNotFoundError
 from nemo_runspec.manifest_tracker import Manifest, ManifestTracker
@@ -20,7 +21,7 @@ from nemotron.cli.app import App, output_mode
 from nemotron.cli.artifacts.store import Store
 from nemotron.cli.panels import Panel, Row
 from nemotron.cli.tables import table_rows
-from nemotron.cli.values import show_age, show_size
+from nemotron.cli.values import show_age
 
 _NAME_HEADS = ("Latest", "Of", "Recorded", "Size", "Type", "Aliases")
 _VERSION_HEADS = ("Version", "Recorded", "Size", "Aliases", "Note")

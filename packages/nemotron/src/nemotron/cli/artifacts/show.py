@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nemo_runspec.amounts import show_count, show_size
 from nemo_runspec.json_values import json_value
 from nemo_runspec.lineage.records import imported_from
 from nemo_runspec.manifest_tracker import Content, Manifest, ManifestTracker
@@ -12,7 +13,7 @@ from nemotron.cli.app import App, output_mode
 from nemotron.cli.artifacts.inputs import show_input
 from nemotron.cli.artifacts.store import Store
 from nemotron.cli.panels import Panel, Row
-from nemotron.cli.values import show_count, show_size, show_time, show_value
+from nemotron.cli.values import show_time, show_value
 
 
 def run(app: App, values: Mapping[str, Any]) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nemo_runspec.amounts import show_count
 from nemo_runspec.artifacts.backends import (
     Delivery,
     RebuildingBackend,
@@ -18,7 +19,6 @@ from nemo_runspec.errors import UsageError
 from nemotron.cli.app import App, output_mode
 from nemotron.cli.artifacts.store import Store
 from nemotron.cli.panels import Panel, Row
-from nemotron.cli.values import show_count
 
 
 def run(app: App, values: Mapping[str, Any]) -> int:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from nemo_runspec.amounts import show_count
 from nemo_runspec.manifest_tracker.verification import Verification, verify_version
 from nemotron.cli.app import App, output_mode
 from nemotron.cli.artifacts.store import Store
 from nemotron.cli.panels import Panel, Row
-from nemotron.cli.values import show_count
 
 _MOST_SHOWN = 20
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+from nemo_runspec.amounts import show_count
 from nemo_runspec.printable import printable
 from nemotron.cli.data.document import (
     BinDocument,
@@ -16,7 +17,6 @@ from nemotron.cli.data.document import (
 )
 from nemotron.cli.data.masked_text import Span, draw_spans, legend
 from nemotron.cli.panels import ASCII_BOX, Panel, Row, Screen, draw_panel
-from nemotron.cli.values import show_count
 
 _USUAL_WIDTH = 80
 _LONGEST_BAR = 40

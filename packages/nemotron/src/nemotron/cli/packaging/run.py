@@ -9,6 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from nemo_runspec.amounts import show_size
 from nemo_runspec.config import apply_hydra_overrides, load_omegaconf_yaml
 from nemo_runspec.errors import UsageError
 from nemo_runspec.packaging import PackagedJob, SelfContainedPackager, compose_for_package
@@ -16,7 +17,6 @@ from nemo_runspec.runspec import Runspec, parse
 from nemo_runspec.suggest import did_you_mean
 from nemotron.cli.app import App, output_mode
 from nemotron.cli.panels import Panel
-from nemotron.cli.values import show_size
 
 _MOST_SHOWN = 10
 

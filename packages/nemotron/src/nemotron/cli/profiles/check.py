@@ -7,12 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from nemo_runspec.amounts import show_count
 from nemo_runspec.execution.checking import Check, check_profile
 from nemo_runspec.execution.profiles import load_profile
 from nemotron.cli.app import App, output_mode
 from nemotron.cli.panels import Panel, Row
 from nemotron.cli.profiles.file import env_toml_of
-from nemotron.cli.values import show_count
 
 _WORDS = {"ok": "", "warning": "warning: ", "failed": "FAILED: ", "unknown": "not known: "}
 

@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nemo_runspec.amounts import show_count
 from nemo_runspec.errors import UsageError
 from nemo_runspec.execution.profiles import SlurmProfile, load_profile
 from nemo_runspec.execution.submission.packaging import TREES
 from nemo_runspec.packaging.code import prune_trees
 from nemotron.cli.app import App, output_mode
 from nemotron.cli.profiles.file import env_toml_of
-from nemotron.cli.values import show_count
 
 
 def run(app: App, values: Mapping[str, Any]) -> int:

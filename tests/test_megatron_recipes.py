@@ -277,6 +277,14 @@ def test_a_model_of_another_format_is_told_to_a_script_started_by_itself(
     )
 
 
+def test_fine_tuning_without_a_model_is_told(fail: Fail, workplace: Path) -> None:
+    place = f"{workplace}/saved"
+    assert fail("super3", "sft", f"checkpoint.save={place}") == (
+        "checkpoint.pretrained_checkpoint: No model is named to start from, and "
+        f"{place} has no checkpoint to go on from. Name one: --art.model NAME:VERSION."
+    )
+
+
 def test_a_folder_without_iterations_is_told(fail: Fail, workplace: Path) -> None:
     (workplace / "empty").mkdir()
     told = fail("nano3", "sft", f"checkpoint.pretrained_checkpoint={workplace}/empty")

@@ -40,6 +40,7 @@ from nemotron_kit_megatron import (
     checkpoint_callbacks,
     load_recipe,
     patch_manifest_checkpoint_logging,
+    require_model,
     training_hooks,
 )
 from nemotron_kit_nemorl import (
@@ -120,7 +121,9 @@ def runs() -> None:
 
 def training(config: DictConfig, train: Callable[..., None]) -> None:
     with setup_artifact_tracking(config) as tracking:
-        train(load_recipe(config), **training_hooks(train, tracking))
+        container = load_recipe(config)
+        require_model(container)
+        train(container, **training_hooks(train, tracking))
         assert_type(checkpoint_callbacks(tracking, name="model"), list[Any])
 
 

@@ -73,10 +73,13 @@ def train(workplace, root):
     folder = RECIPES / "stage1_sft"
     settings = [
         f"checkpoint.save={workplace}/saved",
+        f"checkpoint.pretrained_checkpoint={workplace}/base",
         f"+artifacts.manifest.root={root}",
         "+run.output=nano3-sft-model-sample",
         "+run.wandb={project: nemotron, entity: team}",
     ]
+    (workplace / "base").mkdir()
+    (workplace / "base" / "latest_checkpointed_iteration.txt").write_text("release")
     run_dir = workplace / ".nemotron" / "runs" / "train"
     run_dir.mkdir(parents=True)
     script, config = folder / "train.py", folder / "config" / "sample.yaml"

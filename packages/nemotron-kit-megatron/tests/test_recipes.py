@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from nemo_runspec.artifacts import SFTDataArtifact, log_artifact, setup_artifact_tracking
 from nemo_runspec.errors import ConfigError, ExecutionError
-from nemotron_kit_megatron import load_recipe
+from nemotron_kit_megatron import load_recipe, require_model
 
 RECIPES = "megatron.bridge.recipes.nemotronh"
 PRETRAIN = {"recipe": {"_target_": f"{RECIPES}.nemotron_3_nano_pretrain_config"}}
@@ -440,6 +440,19 @@ def test_a_tracker_file_that_holds_something_else_is_refused(model):
     refused(starting_from(model), "'last', which is no iteration")
     (model / "latest_checkpointed_iteration.txt").write_text("release", "utf-8")
     load_recipe(starting_from(model))
+
+
+def test_fine_tuning_starts_from_a_model_or_goes_on(model, tmp_path):
+    def required(**checkpoint):
+        require_model(load_recipe({**SFT, "checkpoint": checkpoint}))
+
+    required(pretrained_checkpoint=str(model), load=None)
+    required(load=str(model))
+    required(load="s3://bucket/saved")
+    with pytest.raises(ConfigError, match=r"to start from, and /nowhere has no .*--art\.model"):
+        required(load="/nowhere")
+    with pytest.raises(ConfigError, match=r"No model is named to start from\. Name one"):
+        required(load=None)
 
 
 def test_a_step_that_the_model_lacks_is_refused(model):

@@ -36,7 +36,12 @@ from pathlib import Path
 from nemo_runspec.artifacts import setup_artifact_tracking
 from nemo_runspec.config import read_config
 from nemo_runspec.script import script_main
-from nemotron_kit_megatron import load_recipe, require_framework, training_hooks
+from nemotron_kit_megatron import (
+    load_recipe,
+    require_framework,
+    require_model,
+    training_hooks,
+)
 
 DEFAULT_CONFIG = Path(__file__).parent / "config" / "default.yaml"
 
@@ -49,6 +54,7 @@ def main() -> None:
     # What `run` refers to becomes an input of every checkpoint, and `${art:...}` is read from it.
     tracking = setup_artifact_tracking(config)
     container = load_recipe(config)
+    require_model(container)
 
     from megatron.bridge.training.finetune import finetune
     from megatron.bridge.training.gpt_step import forward_step

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from nemotron_kit_megatron.callbacks import training_hooks as training_hooks
     from nemotron_kit_megatron.checkpoints import checkpoint_saved as checkpoint_saved
     from nemotron_kit_megatron.conversion import MegatronExporter as MegatronExporter
+    from nemotron_kit_megatron.loading.models import require_model as require_model
     from nemotron_kit_megatron.loading.recipe import load_recipe as load_recipe
     from nemotron_kit_megatron.loading.recipe import require_framework as require_framework
     from nemotron_kit_megatron.patches import (
@@ -38,6 +39,7 @@ EXPORTS = {
         "nemotron_kit_megatron.patches:patch_wandb_checkpoint_logging"
     ),
     "require_framework": "nemotron_kit_megatron.loading.recipe:require_framework",
+    "require_model": "nemotron_kit_megatron.loading.models:require_model",
     "training_hooks": "nemotron_kit_megatron.callbacks:training_hooks",
 }
 

@@ -53,6 +53,32 @@ def check_model(container: Any, *, reference: str | None = None) -> None:
         )
 
 
+def require_model(container: Any) -> None:
+    """Refuse to fine-tune from nothing, which some releases do with random weights.
+
+    Args:
+        container: The framework's configuration, complete.
+
+    Raises:
+        ConfigError: It names no checkpoint to start from, and has none of its own to go on from.
+    """
+    settings = container.checkpoint
+    if settings.pretrained_checkpoint or _has_checkpoint(settings.load):
+        return
+    own = f", and {settings.load} has no checkpoint to go on from" if settings.load else ""
+    raise ConfigError(
+        f"No model is named to start from{own}.",
+        where=_KEY,
+        hint="Name one: --art.model NAME:VERSION.",
+    )
+
+
+def _has_checkpoint(load: Any) -> bool:
+    if not load or "://" in str(load):
+        return bool(load)
+    return any((Path(load) / name).is_file() for name in (TRACKER_FILE, _TRAIN_STATE))
+
+
 def _check_form(place: Path) -> None:
     if _ITERATION.fullmatch(place.name):
         _require("is_checkpoint_iteration_directory", "one iteration's directory", place.parent)

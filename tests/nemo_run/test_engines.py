@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from queue import Queue
 from typing import Any, ClassVar
 
 import pytest
 from kubernetes.config import kube_config
+from slurm_cluster.daemons import wait_until
 from slurm_recipes import KEY, NASTY, make_plan
 
 from nemo_runspec.errors import ExecutionError, NemotronError, ProfileError, UsageError
@@ -148,6 +153,46 @@ def end_with(job_dir: Path, code: int) -> None:
     log, left = re.findall(r"/nemo_run/((?:log|status)_\S+\.out)", shell)
     (job_dir / log).write_text("step 1\n")
     (job_dir / left).write_text(json.dumps({"id": "i", "exit_code": str(code)}))
+
+
+def test_a_container_whose_command_is_killed_as_it_starts_is_found(
+    workplace: Path,
+    engine: type[DockerHandler],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_env(workplace, *DOCKER)
+    make_plan(workplace)
+    monkeypatch.setenv("NEMOTRON_RECIPES", str(workplace))
+    killed: Queue[subprocess.Popen[bytes]] = Queue()
+
+    def kill_the_command(_created: dict[str, Any]) -> None:
+        command = killed.get(timeout=60)
+        command.kill()
+        command.wait(60)
+
+    monkeypatch.setattr(engine, "starts", staticmethod(kill_the_command))
+    words = [sys.executable, "-m", "nemotron", "demo", "train", "--batch", "lab"]
+    with subprocess.Popen(words, stdin=subprocess.DEVNULL) as command:
+        killed.put(command)
+    assert command.returncode == -signal.SIGKILL
+
+    def listed() -> list[dict[str, Any]]:
+        assert main(["jobs", "ls", "--json"]) == 0
+        found: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
+        return found
+
+    assert wait_until(lambda: listed() != [], 60)
+    [found] = listed()
+    assert found["job"]["scheduler_id"].startswith("docker_persistent://nemo_run/demo-train")
+    assert found["status"]["state"] == "running"
+    assert scrub(workplace, [KEY]) == ()
+    assert {item.name for item in Path(found["job"]["run_dir"]).iterdir()} == {
+        "job.yaml",
+        "train.yaml",
+        "job.json",
+        "nemo_run",
+    }
 
 
 @pytest.mark.parametrize(("code", "state"), [(0, "succeeded"), (7, "failed")])

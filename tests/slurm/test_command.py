@@ -240,7 +240,7 @@ def test_a_command_that_is_killed_leaves_nothing_for_long(
 
     with waiting.start(*TRAIN, "--batch", "far") as command:
         came = wait_until(lambda: list(temporary.glob("nemotron-scratch-ssh-*")) != [], 30)
-        prepared = list(runs.glob("*/.submission/owner.json"))
+        prepared = list(runs.glob("*/.submission/owner-*.json"))
         command.send_signal(number)
 
     assert came, place.said

@@ -14,6 +14,7 @@ from nemo_runspec.errors import ExecutionError
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _ZOMBIE = "Z"
+_OWNER = "owner-{}.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,22 @@ class ProcessMark:
     def write(self, file: Path) -> None:
         """Write the mark into a file."""
         write_atomically(file, json.dumps(asdict(self)).encode())
+
+
+def claim(folder: Path) -> None:
+    """Make a folder that this process works on, and say so in it; several may work on one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ProcessMark.of(os.getpid()).write(folder / _OWNER.format(os.getpid()))
+
+
+def owners(folder: Path) -> list[ProcessMark]:
+    """The processes that have claimed a folder, whether or not they still run.
+
+    Raises:
+        ExecutionError: A mark is damaged.
+    """
+    found = (read_mark(file) for file in folder.glob(_OWNER.format("*")))
+    return [mark for mark in found if mark is not None]
 
 
 def read_mark(file: Path) -> ProcessMark | None:

@@ -10,3 +10,6 @@ KUBEFLOW = "kubeflow"
 KUBERAY = "kuberay"
 LEPTON = "lepton"
 DGXCLOUD = ("http", "https")
+
+# Beside the request to start a job: what it is called, for whoever asks after a killed command.
+HANDLE_FILE = "handle"

@@ -13,17 +13,20 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from nemo_runspec.atomic import write_atomically
 from nemo_runspec.errors import ExecutionError
+from nemo_runspec.execution.jobs.marks import claim
 from nemo_runspec.execution.nemo_run.executors import build_executor
-from nemo_runspec.execution.nemo_run.handles import KUBEFLOW, KUBERAY, LEPTON
+from nemo_runspec.execution.nemo_run.handles import HANDLE_FILE, KUBEFLOW, KUBERAY, LEPTON
+from nemo_runspec.execution.nemo_run.late_prints import late_prints
 from nemo_runspec.execution.nemo_run.library import nemo_run
 from nemo_runspec.execution.nemo_run.relayed_errors import told
 from nemo_runspec.execution.nemo_run.render import open_experiment
 from nemo_runspec.execution.nemo_run.request import RenderRequest, read_request
 from nemo_runspec.execution.nemo_run.runtime_patches import KEY, runtime_patches
+from nemo_runspec.execution.nemo_run.scrubbing import scrub
 from nemo_runspec.exports import require
 
-WORD = "nemotron-started: "
 # In this process's environment: what no file may have of the login, not even for a moment.
 LOGIN_VARIABLE = "NEMOTRON_ENGINE_LOGIN"
 
@@ -196,14 +199,22 @@ _LAUNCHES: Mapping[str, Callable[[Any, str], str]] = {
 }
 
 
-if __name__ == "__main__":
-    asked = read_request(Path(sys.argv[1]).read_text(encoding="utf-8"))
+def _start_and_write_down(file: Path, home: Path) -> contextlib.AbstractContextManager[Any]:
+    """Start the job that a file asks for, and leave what it is called beside the file.
+
+    The command that waits for this process may be killed meanwhile; another one finds it there.
+    """
+    claim(file.parent)
+    asked = read_request(file.read_text(encoding="utf-8"))
     values = {name: os.environ[name] for name in asked.secret_names}
-    with told():
-        handle, _runner = start(
-            asked, Path(sys.argv[2]), values, os.environ.get(LOGIN_VARIABLE, "")
-        )
-    sys.stdout.write(f"\n{WORD}{handle}\n")
-    sys.stdout.flush()
+    handle, started_by = start(asked, home, values, os.environ.get(LOGIN_VARIABLE, ""))
+    scrub(home, values.values())
+    write_atomically(file.with_name(HANDLE_FILE), handle.encode())
+    return started_by
+
+
+if __name__ == "__main__":
+    with late_prints(), told():
+        _runner = _start_and_write_down(Path(sys.argv[1]), Path(sys.argv[2]))
     # A scheduler of Docker that is collected ends its containers.
     os._exit(0)

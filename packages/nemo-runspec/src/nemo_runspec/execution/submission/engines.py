@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from nemo_runspec.config import save_configs
-from nemo_runspec.errors import ExecutionError, ProfileError, UsageError
+from nemo_runspec.errors import ProfileError, UsageError
 from nemo_runspec.execution.environment import collect_environment
 from nemo_runspec.execution.jobs.engine import HOME
-from nemo_runspec.execution.jobs.record import JobRecord, write_record
+from nemo_runspec.execution.jobs.marks import claim
+from nemo_runspec.execution.jobs.record import JobRecord
 from nemo_runspec.execution.launching import render_launch_script
 from nemo_runspec.execution.nemo_run.child import START, run_with_nemo_run
+from nemo_runspec.execution.nemo_run.handles import HANDLE_FILE
 from nemo_runspec.execution.nemo_run.request import RenderRequest
-from nemo_runspec.execution.nemo_run.scrubbing import scrub
-from nemo_runspec.execution.nemo_run.start import LOGIN_VARIABLE, WORD
+from nemo_runspec.execution.nemo_run.start import LOGIN_VARIABLE
 from nemo_runspec.execution.plan import RecipePlan
 from nemo_runspec.execution.profiles import (
     DgxCloudProfile,
@@ -27,11 +28,13 @@ from nemo_runspec.execution.profiles import (
     LeptonProfile,
     Profile,
 )
+from nemo_runspec.execution.submission.announcing import announce, confirm
 from nemo_runspec.execution.submission.launch import image_of, launch_request
 from nemo_runspec.execution.submission.model import (
     CODE_FOLDER,
     INSIDE,
     LAUNCH_FILE,
+    STAGING,
     JobPlace,
     Mode,
     PreparedSubmission,
@@ -71,6 +74,7 @@ def prepare_for_engine(
             hint="Use --run or --batch, or a profile of a Slurm cluster.",
         )
     place = _place(plan, profile, run_dir)
+    claim(folder / STAGING)
     save_configs(plan.job, plan.train, folder)
     environment = collect_environment(plan, profile)
     home = folder / HOME
@@ -104,19 +108,18 @@ def start_on_engine(prepared: PreparedSubmission) -> JobRecord:
     Raises:
         ExecutionError: NeMo-Run or the engine refuses it.
     """
-    home = prepared.folder / HOME
-    secrets = prepared.environment.secrets
+    place = _seen_place(prepared)
+    # What NeMo-Run calls the files that the job prints into.
+    files = f"{place}/log_*.out"
+    announced = replace(record_of(prepared, None), job_dir=place, log_pattern=files)
     try:
+        announce(announced)
         # An image that is pulled takes long: this may be interrupted.
-        handle = _start(prepared, home)
+        handle = _start(prepared, prepared.folder / HOME)
         with not_now():
-            # What NeMo-Run calls the files that the job prints into.
-            place = _seen_place(prepared)
-            record = replace(
-                record_of(prepared, handle), job_dir=place, log_pattern=f"{place}/log_*.out"
-            )
-            scrub(home, secrets.values())
-            write_record(record)
+            record = replace(announced, scheduler_id=handle)
+            confirm(record)
+            shutil.rmtree(prepared.folder / STAGING)
     except BaseException:
         shutil.rmtree(prepared.folder, ignore_errors=True)
         raise
@@ -136,25 +139,17 @@ def _start(prepared: PreparedSubmission, home: Path) -> str:
         launch=f"{place.seen_code_dir}/{LAUNCH_FILE}",
         secret_names=tuple(prepared.environment.secrets),
     )
-    file = prepared.folder / _REQUEST
+    staging = prepared.folder / STAGING
+    file = staging / _REQUEST
     file.write_text(request.to_json(), encoding="utf-8")
-    try:
-        done = run_with_nemo_run(
-            START,
-            file,
-            home,
-            environment={**prepared.environment.secrets, **login},
-            timeout_s=_START_S,
-        )
-    finally:
-        file.unlink()
-    handles = [line for line in done.stdout.splitlines() if line.startswith(WORD)]
-    if not handles:
-        raise ExecutionError(
-            f"NeMo-Run started the job on {profile.executor} and did not say what it is called.",
-            hint="Look for it in the engine's own console.",
-        )
-    return handles[-1].removeprefix(WORD)
+    run_with_nemo_run(
+        START,
+        file,
+        home,
+        environment={**prepared.environment.secrets, **login},
+        timeout_s=_START_S,
+    )
+    return (staging / HANDLE_FILE).read_text(encoding="utf-8")
 
 
 def _without_login(profile: Profile) -> tuple[Profile, dict[str, str]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nemo_runspec.config import save_configs
 from nemo_runspec.execution.environment import JobEnvironment, collect_environment
+from nemo_runspec.execution.jobs.marks import claim
 from nemo_runspec.execution.jobs.slurm_asking import EXIT_FILE, STARTED_FILE
 from nemo_runspec.execution.launching import render_launch_script
 from nemo_runspec.execution.nemo_run.child import RENDER, run_with_nemo_run
@@ -20,7 +21,6 @@ from nemo_runspec.execution.submission.launch import (
     launch_request,
     processes_per_node,
 )
-from nemo_runspec.execution.submission.leftovers import claim
 from nemo_runspec.execution.submission.model import (
     CODE_FOLDER,
     INSIDE,

@@ -157,6 +157,17 @@ def test_help_pages_show_imports_beside_recipes(workplace: Path, nemotron: Calla
     assert "Did you mean 'model import sft'?" in flat(nemotron("demo", "model/import/sft").err)
 
 
+def test_help_names_the_parts_of_a_stage_that_can_be_imported(
+    workplace: Path, nemotron: Callable
+) -> None:
+    header = '# /// script\n# [tool.runspec]\n# schema = "1"\n# name = "demo/rl/{}"\n# ///\n'
+    for name in ("second", "first"):
+        (workplace / "recipes/demo" / f"{name}.py").write_text(header.format(name))
+    page = " ".join(nemotron("--help").out.split())
+    assert "│ demo model import rl … Record models made elsewhere: first, second. │" in page
+    assert "Imports of demo/model/import/rl." in nemotron("demo", "model", "import", "rl", "-h").out
+
+
 @pytest.mark.parametrize("subject", ["data", "model"])
 def test_help_loads_nothing_heavy(workplace: Path, subject: str) -> None:
     heavy = ("fsspec", "numpy", "omegaconf", "pyarrow", "pydantic", "yaml")

@@ -48,7 +48,7 @@ def group_page(app: App, path: str, branch: Branch, params: Sequence[click.Param
     return _page(
         app,
         f"{path} COMMAND [OPTIONS] [KEY=VALUE]...",
-        f"Recipes of {'/'.join(branch.words)}.",
+        f"{'Recipes' if rows else 'Imports'} of {'/'.join(branch.words)}.",
         [
             Panel("Recipes", rows),
             Panel("Chain", [(each.words[-1], each.docs) for each in branch.pipes()]),
@@ -140,13 +140,13 @@ def _recipe_rows(recipes: Iterable[Runspec], depth: int) -> list[Row]:
 
 
 def _import_rows(root: Branch) -> list[Row]:
-    """One row for all stages of a family's data, one for its models."""
-    stages: dict[tuple[str, ...], list[str]] = {}
+    """One row for all stages of a family's data, one for its models, one for a stage of parts."""
+    endings: dict[tuple[str, ...], list[str]] = {}
     for target in root.imports():
-        stages.setdefault(target.words[:-1], []).append(target.stage)
+        endings.setdefault(target.words[:-1], []).append(target.words[-1])
     return [
         (f"{' '.join(words)} …", f"Record {_MANY[words[1]]} made elsewhere: {', '.join(found)}.")
-        for words, found in stages.items()
+        for words, found in endings.items()
     ]
 
 

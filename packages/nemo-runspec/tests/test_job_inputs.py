@@ -125,6 +125,36 @@ def test_the_store_of_this_folder_is_for_jobs_that_see_it(recipe: Runspec, tmp_p
     assert far.checked.warnings[0].startswith("The job records no artifacts: it runs on another")
 
 
+def test_an_input_that_the_configuration_no_longer_reads_is_told(
+    recipe: Runspec, tmp_path: Path
+) -> None:
+    record_model(tmp_path / "artifacts", 7)
+    assert plan(recipe, None).checked.warnings == ()
+    own = tmp_path / "own.yaml"
+    own.write_text("run:\n  model: base:v1\nstep: 1\n")
+    told = RecipeRequest(recipe, config=str(own), cwd=tmp_path)
+    (warning,) = plan_recipe(told).checked.warnings
+    assert warning == (
+        "Nothing in this configuration reads run.model, as ${art:model} does in default; base:v1 "
+        "is recorded as an input all the same. Read it, or set run.model=null."
+    )
+    # An override of what read it is no better; a value that reads the reference itself is.
+    assert plan(recipe, None, "step=1").checked.warnings == (warning.replace("v1", "latest"),)
+    own.write_text("run:\n  model: base:v1\nstep: 1\nname: of ${run.model}\n")
+    assert plan_recipe(told).checked.warnings == ()
+    own.write_text("run:\n  model: base:v1\nstep: 1\n")
+    (recipe.config.dir / "default.yaml").unlink()
+    assert plan_recipe(told).checked.warnings == ()
+
+
+def test_a_script_that_reads_a_reference_by_itself_is_told_nothing(tmp_path: Path) -> None:
+    record_model(tmp_path / "artifacts", 7)
+    (tmp_path / "sft.py").write_text(RECIPE)
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "default.yaml").write_text("run:\n  model: base:latest\n")
+    assert plan(parse(tmp_path / "sft.py"), None).checked.warnings == ()
+
+
 def test_an_unknown_profile_names_the_nearest_one(recipe: Runspec) -> None:
     with pytest.raises(ProfileError, match="There is no profile 'fra'"):
         plan(recipe, "fra")

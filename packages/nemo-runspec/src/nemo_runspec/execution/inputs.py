@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +14,11 @@ from nemo_runspec.artifacts.opening import open_tracking
 from nemo_runspec.artifacts.reference import ArtifactReference, is_reference
 from nemo_runspec.artifacts.registry import find_artifact_class
 from nemo_runspec.artifacts.settings import read_settings
-from nemo_runspec.config import list_configs
-from nemo_runspec.errors import ArtifactError, ArtifactNotFoundError
+from nemo_runspec.config import find_config, list_configs, load_omegaconf_yaml
+from nemo_runspec.errors import ArtifactError, ArtifactNotFoundError, ConfigError
 from nemo_runspec.naming import output_artifact_name, source_name
 from nemo_runspec.resolvers import RunReference, resolve_run_references
-from nemo_runspec.resolvers.references import references_of
+from nemo_runspec.resolvers.references import keys_read, references_of
 from nemo_runspec.runspec import Runspec
 from nemo_runspec.runspec.converters import (
     config_names,
@@ -29,6 +29,7 @@ from nemo_runspec.runspec.converters import (
 
 _UNTYPED = Artifact.__name__
 _USUAL_CONFIG = "default"
+_SECTION = "run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,39 @@ def read_inputs(
             check_format(reference.key, reference.resolved, needs[reference.key])
     _check_conversion(references, recipe)
     return inputs
+
+
+def unread_inputs(
+    job: DictConfig, recipe: Runspec, inputs: Iterable[ArtifactInput]
+) -> Iterator[str]:
+    """Tell what a job would record as read, and does not read.
+
+    What only a recipe's script reads is in no configuration, the recipe's own neither.
+
+    Args:
+        job: The job's configuration.
+        recipe: The recipe.
+        inputs: What it names.
+    """
+    read = keys_read(job, _SECTION)
+    unread = [item for item in inputs if item.key in recipe.artifacts.reads.keys() - read]
+    usually = _usually_read(recipe) if unread else set()
+    for item in unread:
+        if item.key in usually:
+            yield (
+                f"Nothing in this configuration reads run.{item.key}, as ${{art:{item.key}}} does "
+                f"in {recipe.config.default}; {item.requested} is recorded as an input all the "
+                f"same. Read it, or set run.{item.key}=null."
+            )
+
+
+def _usually_read(recipe: Runspec) -> set[str]:
+    try:
+        file = find_config(recipe.config.dir, recipe.config.default)
+        return keys_read(load_omegaconf_yaml(file), _SECTION)
+    except ConfigError:
+        # This job has another configuration: what is wrong with that one is told to who uses it.
+        return set()
 
 
 def _check_conversion(references: Iterable[RunReference], recipe: Runspec) -> None:

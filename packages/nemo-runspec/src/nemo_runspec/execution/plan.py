@@ -15,7 +15,7 @@ from nemo_runspec.config import build_job_config, extract_train_config
 from nemo_runspec.execution.backend_check import check_backends
 from nemo_runspec.execution.command import build_command
 from nemo_runspec.execution.elsewhere import remarks, runs_elsewhere, seen_from_here
-from nemo_runspec.execution.inputs import ArtifactInput, read_inputs
+from nemo_runspec.execution.inputs import ArtifactInput, read_inputs, unread_inputs
 from nemo_runspec.execution.outputs import place_output
 from nemo_runspec.execution.profiles.reading import check_settings
 from nemo_runspec.resolvers.pinning import with_references
@@ -156,7 +156,8 @@ def plan_recipe(request: RecipeRequest) -> RecipePlan:
     pinned = with_references(job, {item.key: item.pinned for item in inputs})
     pinned = with_format_needs(pinned, needs_of(request.recipe, request.recipes))
     unexpected = (item for item in inputs if item.requested not in request.awaited)
-    advice = remarks(job, unexpected) if elsewhere else ()
+    advice = [*unread_inputs(job, request.recipe, inputs)]
+    advice += remarks(job, unexpected) if elsewhere else ()
     train = extract_train_config(pinned)
     cwd = request.cwd.absolute()
     placed = place_output(pinned, train, request.recipe, profile=request.profile, cwd=cwd)

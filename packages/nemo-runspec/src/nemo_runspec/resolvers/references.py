@@ -58,6 +58,19 @@ def references_of(
     return found
 
 
+def keys_read(config: DictConfig, artifacts_key: str) -> set[str]:
+    """The keys of the section of references that something in a configuration reads.
+
+    Args:
+        config: The configuration; it is not resolved.
+        artifacts_key: The section of the references, usually ``run``.
+    """
+    content = OmegaConf.to_container(config, resolve=False)
+    by_path = re.compile(rf"\$\{{[^}}]*\b{re.escape(artifacts_key)}\.(\w+)")
+    plain = {key for text in _texts_in(content) for key in by_path.findall(text)}
+    return plain | {name for name in _names_in(content) if not is_direct(name)}
+
+
 def run_value(config: DictConfig, artifacts_key: str, key: str) -> str | None:
     """The reference or path under ``run.KEY``; None where there is none.
 
@@ -104,12 +117,17 @@ def _is_name_or_folder(text: str) -> bool:
 
 
 def _names_in(node: Any) -> Iterator[str]:
-    if isinstance(node, str):
-        for match in _ART.finditer(node):
+    for text in _texts_in(node):
+        for match in _ART.finditer(text):
             yield (match["single"] or match["double"] or match["bare"]).strip()
+
+
+def _texts_in(node: Any) -> Iterator[str]:
+    if isinstance(node, str):
+        yield node
     elif isinstance(node, dict | DictConfig):
         for value in node.values():
-            yield from _names_in(value)
+            yield from _texts_in(value)
     elif isinstance(node, list | ListConfig):
         for value in node:
-            yield from _names_in(value)
+            yield from _texts_in(value)

@@ -742,6 +742,7 @@ def test_a_dry_run_with_a_profile_shows_the_scripts(here: Path, nemotron: Callab
     done = nemotron(*PIPE, "--run", "here", "--dry-run")
     assert done.code == 0
     assert done.out.count("#!/bin/bash\n") == len(STAGES)
+    assert "# Commands" not in done.out
     document = json.loads(nemotron(*PIPE, "--run", "here", "--dry-run", "--json").out)
     assert document["stages"][0]["script"].startswith("#!/bin/bash\n")
 

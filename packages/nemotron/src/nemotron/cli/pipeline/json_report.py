@@ -41,8 +41,9 @@ class JsonPipeReporter:
     def planned(self, pipe: PlannedPipe) -> None:
         """Print the plan."""
         record = pipe.record.as_dict()
-        commands = {each.stage.name: each.plan.command(TRAIN_FILE) for each in pipe.stages}
-        scripts = {} if pipe.record.mode == "local" else scripts_of(pipe)
+        here = pipe.record.mode == "local"
+        commands = {each.stage.name: each.plan.command(TRAIN_FILE) for each in pipe.stages if here}
+        scripts = {} if here else scripts_of(pipe)
         for stage in record["stages"]:
             stage["command"] = commands.get(stage["name"])
             stage["script"] = scripts.get(stage["name"])

@@ -40,13 +40,14 @@ class PanelPipeReporter:
         self._stage = PanelReporter(app)
 
     def planned(self, pipe: PlannedPipe) -> None:
-        """Show the chain, what each stage reads and writes, and the commands."""
+        """Show the chain, what each stage reads and writes, and the commands or the scripts."""
         self._chain(pipe)
-        self._app.write("\n# Commands\n")
-        for each in pipe.stages:
-            command = shlex.join(each.plan.command(TRAIN_FILE))
-            self._app.write(f"{each.stage.name}: {command}\n")
-        for name, script in self._scripts(pipe).items():
+        if pipe.record.mode == "local":
+            self._commands(pipe)
+            return
+        with self._app.waiting("Rendering what would be submitted"):
+            scripts = scripts_of(pipe)
+        for name, script in scripts.items():
             self._app.write(f"\n# Script of {name}\n{script.rstrip()}\n")
 
     def opened(self, pipe: PlannedPipe, file: PipeFile) -> None:  # noqa: ARG002 - told at the end
@@ -97,11 +98,11 @@ class PanelPipeReporter:
         self._app.write("\n")
         self._app.panel(end_panel(end, file))
 
-    def _scripts(self, pipe: PlannedPipe) -> dict[str, str]:
-        if pipe.record.mode == "local":
-            return {}
-        with self._app.waiting("Rendering what would be submitted"):
-            return scripts_of(pipe)
+    def _commands(self, pipe: PlannedPipe) -> None:
+        self._app.write("\n# Commands\n")
+        for each in pipe.stages:
+            command = shlex.join(each.plan.command(TRAIN_FILE))
+            self._app.write(f"{each.stage.name}: {command}\n")
 
     def _chain(self, pipe: PlannedPipe) -> None:
         title = f"Chain of {pipe.chain.family}"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,11 @@ from nemo_runspec.config import list_configs, load_omegaconf_yaml
 from nemo_runspec.manifest_tracker import ManifestTracker
 from nemo_runspec.packaging import SelfContainedPackager, compose_for_package
 from nemo_runspec.runspec import parse
+
+# Under importlib mode a test folder is on no path.
+sys.path.insert(0, str(Path(__file__).parent))
+
+from loopback import free_ports
 
 ROOT = Path(__file__).parents[1]
 TESTS = ROOT / "packages" / "nemotron-kit-evaluator" / "tests"
@@ -42,11 +47,9 @@ def tracked(root: Path) -> dict[str, Any]:
 
 
 @pytest.fixture
-def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        found: int = probe.getsockname()[1]
-        return found
+def port() -> Iterator[int]:
+    with free_ports(1) as (found,):
+        yield found
 
 
 @pytest.fixture

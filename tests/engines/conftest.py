@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 # Under importlib mode a test folder is on no path.
+sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from preparing import LOOPBACK, QUIET, STAGES, Cluster, Prepare, tree

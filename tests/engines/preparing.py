@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from loopback import free_ports
 
 LAB = Path(__file__).parent / "lab"
 STAGES = ("pretrain", "sft", "rl")
@@ -65,12 +67,13 @@ class Cluster:
     address: str = ""
     environment: dict[str, str] = field(default_factory=dict)
     nodes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    kept: ExitStack = field(default_factory=ExitStack)
 
     def add(self, *options: str, before: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
         """Start a node; the first is the head."""
         ray = [str(Path(sys.executable).with_name("ray")), "start", "--block", "--num-cpus=1"]
         if not self.nodes:
-            port = free_port()
+            (port,) = self.kept.enter_context(free_ports(1))
             self.address = f"127.0.0.1:{port}"
             options = (f"--port={port}", "--head", "--include-dashboard=false", *options)
             options = (f"--temp-dir={self.folder}", *options)
@@ -100,12 +103,7 @@ class Cluster:
         for node in self.nodes:
             if node.poll() is None:
                 self.kill(node)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
+        self.kept.close()
 
 
 @dataclass(frozen=True)

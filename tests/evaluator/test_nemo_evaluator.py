@@ -5,7 +5,6 @@ The double of nemotron-kit-evaluator's own tests is held against it here.
 
 from __future__ import annotations
 
-import socket
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +21,11 @@ from nemotron_kit_evaluator import (
 )
 from nemotron_kit_evaluator.evaluator import list_tasks
 
+# Under importlib mode a test folder is on no path.
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from loopback import free_ports
+
 TESTS = Path(__file__).parents[2] / "packages" / "nemotron-kit-evaluator" / "tests"
 PROGRAM = Path(sys.executable).with_name("nemo-evaluator")
 REAL = EvaluatorConfig(
@@ -33,14 +37,12 @@ DOUBLE = EvaluatorConfig(command=[sys.executable, str(TESTS / "double" / "nemo_e
 
 @pytest.fixture
 def server(tmp_path):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "config.json").write_text("{}")
     model = str(tmp_path / "model")
-    command = [sys.executable, str(TESTS / "standin" / "serve.py"), model, f"--port={port}"]
-    return ServerConfig(model=model, command=command, port=port)
+    with free_ports(1) as (port,):
+        command = [sys.executable, str(TESTS / "standin" / "serve.py"), model, f"--port={port}"]
+        yield ServerConfig(model=model, command=command, port=port)
 
 
 def test_the_double_and_the_real_evaluator_score_the_same(tmp_path, server):

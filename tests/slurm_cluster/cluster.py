@@ -8,7 +8,6 @@ import secrets
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from loopback import free_ports
 from ssh_server import server as ssh_server
 
 from .configuration import ACCOUNTS, NAME, NODES, Places, write
@@ -36,7 +36,6 @@ PACKAGES = {
 }
 _HEADER = Path("/usr/include/slurm/spank.h")
 _PLUGIN = Path(__file__).with_name("pyxis.c")
-_LOOPBACK = "127.0.0.1"
 _COMMAND_LIMIT_S = 60
 FINAL = {
     "BOOT_FAIL",
@@ -173,11 +172,11 @@ def running(folder: Path, *, accounting: bool = True) -> Iterator[SlurmCluster]:
     """
     if absent := missing_programs():
         raise RuntimeError(f"a cluster needs packages that are missing: {' '.join(absent)}")
-    first, second, *others = _free_ports(2 + len(NODES))
-    places = Places(folder, first, second, tuple(others))
-    write(places, accounting=accounting)
-    _compile(places)
     with ExitStack() as stack:
+        first, second, *others = stack.enter_context(free_ports(2 + len(NODES)))
+        places = Places(folder, first, second, tuple(others))
+        write(places, accounting=accounting)
+        _compile(places)
         ssh = stack.enter_context(_login_node(places))
         environment = _environment(places, ssh)
         daemons = Daemons(folder / "log", environment, stack)
@@ -190,14 +189,6 @@ def running(folder: Path, *, accounting: bool = True) -> Iterator[SlurmCluster]:
             yield cluster
         finally:
             cluster.cancel_all()
-
-
-def _free_ports(count: int) -> list[int]:
-    probes = [socket.create_server((_LOOPBACK, 0)) for _ in range(count)]
-    ports = [int(probe.getsockname()[1]) for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
 
 
 def _compile(places: Places) -> None:

@@ -10,7 +10,6 @@ import getpass
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,10 +17,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-HOST = "127.0.0.1"
+from loopback import HOST, free_ports
+
 PROGRAMS = ("ssh", "ssh-keygen", "rsync")
 _SBIN = "/usr/sbin:/usr/local/sbin:/sbin"
-_START_LIMIT_S = 20
+_START_LIMIT_S = 60
 # A user that exists everywhere, and whose login shell would not let it in.
 _NOBODY = "65534"
 
@@ -59,12 +59,18 @@ class SshServer:
         """How many logins it has accepted so far."""
         return self.log.count("Accepted publickey for ")
 
+    @property
+    def is_up(self) -> bool:
+        """Whether it listens, and heeds signals: only then has it written its number down."""
+        file = self.folder / "pid"
+        return file.exists() and file.read_text().endswith("\n")
+
     def configure(self, *settings: str) -> None:
         """Let settings hold from the next connection on."""
         _write_config(self.folder, self.port, settings)
         before = self.log.count("Server listening on")
         os.kill(int((self.folder / "pid").read_text()), signal.SIGHUP)
-        _wait_until(lambda: self.log.count("Server listening on") > before, self)
+        _wait_until(lambda: self.log.count("Server listening on") > before and self.is_up, self)
 
     def restore(self) -> None:
         """Let the settings that it was started with hold again."""
@@ -105,7 +111,12 @@ def running(folder: Path, *settings: str) -> Iterator[SshServer]:
         _ssh_keygen("-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", str(folder / name))
     shutil.copy(folder / "user_key.pub", folder / "authorized_keys")
     (folder / "log").touch()
-    port = _free_port()
+    with free_ports(1) as (port,), _running(folder, port, settings) as server:
+        yield server
+
+
+@contextmanager
+def _running(folder: Path, port: int, settings: tuple[str, ...]) -> Iterator[SshServer]:
     host_key = " ".join((folder / "host_key.pub").read_text().split()[:2])
     known_hosts = folder / "known_hosts"
     known_hosts.write_text(f"[{HOST}]:{port} {host_key}\n")
@@ -116,9 +127,7 @@ def running(folder: Path, *settings: str) -> Iterator[SshServer]:
     with subprocess.Popen(command, stdin=subprocess.DEVNULL) as process:
         try:
             server = SshServer(folder, port, folder / "user_key", known_hosts, settings)
-            _wait_until(
-                lambda: "Server listening on" in server.log and (folder / "pid").exists(), server
-            )
+            _wait_until(lambda: server.is_up, server)
             yield server
         finally:
             process.terminate()
@@ -167,12 +176,6 @@ def _sshd() -> str | None:
 
 def _ssh_keygen(*arguments: str) -> None:
     subprocess.run(["ssh-keygen", *arguments], check=True, capture_output=True, timeout=60)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_until(happened: Callable[[], bool], server: SshServer) -> None:

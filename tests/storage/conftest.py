@@ -1,6 +1,6 @@
 """Real servers, one of each kind for the whole session, started when a test needs one.
 
-Under importlib mode a test folder is on no path by itself.
+Under importlib mode no test folder is on a path by itself.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import s3fs
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
 import botocore.session

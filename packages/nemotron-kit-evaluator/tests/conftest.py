@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import random
 import select
 import socket
 import sys
@@ -18,14 +19,27 @@ from nemotron_kit_evaluator import (
 
 TESTS = Path(__file__).parent
 DOUBLE = [sys.executable, str(TESTS / "double" / "nemo_evaluator.py")]
+# Below those that the system gives to whoever asks for any.
+PORTS = range(30000, 32768)
 SERVE = [sys.executable, str(TESTS / "standin" / "serve.py")]
 
 
 @pytest.fixture
 def port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port for the server, which no other test has until this one has ended.
+
+    One that the system names may be named again before the server binds it.
+    """
+    for found in random.SystemRandom().sample(PORTS, len(PORTS)):
+        with socket.socket(socket.AF_UNIX) as mark, socket.socket() as probe:
+            try:
+                mark.bind(f"\0nemotron-tests-port-{found}")
+                probe.bind(("127.0.0.1", found))
+            except OSError:
+                continue
+            probe.close()
+            yield found
+            return
 
 
 @pytest.fixture

@@ -102,15 +102,18 @@ def test_nothing_is_recorded_where_no_task_succeeds(evaluation_of, tracking):
     ("options", "timeout_s", "expected"),
     [
         (["--unknown"], 60, r"ended before it answered, with exit code 2\. .*unrecognized"),
-        (["--never-ready"], 1, r"did not answer within 1 s\. .*Its last lines:\n  serving "),
+        (["--never-ready"], 3, r"did not answer within 3 s\. .*Its last lines:\n  loading"),
     ],
 )
 def test_a_server_that_does_not_come_up_shows_its_last_lines(
     evaluation_of, options, timeout_s, expected
 ):
     config = evaluation_of("arithmetic", options=options, startup_timeout_s=timeout_s)
+    # A shell speaks at once, where an interpreter may take seconds to start.
+    command = ["sh", "-c", 'echo loading >&2; exec "$@"', "sh", *config.server.command]
+    server = dataclasses.replace(config.server, command=command)
     with pytest.raises(ExecutionError, match=f"(?s){expected}"):
-        evaluate(config)
+        evaluate(dataclasses.replace(config, server=server))
 
 
 def test_a_server_that_ends_leaves_what_was_scored_before(evaluation_of, has_ended):

@@ -17,7 +17,7 @@ from slurm_cluster import SlurmCluster
 from slurm_recipes import KEY, over_ssh, prepare, write_profile
 from ssh_server.server import as_nobody
 
-from nemo_runspec.errors import ExecutionError, NemotronError, TransferError
+from nemo_runspec.errors import ExecutionError, NemotronError, ProfileError, TransferError
 from nemo_runspec.execution.jobs import read_record
 from nemo_runspec.execution.shells import Finished, LocalShell, SshShell
 from nemo_runspec.execution.submission import PreparedSubmission, stage, submit
@@ -137,6 +137,15 @@ def test_what_slurm_refuses(here: PreparedSubmission, keys: dict[str, Any], told
 
     assert caught.value.where == "profile lab"
     assert caught.value.hint
+
+
+def test_a_folder_there_that_is_not_named(workplace: Path) -> None:
+    write_profile(workplace, 'host = "lab"')
+
+    with pytest.raises(ProfileError, match="'lab' goes over ssh and has no 'remote_job_dir'") as it:
+        prepare(workplace)
+
+    assert it.value.hint == "Write remote_job_dir = … under [lab]."
 
 
 def test_an_image_that_is_not_there(here: PreparedSubmission) -> None:

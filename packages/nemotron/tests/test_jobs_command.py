@@ -65,7 +65,7 @@ def slow(*words: str) -> tuple[str, ...]:
 
 
 def wait_until(happens: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not happens():
         assert time.monotonic() < deadline, "it never happened"
         time.sleep(0.02)
@@ -152,6 +152,19 @@ def test_batch_leaves_the_job_which_is_found_again(place: Path, nemotron: Callab
     assert followed.code == 0
     assert followed.out.startswith("began it's $HOME\nended\n")
     assert "─ Step Complete (" in followed.out
+
+
+def test_a_log_that_is_empty_is_told_of(place: Path, nemotron: Callable) -> None:
+    name = nemotron(*slow("--batch", "laptop", "--quiet")).out.strip()
+    wait_until(lambda: "began" in nemotron("jobs", "logs").out)
+    assert nemotron("jobs", "logs").err == ""
+    next(place.rglob("log.txt")).write_text("")
+    done = nemotron("jobs", "logs")
+    assert (done.code, done.out) == (0, "")
+    assert (
+        f"Nothing that the job printed is there, yet or any more; how it stands says 'nemotron jobs status {name}'."
+        in done.err
+    )
 
 
 def test_following_a_job_that_failed_ends_as_it_did(place: Path, nemotron: Callable) -> None:
@@ -367,7 +380,7 @@ class Terminal:
         self.process.wait()
 
     def wait_for(self, text: str, times: int = 1) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while self.seen.count(text) < times:
             assert time.monotonic() < deadline, f"{text!r} never came: {self.seen}"
             self._read()
@@ -378,7 +391,7 @@ class Terminal:
     def end(self) -> int:
         while self._read():
             pass
-        return self.process.wait(timeout=60)
+        return self.process.wait(timeout=120)
 
     def _read(self) -> bool:
         if not select.select([self._stream], [], [], 0.1)[0]:
@@ -449,7 +462,7 @@ def test_an_interrupted_script_detaches(place: Path, nemotron: Callable, mode: l
     )
     wait_until(lambda: "began" in nemotron("jobs", "logs").out)
     script.send_signal(signal.SIGINT)
-    out, err = script.communicate(timeout=60)
+    out, err = script.communicate(timeout=120)
     assert script.returncode == 130
     name = nemotron("jobs", "ls", "--quiet").out.strip()
     if mode == ["--json"]:

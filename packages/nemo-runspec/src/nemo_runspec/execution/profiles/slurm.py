@@ -122,11 +122,11 @@ class SlurmProfile(Profile):
         special = self.run_partition if mode == "run" else self.batch_partition
         return special or self.partition
 
-    def ssh_target(self) -> SshTarget | None:
+    def login_node(self) -> tuple[str, str] | None:
         """Name the login node and the folder there; None where ``sbatch`` is called here.
 
         Raises:
-            ProfileError: The login node or the folder is not named, or the key is not there.
+            ProfileError: One of them is not named.
         """
         if not self.over_ssh:
             return None
@@ -134,12 +134,24 @@ class SlurmProfile(Profile):
             missing = "host" if self.host is None else "remote_job_dir"
             raise ProfileError(
                 f"The profile '{self.name}' goes over ssh and has no '{missing}'.",
-                where=self.name,
+                where=f"profile {self.name}",
                 hint=f"Write {missing} = … under [{self.name}].",
             )
+        return self.host, self.remote_job_dir
+
+    def ssh_target(self) -> SshTarget | None:
+        """Say how to reach the login node; None where ``sbatch`` is called here.
+
+        Raises:
+            ProfileError: The login node or the folder is not named, or the key is not there.
+        """
+        node = self.login_node()
+        if node is None:
+            return None
+        host, root = node
         return SshTarget(
-            host=self.host,
-            root=self.remote_job_dir,
+            host=host,
+            root=root,
             user=self.user,
             port=self.port,
             identity=self._key(),

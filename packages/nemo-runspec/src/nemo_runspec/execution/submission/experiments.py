@@ -133,6 +133,8 @@ def write_experiment(
 
 def _write(task: Task, experiment: Experiment) -> _Draft:
     plan, profile = task.plan, task.profile
+    # Before anything is packed: NeMo-Run would find it out seconds later.
+    profile.login_node()
     place = JobPlace(
         base=(profile.remote_job_dir or str(experiment.home / _JOBS)).rstrip("/"),
         title=experiment.title,

@@ -28,6 +28,11 @@ def run(app: App, values: Mapping[str, Any]) -> int:
         app.document({"job": record.as_dict(), "log": text})
     else:
         app.write(text)
+    if not printed and mode != "quiet":
+        app.warn(
+            "Nothing that the job printed is there, yet or any more; how it stands says "
+            f"'nemotron jobs status {record.id}'."
+        )
     return 0
 
 

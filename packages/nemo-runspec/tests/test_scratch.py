@@ -8,6 +8,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import pytest
+
 from nemo_runspec.scratch import scratch_folder
 
 _HELD = """
@@ -51,6 +53,28 @@ def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path: Path) 
     processes[1].communicate("")
     assert not Path(held).exists()
     assert sorted(tmp_path.iterdir()) == others
+
+
+def test_a_folder_that_another_process_has_just_removed_stops_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = tmp_path / "nemotron-scratch-left"
+    left.mkdir()
+    os.utime(left, (0, 0))
+    look = os.lstat
+
+    def look_before_it_goes(path: str) -> os.stat_result:
+        status = look(path)
+        left.rmdir()
+        return status
+
+    with monkeypatch.context() as patched:
+        patched.setattr("nemo_runspec.scratch.os.lstat", look_before_it_goes)
+        made = scratch_folder("next", parent=str(tmp_path))
+        folder = made.__enter__()
+    assert folder.is_dir()
+    made.__exit__(None, None, None)
+    assert list(tmp_path.iterdir()) == []
 
 
 def _first_line(process: subprocess.Popen[str]) -> str:

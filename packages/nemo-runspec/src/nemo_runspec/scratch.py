@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -45,17 +45,20 @@ def _remove_abandoned(parent: str) -> None:
     with os.scandir(parent) as entries:
         mine = [entry.path for entry in entries if entry.name.startswith(_PREFIX)]
     for folder in mine:
-        held = _hold(folder) if _is_old(folder) else None
-        if held is not None:
-            shutil.rmtree(folder, ignore_errors=True)
-            os.close(held)
+        # Two processes that look at once find the same folders.
+        with suppress(FileNotFoundError):
+            _remove_if_abandoned(folder)
+
+
+def _remove_if_abandoned(folder: str) -> None:
+    held = _hold(folder) if _is_old(folder) else None
+    if held is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(held)
 
 
 def _is_old(folder: str) -> bool:
-    try:
-        status = os.lstat(folder)
-    except FileNotFoundError:
-        return False
+    status = os.lstat(folder)
     return status.st_uid == os.getuid() and time.time() - status.st_mtime > _YOUNGEST_S
 
 

@@ -239,7 +239,7 @@ def test_a_command_that_is_killed_leaves_nothing_for_long(
     runs = place.folder / ".nemotron/runs/demo-train"
 
     with waiting.start(*TRAIN, "--batch", "far") as command:
-        came = wait_until(lambda: list(temporary.glob("nemotron-scratch-ssh-*")) != [], 30)
+        came = wait_until(lambda: list(temporary.glob("nemotron-scratch-ssh-*")) != [], 120)
         prepared = list(runs.glob("*/.submission/owner-*.json"))
         command.send_signal(number)
 

@@ -204,15 +204,17 @@ def test_a_signal_reaches_the_child_and_its_children(tmp_path: Path, number: int
     child = textwrap.dedent(
         """
         import signal, subprocess, sys
-        number = int(sys.argv[1])
-        signal.signal(number, lambda *_: sys.exit(40 + grandchild.wait()))
+        numbers = {int(sys.argv[1])}
+        # What waits for a signal that is blocked misses none, whenever it comes.
+        signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
         grandchild = subprocess.Popen([sys.executable, "-c", '''
         import signal, sys
-        signal.signal(int(sys.argv[1]), lambda *_: sys.exit(2))
         print("ready", flush=True)
-        signal.pause()
+        signal.sigwait({int(sys.argv[1])})
+        sys.exit(2)
         '''.replace("        ", ""), sys.argv[1]])
-        signal.pause()
+        signal.sigwait(numbers)
+        sys.exit(40 + grandchild.wait())
         """
     )
     read_end, write_end = os.pipe()

@@ -65,7 +65,7 @@ def followed(record: JobRecord) -> tuple[JobStatus, str]:
 
 
 def wait_until_it_prints(record: JobRecord, word: str) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while word.encode() not in BACKEND.read_output(record, OutputPosition()).data:
         assert time.monotonic() < deadline, "the job never printed what it should"
         time.sleep(0.01)
@@ -204,7 +204,7 @@ def test_a_mark_that_is_damaged_names_its_file(start: Start) -> None:
 
 
 def _is_gone(pid: int) -> bool:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         try:
             state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

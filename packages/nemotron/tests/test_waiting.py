@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 import time
 
 import pytest
@@ -18,8 +19,10 @@ def test_what_takes_long_is_told_and_the_line_goes() -> None:
     with waiting(terminal, "Reading", patience_s=0):
         while not terminal.getvalue():
             time.sleep(0)
-    line = "Reading ... 0 s"
-    assert terminal.getvalue() == f"\r{line}\r{' ' * len(line)}\r"
+    # On a busy machine a second may go by, or two.
+    shown = re.fullmatch(r"(?:\r(Reading \.\.\. \d+ s))+\r( +)\r", terminal.getvalue())
+    assert shown is not None
+    assert len(shown[1]) == len(shown[2])
 
 
 def test_what_is_quick_or_goes_to_a_file_shows_nothing() -> None:

@@ -24,6 +24,7 @@ from nemo_runspec.manifest_tracker import ManifestTracker
 from nemo_runspec.packaging import SelfContainedPackager, compose_for_package
 from nemo_runspec.runspec import parse
 from nemotron_data_prep import PretrainPrepConfig, SftPrepConfig, prepare_pretrain, prepare_sft
+from nemotron_kit_megatron.saves import read_latest
 
 ROOT = Path(__file__).parents[1]
 RECIPES = ROOT / "recipes"
@@ -161,13 +162,13 @@ def test_every_checkpoint_of_a_chain_leads_back_to_its_data_and_its_model(
     start(
         family,
         "sft",
-        f"run.model={pretrained}:latest",
+        f"run.model={pretrained}:v1",
         f"checkpoint.save={frameworks}/sft",
     )
     tracker = ManifestTracker(frameworks / "store")
     for name, inputs in {
         pretrained: [f"{family}-pretrain-data-sample:v1"],
-        tuned: [f"{family}-pretrain-model-sample:v2", f"{family}-sft-data-sample:v1"],
+        tuned: [f"{family}-pretrain-model-sample:v1", f"{family}-sft-data-sample:v1"],
     }.items():
         manifests = [tracker.read(name, version) for version in tracker.versions(name)]
         saved = [manifest.fields or {} for manifest in manifests]
@@ -182,7 +183,12 @@ def test_every_checkpoint_of_a_chain_leads_back_to_its_data_and_its_model(
     above = lineage_graph(tracker, f"{tuned}:v2", direction="up").nodes
     assert {f"{family}-{stage}-data-sample:v1" for stage in STAGES} <= above.keys()
     given = yaml.safe_load((frameworks / "sft" / "iter_0000010" / "run_config.yaml").read_text())
-    assert given["checkpoint"]["pretrained_checkpoint"] == f"{frameworks}/pretrain"
+    # The very step that the version is, where the save directory names a later one as its last.
+    start_from = Path(given["checkpoint"]["pretrained_checkpoint"])
+    assert start_from == frameworks / "pretrain" / "iter_0000005"
+    latest = read_latest(frameworks / "pretrain")
+    assert latest is not None
+    assert latest.iteration == 10
     assert given["checkpoint"]["load"] == f"{frameworks}/sft"
     assert given["model"]["seq_length"] == given["dataset"]["seq_length"] == 1024
     assert given["model"]["hybrid_layer_pattern"] == "MEM*E"

@@ -72,12 +72,16 @@ def prepared(tmp_path_factory):
         **common,
     )
     model = folder / "model"
-    (model / "iter_0000010").mkdir(parents=True)
-    (model / TRACKER_FILE).write_text("10", "utf-8")
+    step = model / "iter_0000010"
+    step.mkdir(parents=True)
+    (step / "run_config.yaml").write_text("{}", "utf-8")
+    (model / TRACKER_FILE).write_text("20", "utf-8")
+    # 0.3 loads what a save directory names as its last, and nothing else.
+    own = {"absolute_path": str(step)} if WRITTEN_FOR_IT else {}
     return {
         "pretrain": prepare_pretrain(text).artifact,
         "sft": prepare_sft(chat).artifact,
-        "model": ModelArtifact(path=model, step=10, format="megatron"),
+        "model": ModelArtifact(path=model, step=10, format="megatron", metadata=own),
     }
 
 
@@ -140,8 +144,11 @@ def test_fine_tuning_gets_the_packs_and_the_model(loaded, prepared, family, name
     assert str(specs.packed_val_data_path) == data.validation_path
     sizes = {specs.packed_sequence_size, dataset.seq_length, container.model.seq_length}
     assert sizes == {data.pack_size}
-    model = None if name == "sample" else str(prepared["model"].path)
-    assert container.checkpoint.pretrained_checkpoint == model
+    model = prepared["model"]
+    own = None if name == "sample" else model.metadata.get("absolute_path", str(model.path))
+    assert container.checkpoint.pretrained_checkpoint == own
+    helpers = importlib.import_module("megatron.bridge.training.utils.checkpoint_utils")
+    assert own is None or helpers.checkpoint_exists(own)
     assert fits_its_machines(container, family, "sft", name)
 
 

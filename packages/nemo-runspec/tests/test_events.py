@@ -43,6 +43,9 @@ def test_a_checkpoint_becomes_a_model_artifact(
     assert model.value("absolute_path") == str(tmp_path / "job" / "sft" / "iter_0000020")
     assert (model.value("iteration"), model.value("step"), model.value("loss")) == (20, 20, 2.5)
     assert (model.value("framework"), model.value("type")) == ("megatron-bridge", "model")
+    # What is no checkpoint of many steps has the one directory.
+    imported = log_artifact(ModelArtifact(path=tmp_path, step=1), tracking)
+    assert ManifestTracker(tmp_path).resolve(imported.ref).value("absolute_path") == str(tmp_path)
 
 
 def test_a_failing_handler_stops_neither_training_nor_the_others(

@@ -474,8 +474,9 @@ def test_other_forms_are_taken_where_the_release_loads_them(model, tmp_path, wan
     hf = tmp_path / "hf"
     hf.mkdir()
     (hf / "config.json").write_text("{}", "utf-8")
-    load_recipe(starting_from(model / "iter_0000010"))
-    load_recipe(starting_from(hf))
+    (model / "release").mkdir()
+    for form in (model / "iter_0000010", model / "release", hf):
+        load_recipe(starting_from(form))
     helpers = sys.modules["megatron.bridge.training.utils.checkpoint_utils"]
     del helpers.is_checkpoint_iteration_directory, helpers.is_hf_checkpoint_dir
     message = (

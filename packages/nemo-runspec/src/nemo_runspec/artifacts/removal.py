@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 
+from nemo_runspec.artifacts.tracker import OWN_DIRECTORY
 from nemo_runspec.errors import ManifestFormatError, NemotronError
 from nemo_runspec.manifest_tracker import ManifestTracker
-from nemo_runspec.manifest_tracker.content import OWN_DIRECTORY
 
 logger = logging.getLogger(__name__)
 

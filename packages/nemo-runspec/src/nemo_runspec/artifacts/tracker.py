@@ -11,6 +11,9 @@ from nemo_runspec.artifacts.base import Artifact
 from nemo_runspec.artifacts.reference import ArtifactReference
 from nemo_runspec.errors import ArtifactNotFoundError
 
+OWN_DIRECTORY = "absolute_path"
+"""Where a checkpoint's own step lies; its ``path`` is the directory that holds all steps."""
+
 
 @dataclass(frozen=True)
 class Lineage:
@@ -107,7 +110,8 @@ class ResolvedArtifact:
 
         Args:
             key: ``path``, ``version`` (as ``v2``), ``name``, ``type`` (``dataset`` or
-                ``model``), ``iteration``, or any typed or free-form field.
+                ``model``), ``iteration``, ``absolute_path`` (a checkpoint's own directory, the
+                path of anything else), or any typed or free-form field.
 
         Raises:
             ArtifactNotFoundError: There is no such field; the message lists those there are.
@@ -124,6 +128,8 @@ class ResolvedArtifact:
             return self.document["step"]
         if key in self.document:
             return self.document[key]
+        if key == OWN_DIRECTORY:
+            return self.path
         known = sorted({*special, *self.document} - {"metadata"})
         raise ArtifactNotFoundError(
             f"{self.ref or self.path} has no field {key!r}.",

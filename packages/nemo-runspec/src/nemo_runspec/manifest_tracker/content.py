@@ -18,11 +18,11 @@ from pathlib import Path
 from nemo_runspec.artifacts.base import Artifact
 from nemo_runspec.artifacts.metadata_file import METADATA_FILE
 from nemo_runspec.artifacts.paths import RemotePath, as_artifact_path, local_path
+from nemo_runspec.artifacts.tracker import OWN_DIRECTORY
 from nemo_runspec.manifest_tracker.schema import Content, FileRecord, LinkedFile
 
 logger = logging.getLogger(__name__)
 
-OWN_DIRECTORY = "absolute_path"
 OUR_FOLDER = ".nemotron"
 
 _LARGEST_DIGESTED_BYTES = 256 * 2**20

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from nemo_runspec.artifacts.paths import local_path
+from nemo_runspec.artifacts.tracker import OWN_DIRECTORY
 from nemo_runspec.errors import StoreError
-from nemo_runspec.manifest_tracker.content import OUR_FOLDER, OWN_DIRECTORY, describe, list_files
+from nemo_runspec.manifest_tracker.content import OUR_FOLDER, describe, list_files
 from nemo_runspec.manifest_tracker.reach import (
     Place,
     folders_below,

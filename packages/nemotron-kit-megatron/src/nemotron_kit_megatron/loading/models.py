@@ -13,7 +13,7 @@ from nemotron_kit_megatron.versions import described, has_module
 
 _KEY = "checkpoint.pretrained_checkpoint"
 _HELPERS = "megatron.bridge.training.utils.checkpoint_utils"
-_ITERATION = re.compile(r"iter_(\d{7,})")
+_ITERATION = re.compile(r"iter_\d{7,}|release")
 _HF_CONFIG = "config.json"
 _TRAIN_STATE = "latest_train_state.pt"
 

@@ -111,21 +111,15 @@ def _child(
     *,
     may_add: bool,
 ) -> DictConfig | ListConfig:
+    shown = ".".join(path)
     key = _existing_key(parent, part)
     if key is None or _is_empty(parent, key):
-        if not may_add and key is not None:
-            raise ConfigError(
-                f"'{'.'.join(path)}' has no value, so it has no key below it.",
-                where=override.text,
-                hint=f"To add one, write +{override.key}=…",
-            )
         if not may_add:
-            raise _unknown(parent, path, override)
+            raise _unknown(parent, path, override) if key is None else _no_value(shown, override)
         if key is None and isinstance(parent, ListConfig):
             raise _no_element(parent, path, override)
         _put(parent, part if key is None else key, {})
         key = _existing_key(parent, part)
-    shown = ".".join(path)
     if OmegaConf.is_interpolation(parent, key):
         raise ConfigError(
             f"'{shown}' refers to another key, so nothing below it can be overridden.",
@@ -235,6 +229,14 @@ def _unknown(
         f"The configuration has no key '{'.'.join(path)}'.",
         where=override.text,
         hint=" ".join(part for part in (near, to_add) if part) or None,
+    )
+
+
+def _no_value(shown: str, override: Override) -> ConfigError:
+    return ConfigError(
+        f"'{shown}' has no value, so it has no key below it.",
+        where=override.text,
+        hint=f"To add one, write +{override.key}=…",
     )
 
 

@@ -41,7 +41,7 @@ from nemotron_data_prep.sft.shard import tokenize_conversations
 from nemotron_data_prep.sft.task import SftTask, make_sequence_maker, sample_texts
 from nemotron_data_prep.sft.tokenized import TokenizedShards, kept_shards
 from nemotron_data_prep.staging import write_json
-from nemotron_data_prep.tokenizing.backend import Backend, choose_backend, used_backends, warm_up
+from nemotron_data_prep.tokenizing.backend import choose_backend, used_backends, warm_up
 from nemotron_data_prep.tokenizing.gigatoken import TextByTextEncoder, offsets_refusal
 from nemotron_data_prep.tokenizing.specimens import specimens
 
@@ -56,45 +56,54 @@ def prepare_sft(config: SftPrepConfig) -> PrepResult:
         ConfigError: The chat template is unusable.
     """
     job = sft_job(config)
-    plan, task = job.plan, job.task
-    tokenizing: list[Backend] = []
-
-    def make_task() -> SftTask:
-        maker = make_sequence_maker(task)
-        backend = choose_backend(
-            config.tokenizer_backend,
-            task.tokenizer,
-            lambda: specimens(plan, partial(sample_texts, maker)),
-            offsets_refusal,
-            TextByTextEncoder,
-        )
-        tokenizing.append(backend)
-        return replace(task, backend=backend)
-
-    def assemble(staged: Path, shards: Path, receipts: list[dict[str, Any]]) -> dict[str, Any]:
-        if not tokenizing:
-            logger.info(
-                "sft: nothing is tokenized, only packed: %s in %s",
-                show_count(len(receipts), "shard"),
-                shards,
-            )
-        return _assemble(job, staged, shards, receipts)
-
+    steps = _Steps(job)
     run = Run(
         label="sft",
         config=config,
-        plan=plan,
+        plan=job.plan,
         id=job.run_id,
         function=tokenize_conversations,
-        make_task=make_task,
-        assemble=assemble,
+        make_task=steps.tokenize,
+        assemble=steps.pack,
         shards_folder=job.shards_folder,
         keep_shards=config.retention == "tokenized",
-        warm_up=partial(warm_up, config.tokenizer_backend, task.tokenizer, TextByTextEncoder),
+        warm_up=partial(warm_up, config.tokenizer_backend, job.task.tokenizer, TextByTextEncoder),
     )
     finished = execute(run)
     _mention_other_shards(config)
     return PrepResult(_artifact(finished, job), finished.cache_hit, finished.report)
+
+
+class _Steps:
+    """What a run asks for in turn: how its shards are tokenized, unless all are kept, and packed.
+
+    Args:
+        job: The preparation.
+    """
+
+    def __init__(self, job: SftJob) -> None:
+        self._job = job
+        self._tokenizes = False
+
+    def tokenize(self) -> SftTask:
+        """Say how a shard is tokenized; the tokenizer's library is chosen here."""
+        self._tokenizes = True
+        plan, task = self._job.plan, self._job.task
+        backend = choose_backend(
+            self._job.config.tokenizer_backend,
+            task.tokenizer,
+            lambda: specimens(plan, partial(sample_texts, make_sequence_maker(task))),
+            offsets_refusal,
+            TextByTextEncoder,
+        )
+        return replace(task, backend=backend)
+
+    def pack(self, staged: Path, shards: Path, receipts: list[dict[str, Any]]) -> dict[str, Any]:
+        """Pack the tokenized shards, and report."""
+        if not self._tokenizes:
+            count = show_count(len(receipts), "shard")
+            logger.info("sft: nothing is tokenized, only packed: %s in %s", count, shards)
+        return _assemble(self._job, staged, shards, receipts)
 
 
 def _mention_other_shards(config: SftPrepConfig) -> None:

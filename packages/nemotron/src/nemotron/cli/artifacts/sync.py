@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,9 @@ def run(app: App, values: Mapping[str, Any]) -> int:
     """Deliver what waits in run directories, or versions by their manifests."""
     backend = find_backend("wandb")
     run_dirs, references = _sorted_out(app, values["places"])
-    told: dict[str, list[Delivery]] = {}
-    for run_dir in run_dirs:
-        told[str(run_dir)] = _of_run(app, backend, run_dir, listed=values["dry_run"])
-    for reference in references:
-        told[reference] = _of_manifest(app, backend, reference, values)
+    of_run = _pending if values["dry_run"] else partial(_delivered, app)
+    told = {str(run_dir): of_run(backend, run_dir) for run_dir in run_dirs}
+    told |= {each: _of_manifest(app, backend, each, values) for each in references}
     found = [item for items in told.values() for item in items]
     mode = output_mode(values)
     if mode == "json":
@@ -37,7 +36,9 @@ def run(app: App, values: Mapping[str, Any]) -> int:
     elif mode == "quiet":
         app.write("".join(f"{item.what}\n" for item in found if item.state == "pending"))
     else:
-        _show(app, found, listed=values["dry_run"])
+        _show(app, found)
+        if found and values["dry_run"]:
+            app.say("Nothing was delivered. Deliver with: nemotron artifacts sync")
     waiting = any(item.state == "pending" for item in found)
     return 1 if waiting and not values["dry_run"] else 0
 
@@ -58,10 +59,14 @@ def _sorted_out(app: App, places: Sequence[str]) -> tuple[list[Path], list[str]]
     return run_dirs, others
 
 
-def _of_run(app: App, backend: TrackingBackend, run_dir: Path, *, listed: bool) -> list[Delivery]:
-    pending = [item for item in backend.pending(run_dir) if item.state == "pending"]
-    if listed or not pending:
-        return pending
+def _pending(backend: TrackingBackend, run_dir: Path) -> list[Delivery]:
+    return [item for item in backend.pending(run_dir) if item.state == "pending"]
+
+
+def _delivered(app: App, backend: TrackingBackend, run_dir: Path) -> list[Delivery]:
+    pending = _pending(backend, run_dir)
+    if not pending:
+        return []
     with app.waiting(f"Delivering {show_count(len(pending), 'record')} of {run_dir.name} to W&B"):
         return list(backend.deliver(run_dir))
 
@@ -79,15 +84,13 @@ def _of_manifest(
         return list(backend.deliver_manifest(ref, tracker.root))
 
 
-def _show(app: App, found: Sequence[Delivery], *, listed: bool) -> None:
+def _show(app: App, found: Sequence[Delivery]) -> None:
     delivered = [item for item in found if item.state == "delivered"]
     waiting = [item for item in found if item.state == "pending"]
     _panel(app, "Delivered to W&B", ((item.what, item.where or "") for item in delivered))
     _panel(app, "Waiting for W&B", ((item.what, item.problem or "") for item in waiting))
     if not found:
         app.say("Nothing waits for W&B.")
-    elif listed:
-        app.say("Nothing was delivered. Deliver with: nemotron artifacts sync")
 
 
 def _panel(app: App, title: str, rows: Iterable[tuple[str, str]]) -> None:

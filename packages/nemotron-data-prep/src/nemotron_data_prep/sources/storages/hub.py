@@ -138,7 +138,8 @@ class HubStorage:
             if path in files:
                 with self.open(files[path]) as stream:
                     text = stream.read(files[path].size_bytes).decode(errors="replace")
-                card |= _metadata(text, files[path].uri, in_text=path.endswith(".md"))
+                head = _front_matter(text) if path.endswith(".md") else text
+                card |= _metadata(head, files[path].uri)
         return card
 
 
@@ -151,16 +152,19 @@ def _stored(address: HubDataset, commit: str, listed: Any) -> Iterator[tuple[str
             yield entry.path, Stored(address.uri(commit, entry.path), int(entry.size), known)
 
 
-def _metadata(text: str, where: str, *, in_text: bool) -> dict[str, Any]:
+def _front_matter(text: str) -> str:
+    """The YAML that a Markdown file begins with; empty where it begins with none."""
+    lines = text.splitlines()
+    if lines[:1] != ["---"] or "---" not in lines[1:]:
+        return ""
+    return "\n".join(lines[1 : lines.index("---", 1)])
+
+
+def _metadata(text: str, where: str) -> dict[str, Any]:
     import yaml
 
-    lines = text.splitlines()
-    if in_text:
-        if lines[:1] != ["---"] or "---" not in lines[1:]:
-            return {}
-        lines = lines[1 : lines.index("---", 1)]
     try:
-        document = yaml.safe_load("\n".join(lines))
+        document = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise DataError(
             "The card of the dataset is no valid YAML.",

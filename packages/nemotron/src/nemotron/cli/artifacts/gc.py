@@ -37,10 +37,8 @@ def run(app: App, values: Mapping[str, Any]) -> int:
             exclude=values["exclude"],
             older_than_days=values["older_than"],
         )
-    with app.waiting(f"Withdrawing {show_count(len(plan.candidates), 'version')}"):
-        stayed = withdraw_candidates(tracker, plan) if values["apply"] else {}
-    with app.waiting("Deleting data"):
-        data = _delete(tracker, values) if values["delete_data"] else plan.data
+    stayed = _withdraw(app, tracker, plan) if values["apply"] else {}
+    data = _delete(app, tracker, values) if values["delete_data"] else plan.data
     mode = output_mode(values)
     if mode == "json":
         app.document(_document(plan, stayed, data, values))
@@ -52,13 +50,19 @@ def run(app: App, values: Mapping[str, Any]) -> int:
     return 0
 
 
-def _delete(tracker: ManifestTracker, values: Mapping[str, Any]) -> list[DataPlace]:
-    places = data_of_withdrawn(
-        tracker, exclude=values["exclude"], older_than_days=values["older_than"]
-    )
-    for place in places:
-        if place.obstacle is None:
-            delete_data(place)
+def _withdraw(app: App, tracker: ManifestTracker, plan: CollectionPlan) -> Mapping[str, str]:
+    with app.waiting(f"Withdrawing {show_count(len(plan.candidates), 'version')}"):
+        return withdraw_candidates(tracker, plan)
+
+
+def _delete(app: App, tracker: ManifestTracker, values: Mapping[str, Any]) -> list[DataPlace]:
+    with app.waiting("Deleting data"):
+        places = data_of_withdrawn(
+            tracker, exclude=values["exclude"], older_than_days=values["older_than"]
+        )
+        for place in places:
+            if place.obstacle is None:
+                delete_data(place)
     return places
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from nemo_runspec.config import list_configs, load_omegaconf_yaml
 from nemo_runspec.runspec import discover_recipes
@@ -39,6 +40,24 @@ def test_configurations_name_the_container_of_the_header_and_what_is_read(recipe
     assert {key for key in default if key != "env"} == set(recipe.artifacts.reads)
     assert "= read_config(DEFAULT_CONFIG)\n" in body(recipe.path)
     assert "require_framework(config)\n" in body(recipe.path)
+
+
+@pytest.mark.parametrize("name", ["tiny", "sample"])
+def test_scripts_that_no_command_started_write_into_folders_of_their_own(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """What lies in its folder a training script goes on from."""
+    monkeypatch.delenv("NEMOTRON_RUN_DIR", raising=False)
+    keys = ("checkpoint.save", "checkpointing.checkpoint_dir", "results_dir", "output_dir")
+    places = [
+        found
+        for recipe in IN_CONTAINERS
+        for config in [load_omegaconf_yaml(recipe.config.dir / f"{name}.yaml")]
+        for found in [OmegaConf.select(config, key) for key in keys]
+        if found is not None
+    ]
+    assert len(places) == len(IN_CONTAINERS)
+    assert len(set(places)) == len(places)
 
 
 @pytest.mark.parametrize(

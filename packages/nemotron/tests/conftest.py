@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -93,6 +94,13 @@ CONFIGS = {
           cache: ${oc.env:DEMO_CACHE}
     """,
 }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def heeded_ctrl_c() -> None:
+    """A shell's background ignores Ctrl-C, and so would all that the tests start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def write_files(folder: Path, files: dict[str, str]) -> None:

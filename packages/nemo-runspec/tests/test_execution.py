@@ -381,7 +381,11 @@ def test_a_preview_names_the_key_that_cannot_be_resolved(tmp_path: Path) -> None
 
 def test_a_preview_shows_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_abcdefghijklmnopqrstuvwx")
+    monkeypatch.setenv("MY_PLACE", "hf://name:password@place")
     config = "hub: {token: '${oc.env:HF_TOKEN}'}\nurl: x-${hub.token}\n"
+    config += "mine: ${oc.env:MY_PLACE}\nload: ['${mine}/a']\n"
     shown = preview_config(plan(write_recipe(tmp_path, 'name = "d/o"', config=config)).train)
+    # Nothing says of a variable that it is a secret: none is read, through other keys neither.
     assert shown["hub"] == {"token": "${oc.env:HF_TOKEN}"}
-    assert shown["url"] == "x-***"
+    assert shown["url"] == "x-${hub.token}"
+    assert (shown["mine"], shown["load"]) == ("${oc.env:MY_PLACE}", ["${mine}/a"])

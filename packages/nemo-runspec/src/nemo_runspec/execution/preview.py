@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Any
 
-from omegaconf import Container, DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from nemo_runspec.config import redact, redact_text
+from nemo_runspec.config.deferral import ART, ENV, Deferral, Path
 from nemo_runspec.config.escaping import escape_values
+from nemo_runspec.config.source import source_file
 from nemo_runspec.errors import ConfigError
 from nemo_runspec.resolvers import register_resolvers_from_config
 from nemo_runspec.resolvers.registration import register_resolvers
 
-_ENVIRONMENT = "oc.env"
-_TARGETS_OWN = (_ENVIRONMENT, "art:")
-_UNSET_VARIABLE = "Environment variable"
 _RESOLVER_PREFIX = re.compile(r"^\w+ raised while resolving interpolation: ")
 
 
@@ -41,33 +40,31 @@ def preview_config(train: DictConfig, *, unknown: Collection[str] = ()) -> dict[
         register_resolvers()
     else:
         register_resolvers_from_config(config)
-    raw = OmegaConf.to_container(config, resolve=False)
-    kept = _TARGETS_OWN if unknown else (_ENVIRONMENT,)
-    filled: dict[str, Any] = _fill(config, raw, "", kept)
+    left = {ENV, ART} if unknown else {ENV}
+    deferral = Deferral(config, source_file(config), frozenset(left))
+    filled: dict[str, Any] = _filled(deferral, (), deferral.raw)
     return filled
 
 
-def _fill(node: Any, raw: Any, key: str, kept: Sequence[str]) -> Any:
+def _filled(deferral: Deferral, path: Path, raw: Any) -> Any:
     if isinstance(raw, dict):
-        return {
-            name: _item(node, name, value, f"{key}.{name}", kept) for name, value in raw.items()
-        }
-    return [_item(node, index, value, f"{key}[{index}]", kept) for index, value in enumerate(raw)]
-
-
-def _item(parent: Any, name: Any, raw: Any, key: str, kept: Sequence[str]) -> Any:
-    if isinstance(raw, dict | list):
-        return _fill(parent[name], raw, key, kept)
-    if not isinstance(raw, str) or "$" not in raw or any(word in raw for word in kept):
+        return {name: _filled(deferral, (*path, name), each) for name, each in raw.items()}
+    if isinstance(raw, list):
+        return [_filled(deferral, (*path, at), each) for at, each in enumerate(raw)]
+    if not isinstance(raw, str) or "$" not in raw:
         return raw
     try:
-        value = parent[name]
-    except OmegaConfBaseException as error:
-        if _UNSET_VARIABLE in str(error):
+        # What it reads of the environment through other keys may be a secret as well.
+        if deferral.of(path):
             return raw
-        raise _explained(error, key) from error
-    plain = OmegaConf.to_container(value, resolve=True) if isinstance(value, Container) else value
-    return escape_values(_without_secrets(plain))
+        return escape_values(_without_secrets(deferral.resolve(path)))
+    except OmegaConfBaseException as error:
+        raise _explained(error, _key(path)) from error
+
+
+def _key(path: Path) -> str:
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return "".join(parts).lstrip(".")
 
 
 def _without_secrets(value: Any) -> Any:
@@ -81,4 +78,4 @@ def _without_secrets(value: Any) -> Any:
 def _explained(error: OmegaConfBaseException, key: str) -> ConfigError:
     # OmegaConf drops a resolver's exception and keeps its text behind a prefix.
     sentence = _RESOLVER_PREFIX.sub("", str(error).strip().splitlines()[0]).rstrip(".")
-    return ConfigError(f"The value cannot be resolved: {sentence}.", where=key.lstrip("."))
+    return ConfigError(f"The value cannot be resolved: {sentence}.", where=key)

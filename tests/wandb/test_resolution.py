@@ -400,6 +400,30 @@ def test_a_server_that_answers_too_late(server):
     join_left_behind()
 
 
+LOADS_THE_CLIENT = """
+import sys, threading
+from nemo_runspec.artifacts import ArtifactReference
+from nemotron_kit_wandb.tracker import WandbTracker
+
+
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if name == "wandb":
+            print(threading.current_thread().name)
+
+
+sys.meta_path.insert(0, Watch())
+print(WandbTracker("nemotron", "team").resolve(ArtifactReference.parse("sft-data")).version)
+"""
+
+
+def test_a_client_that_takes_its_time_to_load_is_no_silent_server(server):
+    log(data())
+    done = in_own_process(LOADS_THE_CLIENT)
+    # What is bounded by the server's time is done in another thread.
+    assert done.stdout.split() == ["MainThread", "0"], done.stderr
+
+
 RANK = """
 from nemo_runspec.artifacts import setup_artifact_tracking
 

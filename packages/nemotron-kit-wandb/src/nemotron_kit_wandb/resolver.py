@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,8 @@ class WandbResolver:
         call = partial(self._find, reference.whole, run, destination)
         what = f"look up {destination.full_name(reference.whole)}"
         refuse_silent_server(what, min(self._timeout_s, PATIENCE_S))
+        # Before the server's time begins: on a busy machine the client takes seconds to load.
+        importlib.import_module("wandb")
         return within(self._timeout_s, call, what=what).at(reference.inside)
 
     def _find(

@@ -189,7 +189,7 @@ def prepare(blend: Path, tokenizer: Path, options: dict[str, Any]) -> PrepResult
     try:
         return prepare_sft(config)
     except DataError as error:
-        if not error.what.startswith(("No sequence is left", "All ")):
+        if not error.what.startswith(("No sequence is left", "Every sequence is longer")):
             raise
         event("nothing to train")
         return None

@@ -86,6 +86,6 @@ def test_what_the_translation_alone_rejects_is_told(
     blend: Blend, tokenizer_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spoil(monkeypatch, "<|im_end|>")
-    message = r"chat\.jsonl:1: .*: no_end_of_turn \(.*\) instead of 1 sequences\."
+    message = r"chat\.jsonl:1: .*: no_end_of_turn \(.*\) instead of 1 sequence\."
     with pytest.raises(DataError, match=message):
         prepare_sft(config(blend(chat=[chat(0)]), tokenizer_dir, tmp_path / "out"))

@@ -112,7 +112,7 @@ def test_ctrl_c_ends_all_processes_and_keeps_what_was_finished(
         until(lambda: len(finished_shards(out)) >= 3, lambda: "no shard was finished")
         family = children(run.pid)
         os.killpg(run.pid, signal.SIGINT)
-        _, log = run.communicate(timeout=60)
+        _, log = run.communicate(timeout=200)
     assert run.returncode == 130, log
     assert log.splitlines()[-1].startswith("interrupted: run the same command again")
     assert "Traceback" not in log

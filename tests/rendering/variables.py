@@ -49,7 +49,7 @@ def environment_of(script: str, folder: Path, before: Mapping[str, str]) -> dict
         check=True,
         env=environment,
         capture_output=True,
-        timeout=60,
+        timeout=200,
     )
     found: dict[str, str] = json.loads(out.read_text())
     return found

@@ -36,7 +36,7 @@ PACKAGES = {
 }
 _HEADER = Path("/usr/include/slurm/spank.h")
 _PLUGIN = Path(__file__).with_name("pyxis.c")
-_COMMAND_LIMIT_S = 60
+_COMMAND_LIMIT_S = 150
 FINAL = {
     "BOOT_FAIL",
     "CANCELLED",

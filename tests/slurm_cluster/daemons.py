@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-_END_LIMIT_S = 20
+_END_LIMIT_S = 90
 # Where a system keeps daemons, which is on root's path only.
 SBIN = "/usr/sbin:/usr/local/sbin:/sbin"
 

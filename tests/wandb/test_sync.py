@@ -221,7 +221,7 @@ def test_an_interrupted_sync_is_repeated(server, own_world, sync):
     process = command()
     assert hold.reached.wait(60)
     process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=200)
     assert process.returncode == 130, said
     server.faults.heal()
     assert document(sync)[0] == 0

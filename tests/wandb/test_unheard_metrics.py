@@ -175,7 +175,7 @@ def test_a_sync_that_is_interrupted_behind_the_rows_is_repeated_without_a_trace(
     )
     assert hold.reached.wait(60)
     process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=200)
     assert process.returncode == 130, said
     server.faults.heal()
     assert steps(server) == list(range(5))

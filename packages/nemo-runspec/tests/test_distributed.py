@@ -48,7 +48,7 @@ def test_one_rank_resolves_and_the_others_take_it_over(
     shared = {where: "4" if where == "LOCAL_WORLD_SIZE" else str(tmp_path / "run")}
     counter = tmp_path / "resolutions"
     ranks = [start_rank(n, 4, config, counter, **shared) for n in (3, 2, 1, 0)]
-    outputs = [rank.communicate(timeout=60) for rank in ranks]
+    outputs = [rank.communicate(timeout=200) for rank in ranks]
     assert [rank.returncode for rank in ranks] == [0] * 4, outputs
     results = [json.loads(output) for output, _ in outputs]
     assert results == [{"path": "/checkpoints/base", "inputs": ["base:v1"]}] * 4
@@ -61,7 +61,7 @@ def test_when_rank_0_fails_every_rank_fails_with_its_error(
     config["run"]["model"] = "absent:latest"
     run_dir = {"NEMOTRON_RUN_DIR": str(tmp_path / "run"), "NEMOTRON_RESOLVE_TIMEOUT_S": "600"}
     ranks = [start_rank(n, 3, config, tmp_path / "counter", **run_dir) for n in (2, 1, 0)]
-    outputs = [rank.communicate(timeout=60) for rank in ranks]
+    outputs = [rank.communicate(timeout=200) for rank in ranks]
     assert [rank.returncode for rank in ranks] == [1, 1, 1]
     for _, errors in outputs:
         assert "No artifact is named 'absent'" in errors
@@ -79,7 +79,7 @@ def test_a_job_that_starts_again_reads_the_same_inputs(
             "MASTER_ADDR": f"node-{attempt}",
         }
         rank = start_rank(0, 2, config, tmp_path / "counter", **extra)
-        output, errors = rank.communicate(timeout=60)
+        output, errors = rank.communicate(timeout=200)
         assert rank.returncode == 0, errors
         path: str = json.loads(output)["path"]
         return path
@@ -215,6 +215,6 @@ def test_when_rank_0_is_killed_no_rank_waits_for_it(tmp_path: Path) -> None:
         while len(seen) < 4:
             seen |= {file.read_text() for file in heartbeats.glob("*.heartbeat")}
         first.kill()
-        _, errors = second.communicate(timeout=60)
+        _, errors = second.communicate(timeout=200)
     assert second.returncode == 1
     assert "Rank 0 has given no sign of life" in errors

@@ -33,7 +33,7 @@ def repository(folder: Path, *names: str) -> Path:
     identity = ("-c", "user.name=x", "-c", "user.email=x@example.com")
     for words in (("init", "-q"), ("add", "."), ("commit", "-qm", "first")):
         command = ["git", "-C", str(folder), *identity, *words]
-        subprocess.run(command, check=True, capture_output=True, timeout=60)
+        subprocess.run(command, check=True, capture_output=True, timeout=200)
     return folder
 
 
@@ -169,7 +169,7 @@ def test_a_self_contained_recipe_is_an_archive_too(tmp_path: Path) -> None:
         assert content is not None
         (tmp_path / "out" / "main.py").write_bytes(content.read())
     command = [sys.executable, str(tmp_path / "out" / "main.py")]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=200)
     assert done.stdout == "helped\n"
 
 

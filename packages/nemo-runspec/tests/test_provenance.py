@@ -49,7 +49,7 @@ def checkout(folder: Path) -> str:
 
 def recorded_by(script: Path, cwd: Path) -> dict[str, Any]:
     """Run a script and read the provenance of what it recorded."""
-    subprocess.run([sys.executable, str(script)], cwd=cwd, check=True, timeout=60)
+    subprocess.run([sys.executable, str(script)], cwd=cwd, check=True, timeout=200)
     return ManifestTracker(cwd / "store").read("model", 1).provenance
 
 

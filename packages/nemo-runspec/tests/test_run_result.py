@@ -95,6 +95,6 @@ def test_the_processes_of_a_job_lose_no_record_of_each_other(tmp_path: Path) -> 
         subprocess.Popen([sys.executable, "-c", RECORDS, str(number)], env=environ)
         for number in range(4)
     ]
-    assert [process.wait(timeout=60) for process in started] == [0] * 4
+    assert [process.wait(timeout=200) for process in started] == [0] * 4
     refs = [entry["ref"] for entry in read_result(tmp_path / "run").artifacts]
     assert len(set(refs)) == 100

@@ -81,7 +81,7 @@ def process(tmp_path: Path, run_dir: Path) -> Process:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=200,
         )
         assert done.returncode == 0, done.stderr
         given: list[Any] = json.loads(done.stdout)

@@ -99,7 +99,7 @@ def test_a_folder_that_must_not_be_written_is_one_sentence(blend: Blend, tmp_pat
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=200,
     )
     assert done.returncode == 1
     assert "The output cannot be written: Permission denied. Set output_dir to" in done.stderr
@@ -140,7 +140,7 @@ def test_a_worker_has_one_thread_for_each_of_its_cores(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=200,
     )
     assert "{'loaded': 'numpy', 'threads': 2}" in done.stdout, done.stderr
 
@@ -152,7 +152,7 @@ def test_ctrl_c_leaves_a_worker_alone_that_is_still_starting(tmp_path: Path) -> 
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=200,
     )
     assert "{'interrupts': 'SIG_IGN'}" in done.stdout, done.stderr
     assert "Traceback" not in done.stderr

@@ -128,7 +128,7 @@ def test_workers_end_when_the_run_is_killed(tmp_path: Path) -> None:
         [sys.executable, str(LAB / "orphans.py"), str(tmp_path)],
         check=False,
         capture_output=True,  # returns when the last process that holds the pipes is gone
-        timeout=60,
+        timeout=200,
     )
     assert done.returncode == -9
 
@@ -201,7 +201,7 @@ def test_two_stages_at_once_each_in_its_folder(blend: Blend, tmp_path: Path) -> 
         subprocess.Popen([*command, str(tmp_path / "out" / name)], stderr=subprocess.PIPE)
         for name in ("a", "b")
     ]
-    assert [run.wait(timeout=60) for run in runs] == [0, 0]
+    assert [run.wait(timeout=200) for run in runs] == [0, 0]
     for run in runs:
         assert run.stderr is not None
         run.stderr.close()
@@ -215,7 +215,7 @@ def test_runs_that_race_for_one_folder_finish_it_once(blend: Blend, tmp_path: Pa
     path, out = blend(data=PROMPTS), tmp_path / "out"
     command = [sys.executable, str(LAB / "prepare_rl.py"), str(path), str(out)]
     runs = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(3)]
-    ends = [(run.communicate(timeout=60)[1], run.returncode) for run in runs]
+    ends = [(run.communicate(timeout=200)[1], run.returncode) for run in runs]
     assert 0 in [code for _, code in ends]
     for text, code in ends:
         assert code == 0 or "Another run" in text

@@ -151,7 +151,7 @@ class Terminal:
 
     def close(self) -> None:
         self.send("exit\n")
-        self._process.wait(timeout=60)
+        self._process.wait(timeout=200)
         os.close(self._master)
 
 

@@ -182,7 +182,7 @@ def test_a_container_whose_command_is_killed_as_it_starts_is_found(
         found: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
         return found
 
-    assert wait_until(lambda: listed() != [], 60)
+    assert wait_until(lambda: listed() != [], 120)
     [found] = listed()
     assert found["job"]["scheduler_id"].startswith("docker_persistent://nemo_run/demo-train")
     assert found["status"]["state"] == "running"

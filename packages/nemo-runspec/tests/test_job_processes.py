@@ -15,10 +15,10 @@ from nemo_runspec.execution import RecipeRequest, plan_recipe
 from nemo_runspec.execution.jobs import JobRecord, JobStatus
 from nemo_runspec.execution.jobs.detaching import PROCESS_FILE, start_detached
 from nemo_runspec.execution.jobs.following import Follower, Listener, Pace
-from nemo_runspec.execution.jobs.marks import read_mark
 from nemo_runspec.execution.jobs.process import ProcessBackend
 from nemo_runspec.execution.jobs.status import OutputPosition
 from nemo_runspec.execution.local import prepare_run
+from nemo_runspec.execution.marks import read_mark
 from nemo_runspec.runspec import parse
 
 pytestmark = pytest.mark.exhaustive

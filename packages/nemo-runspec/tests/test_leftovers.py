@@ -10,7 +10,7 @@ import pytest
 
 from nemo_runspec.errors import ExecutionError
 from nemo_runspec.execution.jobs import JobRecord, read_record
-from nemo_runspec.execution.jobs.marks import ProcessMark, claim
+from nemo_runspec.execution.marks import ProcessMark, claim
 from nemo_runspec.execution.submission.announcing import announce, find_announced
 from nemo_runspec.execution.submission.leftovers import remove_leftovers
 

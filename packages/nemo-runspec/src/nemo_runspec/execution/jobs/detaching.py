@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from nemo_runspec.errors import ExecutionError
-from nemo_runspec.execution.jobs.marks import ProcessMark
 from nemo_runspec.execution.jobs.record import JobRecord, job_id, write_record
 from nemo_runspec.execution.local import PreparedRun
+from nemo_runspec.execution.marks import ProcessMark
 from nemo_runspec.run_result import RUN_DIR_VARIABLE
 
 LOG_FILE = "log.txt"

@@ -14,11 +14,11 @@ from pathlib import Path
 from nemo_runspec.atomic import publish_once
 from nemo_runspec.errors import ExecutionError
 from nemo_runspec.execution.jobs.detaching import EXIT_FILE, PROCESS_FILE
-from nemo_runspec.execution.jobs.marks import ProcessMark, read_mark
 from nemo_runspec.execution.jobs.output import read_local_files
 from nemo_runspec.execution.jobs.reasons import described_exit
 from nemo_runspec.execution.jobs.record import JobRecord
 from nemo_runspec.execution.jobs.status import JobStatus, OutputChunk, OutputPosition
+from nemo_runspec.execution.marks import ProcessMark, read_mark
 from nemo_runspec.run_result import RunResult, read_result
 
 _CANCELLED_FILE = "cancelled.json"

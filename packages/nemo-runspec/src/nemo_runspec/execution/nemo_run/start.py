@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from nemo_runspec.atomic import write_atomically
 from nemo_runspec.errors import ExecutionError
-from nemo_runspec.execution.jobs.marks import claim
+from nemo_runspec.execution.marks import claim
 from nemo_runspec.execution.nemo_run.executors import build_executor
 from nemo_runspec.execution.nemo_run.handles import HANDLE_FILE, KUBEFLOW, KUBERAY, LEPTON
 from nemo_runspec.execution.nemo_run.late_prints import late_prints

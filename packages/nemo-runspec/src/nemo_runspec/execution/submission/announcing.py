@@ -12,8 +12,8 @@ from pathlib import Path
 
 from nemo_runspec.errors import ExecutionError
 from nemo_runspec.execution.jobs.backends import shell_of
-from nemo_runspec.execution.jobs.marks import owners
 from nemo_runspec.execution.jobs.record import JobRecord, read_record, write_record
+from nemo_runspec.execution.marks import owners
 from nemo_runspec.execution.nemo_run.handles import HANDLE_FILE
 from nemo_runspec.execution.profiles import SlurmProfile
 from nemo_runspec.execution.submission.model import STAGING

@@ -13,9 +13,9 @@ from nemo_runspec.config import save_configs
 from nemo_runspec.errors import ProfileError, UsageError
 from nemo_runspec.execution.environment import collect_environment
 from nemo_runspec.execution.jobs.engine import HOME
-from nemo_runspec.execution.jobs.marks import claim
 from nemo_runspec.execution.jobs.record import JobRecord
 from nemo_runspec.execution.launching import render_launch_script
+from nemo_runspec.execution.marks import claim
 from nemo_runspec.execution.nemo_run.child import START, run_with_nemo_run
 from nemo_runspec.execution.nemo_run.handles import HANDLE_FILE
 from nemo_runspec.execution.nemo_run.request import RenderRequest

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from nemo_runspec.config import save_configs
 from nemo_runspec.execution.environment import JobEnvironment, collect_environment
-from nemo_runspec.execution.jobs.marks import claim
 from nemo_runspec.execution.jobs.slurm_asking import EXIT_FILE, STARTED_FILE
 from nemo_runspec.execution.launching import render_launch_script
+from nemo_runspec.execution.marks import claim
 from nemo_runspec.execution.nemo_run.child import RENDER, run_with_nemo_run
 from nemo_runspec.execution.nemo_run.request import RenderRequest, as_json
 from nemo_runspec.execution.plan import RecipePlan

@@ -9,7 +9,7 @@ from pathlib import Path
 from nemo_runspec.config.saving import JOB_FILE, TRAIN_FILE
 from nemo_runspec.errors import TransferError
 from nemo_runspec.execution.jobs.engine import HOME
-from nemo_runspec.execution.jobs.marks import owners
+from nemo_runspec.execution.marks import owners
 from nemo_runspec.execution.submission.announcing import find_announced, may_have_started
 from nemo_runspec.execution.submission.model import STAGING
 

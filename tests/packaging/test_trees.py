@@ -14,7 +14,7 @@ from packaging_lab.trees import Tree, trees
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=50, deadline=None, suppress_health_check=SLOW, derandomize=True)
 @given(trees())
 def test_random_packages_do_the_same_installed_and_packaged(tree: Tree) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -131,7 +131,9 @@ def test_variables_reach_the_process_exactly(tmp_path: Path, variables: dict[str
 
 
 @settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(words=st.lists(values, max_size=6))
 @example(words=["--a", "1 2", "x=[1, 'b']", "$HOME", "--", "-c"])

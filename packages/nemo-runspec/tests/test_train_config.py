@@ -354,7 +354,9 @@ def test_a_saved_train_config_resolves_to_what_the_job_resolves_to(
     assert OmegaConf.to_container(loaded, resolve=True) == expected
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(content=jobs())
 def test_a_train_config_needs_no_run_section_for_its_artifacts(content: dict[str, Any]) -> None:
     whole = OmegaConf.create({**content, "run": {**RUN, "env_ref": "d:v1"}})

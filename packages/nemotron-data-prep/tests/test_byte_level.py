@@ -40,7 +40,10 @@ texts = st.lists(
 )
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(texts=texts)
 def test_shared_parts_are_encoded_as_in_whole_texts(texts: list[str], tokenizer_dir: Path) -> None:
     path = tokenizer_dir / "tokenizer.json"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from omegaconf import OmegaConf
 
 from nemo_runspec.artifacts import (
@@ -15,6 +16,12 @@ from nemo_runspec.artifacts import (
     setup_artifact_tracking,
 )
 from nemotron.cli.main import main
+
+# What an example takes says nothing on a busy machine; and each run tries the same ones.
+settings.register_profile(
+    "steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("steady")
 
 PREP = """
 # /// script

@@ -243,6 +243,31 @@ def test_pinning_keeps_the_path_inside(root: Path) -> None:
     assert tracking.inputs == ["nano3-pretrain-model:v1", "nano3-sft-data:v1"]
 
 
+def test_the_own_directory_of_a_checkpoint_follows_what_is_named(tmp_path: Path) -> None:
+    save = tmp_path / "sft"
+    for step in (5, 10):
+        (save / f"iter_{step:07d}").mkdir(parents=True)
+    latest = save / "iter_0000010"
+    model = ModelArtifact(path=save, step=10, metadata={"absolute_path": str(latest)})
+    root = tmp_path / "artifacts"
+    ManifestTracker(root).log(model, name="nano3-sft-model", lineage=Lineage())
+    model.write_metadata()
+
+    def own_directory(reference: str) -> str:
+        config = config_for(root, x="${art:model,absolute_path}")
+        config.run = {"model": reference}
+        setup_artifact_tracking(config)
+        return str(config.x)
+
+    assert own_directory("nano3-sft-model:v1") == str(latest)
+    earlier = own_directory("art://nano3-sft-model:v1/iter_0000005")
+    assert earlier == str(save / "iter_0000005")
+    # A folder says where it was recorded; it may have been moved, or be mounted elsewhere.
+    moved = save.rename(tmp_path / "moved")
+    assert own_directory(str(moved)) == str(moved / "iter_0000010")
+    assert own_directory(str(moved / "iter_0000005")) == str(moved / "iter_0000005")
+
+
 def test_a_declared_key_holds_a_reference_whatever_its_form(root: Path) -> None:
     job = config_for(root)
     job.run.base = "nano3-pretrain-model"

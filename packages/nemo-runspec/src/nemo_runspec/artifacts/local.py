@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from nemo_runspec.artifacts.metadata_file import read_metadata
 from nemo_runspec.artifacts.paths import as_artifact_path, expand_home, local_path
-from nemo_runspec.artifacts.tracker import ResolvedArtifact
+from nemo_runspec.artifacts.tracker import OWN_DIRECTORY, ResolvedArtifact
 from nemo_runspec.errors import ArtifactError, ArtifactNotFoundError
 
 _ENABLE_TRACKING = (
@@ -42,9 +44,20 @@ def resolve_path(text: str) -> ResolvedArtifact:
         type=str(document.get("type", "Artifact")),
         kind=str(document.get("kind", "dataset")),
         path=str(place),
-        document={**document, "path": str(place)},
+        document={**document, **_own_directory(document, str(place)), "path": str(place)},
         where=str(place),
     )
+
+
+def _own_directory(document: Mapping[str, Any], place: str) -> dict[str, str]:
+    """Where a checkpoint's own step lies, in a folder that was moved, or is mounted elsewhere."""
+    own, recorded = document.get(OWN_DIRECTORY), document.get("path")
+    if not isinstance(own, str) or not isinstance(recorded, str):
+        return {}
+    if own == recorded:
+        return {OWN_DIRECTORY: place}
+    inside = own.removeprefix(f"{recorded.rstrip('/')}/")
+    return {} if inside == own else {OWN_DIRECTORY: f"{place.rstrip('/')}/{inside}"}
 
 
 def resolve_untracked(text: str) -> ResolvedArtifact:

@@ -95,7 +95,7 @@ class ResolvedArtifact:
         return str(ArtifactReference(self.name, f"v{self.version}", self.owner))
 
     def at(self, inside: str) -> ResolvedArtifact:
-        """The same artifact with its path joined to a path inside it; fields stay its own.
+        """The same artifact with its path joined to a path inside it; other fields stay its own.
 
         Args:
             inside: A relative path; nothing for the artifact itself.
@@ -103,7 +103,9 @@ class ResolvedArtifact:
         if not inside:
             return self
         path = f"{self.path.rstrip('/')}/{inside}"
-        return replace(self, path=path, document={**self.document, "path": path})
+        # Who names a directory inside it means that one, and no step's.
+        own = {OWN_DIRECTORY: path} if OWN_DIRECTORY in self.document else {}
+        return replace(self, path=path, document={**self.document, **own, "path": path})
 
     def value(self, key: str) -> Any:
         """What ``${art:NAME,FIELD}`` gives.

@@ -331,7 +331,7 @@ def test_settings_that_no_profile_has_are_refused_without_one_too(
 
 def test_settings_of_another_machine_are_no_mistake_on_this_one(tmp_path: Path) -> None:
     mounts = "['${auto_mount:git+https://x/y@z,/z}']"
-    env = f"{{time: '04:00:00', shm_size: 8g, mounts: {mounts}, gpus: null}}"
+    env = f"{{time: '04:00:00', shm_size: 8g, mounts: {mounts}, gpus: null, nodes: '???'}}"
     recipe = write_recipe(tmp_path, 'name = "demo/one"', config=f"x: 1\nrun: {{env: {env}}}\n")
     planned = plan(recipe, "run.env.run_partition=interactive", "run.env.executor=slurm")
     assert OmegaConf.select(planned.job, "run.env.time") == "04:00:00"

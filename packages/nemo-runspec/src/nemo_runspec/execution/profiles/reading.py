@@ -25,6 +25,7 @@ from nemo_runspec.suggest import did_you_mean
 
 _SECTION = "run.env"
 _RESOURCES = ("nodes", "gpus_per_node")
+_MISSING = "???"
 
 
 def read_profile(
@@ -64,8 +65,8 @@ def check_settings(job: DictConfig, recipe: Runspec) -> None:
     raw = OmegaConf.to_container(OmegaConf.select(job, _SECTION) or OmegaConf.create({}))
     origin = Origin(name="", recipe=recipe, job=job)
     for written, value in raw.items() if isinstance(raw, Mapping) else ():
-        # What an interpolation gives is known where the job is.
-        if written == EXECUTOR or value is None or "${" in str(value):
+        # What an interpolation gives, or a profile has to, is known where the job is.
+        if written == EXECUTOR or value in (None, _MISSING) or "${" in str(value):
             continue
         models = [model for model in PROFILES.values() if str(written) in spellings_of(model)]
         if not models:

@@ -289,6 +289,11 @@ def test_sections_that_are_none(folder: Path) -> None:
     with pytest.raises(ConfigError, match=r"'env' must be a section"):
         build(folder)
 
+    (folder / "config" / "default.yaml").write_text("x: 1\n")
+    for override in ("run.env=text", "run.env=[1]", "run.env=${x}", "run=3", "artifacts=off"):
+        with pytest.raises(ConfigError, match=r"^the command line: '\w+' must be a section"):
+            build(folder, overrides=[override])
+
 
 def test_both_configs_are_written_whole(folder: Path) -> None:
     job = build(folder, argv=["naïve ${x}"])

@@ -22,6 +22,7 @@ from nemo_runspec.redaction import redact_words
 from nemo_runspec.runspec.model import Runspec
 
 _OFF = {"manifest": {"root": None}, "wandb": False}
+_COMMAND_LINE = "the command line"
 
 
 def build_job_config(
@@ -126,10 +127,12 @@ def _artifacts_section(content: Mapping[Any, Any], file: Path, env: EnvToml) -> 
 def _finish(config: DictConfig, default_root: str | None) -> None:
     """Fill in what may only be decided after the overrides."""
     content = _raw(config)
-    run = content.get("run") or {}
-    env = run.get("env") or {}
+    run = _section(content, "run", _COMMAND_LINE)
+    env = _section(run, "env", _COMMAND_LINE)
     run["env"] = one_spelling(env, env.get(EXECUTOR))
     artifacts = content.get("artifacts", {})
+    if artifacts is not None:
+        artifacts = _section(content, "artifacts", _COMMAND_LINE)
     manifest = {} if artifacts is None else artifacts.get("manifest", {})
     if artifacts is None:
         artifacts = _OFF
@@ -171,12 +174,12 @@ def _record(
         config.run.provenance = provenance
 
 
-def _section(content: Mapping[Any, Any], key: str, file: Path) -> dict[Any, Any]:
+def _section(content: Mapping[Any, Any], key: str, where: Path | str) -> dict[Any, Any]:
     section = content.get(key)
     if section is None:
         return {}
     if not isinstance(section, Mapping):
-        raise ConfigError(f"'{key}' must be a section, but is {section!r}.", where=str(file))
+        raise ConfigError(f"'{key}' must be a section, but is {section!r}.", where=str(where))
     return dict(section)
 
 

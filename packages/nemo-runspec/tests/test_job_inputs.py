@@ -140,8 +140,10 @@ def test_an_input_that_the_configuration_no_longer_reads_is_told(
     )
     # An override of what read it is no better; a value that reads the reference itself is.
     assert plan(recipe, None, "step=1").checked.warnings == (warning.replace("v1", "latest"),)
-    own.write_text("run:\n  model: base:v1\nstep: 1\nname: of ${run.model}\n")
-    assert plan_recipe(told).checked.warnings == ()
+    # So is the configuration that an earlier job wrote down, where the reference itself stands.
+    for reading in ("of ${run.model}", "${run[model]}", "${art:'base:v1',step}"):
+        own.write_text(f"run:\n  model: base:v1\nstep: 1\nname: {reading}\n")
+        assert plan_recipe(told).checked.warnings == ()
     own.write_text("run:\n  model: base:v1\nstep: 1\n")
     (recipe.config.dir / "default.yaml").unlink()
     assert plan_recipe(told).checked.warnings == ()

@@ -61,14 +61,21 @@ def references_of(
 def keys_read(config: DictConfig, artifacts_key: str) -> set[str]:
     """The keys of the section of references that something in a configuration reads.
 
+    There may be others among them: references that are read by themselves.
+
     Args:
         config: The configuration; it is not resolved.
         artifacts_key: The section of the references, usually ``run``.
     """
-    content = OmegaConf.to_container(config, resolve=False)
-    by_path = re.compile(rf"\$\{{[^}}]*\b{re.escape(artifacts_key)}\.(\w+)")
+    content: Any = OmegaConf.to_container(config, resolve=False)
+    names = set(_names_in(content))
+    by_path = re.compile(rf"\$\{{[^}}]*\b{re.escape(artifacts_key)}[.\[]['\"]?(\w+)")
     plain = {key for text in _texts_in(content) for key in by_path.findall(text)}
-    return plain | {name for name in _names_in(content) if not is_direct(name)}
+    section = content.get(artifacts_key)
+    values = section.items() if isinstance(section, dict) else ()
+    # Of an earlier job's own configuration an expression holds the reference in the key's place.
+    direct = {str(key) for key, value in values if isinstance(value, str) and value in names}
+    return plain | names | direct
 
 
 def run_value(config: DictConfig, artifacts_key: str, key: str) -> str | None:

@@ -379,6 +379,9 @@ def test_a_job_that_could_not_begin_says_so(record: JobRecord) -> None:
     assert "a container image that cannot be had" in str(error["hint"])
     (folder / "started").touch()
     assert backend.result(record).error is None
+    # A job that is killed as it writes its exit code down has begun all the same.
+    (folder / "exit_code").rename(folder / "exit_code.new")
+    assert backend.result(record).error is None
 
 
 @pytest.mark.parametrize("code", ["0", "143"])

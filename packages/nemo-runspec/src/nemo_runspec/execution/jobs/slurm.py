@@ -57,7 +57,7 @@ for folder in . {task_folders}; do
     [ -f "$folder/{file}" ] || continue
     printf '\\n::result %s\\n' "${{folder#task_}}"; cat "$folder/{file}"
 done
-for file in {exit_file}*; do
+for file in {exit_file} {exit_file}_*[0-9]; do
     [ -f "$file" ] || continue
     task=${{file#{exit_file}}}
     case "$(cat "$file")" in 0|{cancelled}) continue;; esac

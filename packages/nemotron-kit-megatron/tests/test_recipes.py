@@ -461,6 +461,11 @@ def test_a_step_that_the_model_lacks_is_refused(model):
         "no iteration 30; it has iter_0000010, iter_0000020",
         where="checkpoint.ckpt_step",
     )
+    refused(
+        starting_from(model / "iter_0000010", ckpt_step=20),
+        rf"is one iteration alone, so there is no 20.* or give {re.escape(str(model))} as",
+        where="checkpoint.ckpt_step",
+    )
 
 
 def test_a_tokenizer_that_the_data_does_not_name_is_asked_for():

@@ -46,11 +46,8 @@ def check_model(container: Any, *, reference: str | None = None) -> None:
         )
     _check_form(place)
     step = getattr(settings, "ckpt_step", None)
-    if step is not None and not (place / f"iter_{int(step):07d}").is_dir():
-        raise ConfigError(
-            f"The model has no iteration {step}; it has {_listed(place)}.",
-            where="checkpoint.ckpt_step",
-        )
+    if step is not None:
+        _check_step(place, int(step))
 
 
 def require_model(container: Any) -> None:
@@ -86,6 +83,20 @@ def _check_form(place: Path) -> None:
         _require("is_hf_checkpoint_dir", "Hugging Face models", None)
     elif not (place / _TRAIN_STATE).is_file():
         _check_iterations(place)
+
+
+def _check_step(place: Path, step: int) -> None:
+    if _ITERATION.fullmatch(place.name):
+        raise ConfigError(
+            f"{place} is one iteration alone, so there is no {step} to choose.",
+            where="checkpoint.ckpt_step",
+            hint=f"Leave it out, or give {place.parent} as {_KEY}.",
+        )
+    if not (place / f"iter_{step:07d}").is_dir():
+        raise ConfigError(
+            f"The model has no iteration {step}; it has {_listed(place)}.",
+            where="checkpoint.ckpt_step",
+        )
 
 
 def _check_iterations(place: Path) -> None:

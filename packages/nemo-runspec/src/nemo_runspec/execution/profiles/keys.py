@@ -53,7 +53,7 @@ class ProfileKey:
     says: str
 
 
-def keys_of(model: type[Profile]) -> Mapping[str, ProfileKey]:
+def keys_of(model: type[Profile]) -> dict[str, ProfileKey]:
     """List the keys of an executor's profiles by name, in the order of the reference."""
     types = get_type_hints(model, include_extras=True)
     others: dict[str, list[str]] = {"container_image": [IMAGE]}
@@ -94,5 +94,5 @@ def checked(model: type[Profile], key: ProfileKey, value: Any) -> Any:
 
 def spellings_of(model: type[Profile]) -> Mapping[str, ProfileKey]:
     """Map every name that a key may be written under to the key."""
-    found = {name: key for key in keys_of(model).values() for name in key.spelled}
-    return {**found, **keys_of(model)}
+    keys = keys_of(model)
+    return {name: key for key in keys.values() for name in key.spelled} | keys

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,13 @@ from omegaconf.errors import OmegaConfBaseException
 from nemo_runspec.artifacts.paths import local_path
 from nemo_runspec.env_toml import EnvToml, load_env_profile, load_env_toml
 from nemo_runspec.errors import ProfileError
-from nemo_runspec.execution.profiles.keys import PROFILES, checked, keys_of, spellings_of
+from nemo_runspec.execution.profiles.keys import (
+    PROFILES,
+    ProfileKey,
+    checked,
+    keys_of,
+    spellings_of,
+)
 from nemo_runspec.execution.profiles.local import LocalProfile
 from nemo_runspec.execution.profiles.model import Profile
 from nemo_runspec.execution.profiles.origin import Origin
@@ -64,14 +70,15 @@ def check_settings(job: DictConfig, recipe: Runspec) -> None:
     """
     raw = OmegaConf.to_container(OmegaConf.select(job, _SECTION) or OmegaConf.create({}))
     origin = Origin(name="", recipe=recipe, job=job)
+    known = {model: spellings_of(model) for model in PROFILES.values()}
     for written, value in raw.items() if isinstance(raw, Mapping) else ():
         # What an interpolation gives, or a profile has to, is known where the job is.
         if written == EXECUTOR or value in (None, _MISSING) or "${" in str(value):
             continue
-        models = [model for model in PROFILES.values() if str(written) in spellings_of(model)]
-        if not models:
+        keys = {model: names[str(written)] for model, names in known.items() if written in names}
+        if not keys:
             raise _unknown(str(written), origin)
-        _refuse_everywhere(str(written), value, models, origin)
+        _refuse_everywhere(str(written), value, keys, origin)
 
 
 def load_profile(name: str, env_file: Path | None = None) -> Profile:
@@ -207,13 +214,13 @@ def _unknown(written: str, origin: Origin) -> ProfileError:
 
 
 def _refuse_everywhere(
-    written: str, value: Any, models: Sequence[type[Profile]], origin: Origin
+    written: str, value: Any, keys: Mapping[type[Profile], ProfileKey], origin: Origin
 ) -> None:
     """Refuse a value that none of these executors takes."""
     problems = []
-    for model in models:
+    for model, key in keys.items():
         try:
-            checked(model, spellings_of(model)[written], value)
+            checked(model, key, value)
         except WrongValueError as error:
             problems.append(error)
         else:

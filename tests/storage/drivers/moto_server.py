@@ -12,11 +12,7 @@ import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from moto.moto_server.werkzeug_app import (
-    DomainDispatcherApplication,
-    MotoRequestHandler,
-    create_backend_app,
-)
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import run_simple
 
 if TYPE_CHECKING:
@@ -42,6 +38,4 @@ class CreatesOneAtATime:
 
 if __name__ == "__main__":
     app = CreatesOneAtATime(DomainDispatcherApplication(create_backend_app))
-    run_simple(
-        "127.0.0.1", int(sys.argv[1]), app, threaded=True, request_handler=MotoRequestHandler
-    )
+    run_simple("127.0.0.1", int(sys.argv[1]), app, threaded=True)
